@@ -24,7 +24,7 @@ say "training an artefact for some seconds, and indexing the sample"
 "$mafin" index "$work/toy" --data Samples/handbook --output "$work/index" --quiet >&2
 echo '<!doctype html><title>Report</title>' >"$work/report.html"
 
-MAFIN_SERVE_KEYS=a-key-for-the-test "$mafin" serve "$work/toy" --index "$work/index" --bm25 --feedback "$work/marks" \
+MAFIN_SERVE_KEYS=a-key-for-the-test "$mafin" serve "$work/toy" --index "$work/index" --feedback "$work/marks" \
     --report "$work/report.html" --max-inputs 16 --port 0 2>"$work/log" &
 server=$!
 url=

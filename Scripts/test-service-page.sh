@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Uses the page of `mafin serve` in headless Chromium as a person would: searches, moves λ, opens results and marks them, on a desktop in light
+# Uses the page of `mafin serve` in headless Chromium as a person would: searches, moves weights, opens results and marks them, on a desktop in light
 # and dark mode and on a phone. Checks console, network and accessibility (axe-core). Not part of `make test`, because it needs a browser. apt
 # installs Chromium if there is none. Python's playwright and axe-core go to .cache/pages. Screenshots are kept in .cache/service-page.
 #
@@ -24,7 +24,7 @@ say "training on the sample for some seconds, and indexing it"
 echo '<!doctype html><html lang="en"><title>Report</title><link rel="icon" href="data:,"><h1>Report</h1></html>' >"$work/report.html"
 
 serve() {
-    "$mafin" serve "$work/handbook" --index "$work/index" --data Samples/handbook --bm25 --degrade --report "$work/report.html" \
+    "$mafin" serve "$work/handbook" --index "$work/index" --data Samples/handbook --degrade --report "$work/report.html" \
         --port 0 "$@" &
 }
 

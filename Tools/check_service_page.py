@@ -2,8 +2,8 @@
 
     check_service_page.py URL CHROMIUM FOLDER-FOR-SCREENSHOTS KEYED-URL KEY COLLECTION     (Scripts/test-service-page.sh runs it)
 
-The service has the sample handbook's index, BM25, marks and a report. Rankings are compared with the results of /search for the same λ. The slider
-must send no request. The service at KEYED-URL is the same but needs a key. At the end the training labels of COLLECTION are marked, so
+The service has the sample handbook's index, marks and a report. Rankings are compared with the results of /search for the same weights. A slider
+that moves asks once, when it rests. The service at KEYED-URL is the same but needs a key. At the end the training labels of COLLECTION are marked, so
 that a training on the marks can be tested.
 """
 
@@ -44,6 +44,11 @@ def focused(page):
     return page.evaluate("document.activeElement.dataset.name || null")
 
 
+def focused_source(page):
+    """The source whose slider has the focus."""
+    return page.evaluate("document.activeElement.dataset.source || null")
+
+
 def ids(page, side):
     return page.locator(f"#{side} > li").evaluate_all("items => items.map(item => item.dataset.id)")
 
@@ -76,7 +81,7 @@ def use(page, url, screen, folder):
     own = [hit["id"] for hit in truth["black_box_ranking"]]
     assert ids(page, "right") == [hit["id"] for hit in truth["results"]], screen
     assert ids(page, "left") == own, screen
-    expect(page.locator("#status")).to_contain_text("10 results at λ = ")
+    expect(page.locator("#status")).to_contain_text("10 results by black-box + local")
     assert page.locator("#skip").get_attribute("hidden") is None, f"{screen}: nothing to skip to"
     expect(page.locator("#right .name").first).to_have_attribute("dir", "auto")
     page.screenshot(path=folder / f"{screen}-results.png", full_page=True)
@@ -87,25 +92,37 @@ def use(page, url, screen, folder):
         expect(page.locator("#moves path")).to_have_count(10 + len(fresh))
         assert page.locator("#moves path.up, #moves path.down").count() > 0 or moved == 0, f"{screen}: no movement drawn"
 
-    # The slider ranks again without a request.
-    before = len(asked)
-    for value in [0, 0.05, 0.35, 0.5, 0.77, 1]:
-        page.locator("#lambda").fill(str(value))
-        expect(page.locator("#lambda-value")).to_have_text(f"{value:.2f}")
-        shown = ids(page, "right")
-        assert len(asked) == before, f"{screen}: the slider asks {asked[before:]}"
-        wanted = [hit["id"] for hit in search(url, query=QUERY, top=10, **{"lambda": value})["results"]]
-        assert shown == wanted, f"{screen}, λ = {value}: {shown} instead of {wanted}"
-    page.locator("#lambda").fill("0")
-    assert ids(page, "right") == own, f"{screen}: λ = 0 is not the black box's ranking"
-    page.locator("#lambda").focus()
-    for _ in range(3):
-        page.keyboard.press("ArrowRight")
-    expect(page.locator("#lambda-value")).to_have_text("0.03")
-    page.locator("#lambda").fill("0.9")
+    # A slider for each source's weight. The page asks once when it rests, and the black box's own ranking stays.
+    trained = {source["name"]: source["weight"] for source in truth["sources"]}
+    assert list(trained) == ["black-box", "local"] == page.locator("#sliders input").evaluate_all(
+        "inputs => inputs.map(input => input.dataset.source)"), screen
+    slider = {name: page.locator(f'#sliders input[data-source="{name}"]') for name in trained}
+    for weights in [{"local": 0}, {"local": 0.2}, {"black-box": 0}, {"black-box": 0.1}]:
+        before = len(asked)
+        with page.expect_response("**/search") as answered:
+            for name, value in weights.items():
+                slider[name].fill(str(value))
+        page.wait_for_timeout(300)
+        assert len(asked) == before + 1, f"{screen}: the slider asks {asked[before:]}"
+        sent = answered.value.request.post_data_json["weights"]
+        wanted = [hit["id"] for hit in search(url, query=QUERY, top=10, weights=sent)["results"]]
+        assert ids(page, "right") == wanted, f"{screen}, {sent}: {ids(page, 'right')} instead of {wanted}"
+        assert ids(page, "left") == own, f"{screen}, {sent}: the black box's ranking changed"
+        if weights == {"local": 0}:
+            assert ids(page, "right") == own, f"{screen}: without the local encoder it is not the black box's ranking"
+        if weights == {"black-box": 0}:
+            expect(page.locator("#right-head")).to_have_text(re.compile(r": local$"))
+    with page.expect_response("**/search"):
+        slider["local"].focus()
+        for _ in range(3):
+            page.keyboard.press("ArrowRight")
+    spoken = float(slider["local"].get_attribute("aria-valuetext"))
+    assert spoken > 0.2 and focused_source(page) == "local", f"{screen}: {spoken}, the focus is lost"
     page.wait_for_timeout(300)
-    page.screenshot(path=folder / f"{screen}-local.png", full_page=True)
-    page.locator("#lambda-reset").click()
+    page.screenshot(path=folder / f"{screen}-weights.png", full_page=True)
+    with page.expect_response("**/search"):
+        page.locator("#weights-reset").click()
+    page.wait_for_timeout(300)
     assert ids(page, "right") == [hit["id"] for hit in truth["results"]], f"{screen}: not as trained again"
 
     # A result: its text, the shares of its words, a mark.
@@ -148,19 +165,10 @@ def use(page, url, screen, folder):
     expect(page.locator("#right > li.relevant")).to_have_count(0)
     page.locator(f'#right > li[data-id="{identifier}"] .head').click()
 
-    # With BM25 the slider is disabled.
-    page.locator("#bm25").check()
-    expect(page.locator("#right-head")).to_contain_text("BM25")
-    expect(page.locator("#lambda")).to_be_disabled()
-    fused = search(url, query=QUERY, top=10, bm25=1 / 3)
-    assert ids(page, "right") == [hit["id"] for hit in fused["results"]], f"{screen}: fusion"
-    page.locator("#bm25").uncheck()
-    expect(page.locator("#lambda")).to_be_enabled()
-
-    # The black box has no stored vector of this query. The local half answers alone, and the page says so.
+    # The black box has no stored vector of this query. The local encoder ranks alone, and the page says so.
     page.locator("#query").fill("something <b>nobody</b> asked & \"quoted\"")
     page.locator("#search button[type=submit]").click()
-    expect(page.locator("#notice")).to_contain_text("local encoder alone")
+    expect(page.locator("#notice")).to_contain_text("Ranked by local alone")
     expect(page.locator("#left-column")).to_be_hidden()
     assert page.locator("#board b").count() == 0
     page.screenshot(path=folder / f"{screen}-alone.png", full_page=True)
@@ -221,7 +229,7 @@ def mark_and_search(page, url):
 
 
 def overtaking(page, url):
-    """An older search does not clear the status of a newer one. An answer that is not JSON is reported. Texts are fetched when needed."""
+    """An older search does not clear the status of a newer one. An answer that is not JSON is reported."""
     page.goto(url)
     held = []
     page.route("**/search", lambda route: held.append(route))
@@ -244,25 +252,6 @@ def overtaking(page, url):
     long = "x" * 3000
     page.locator("#query").fill(long)
     assert page.locator("#query").input_value() == long, "a long question is cut"
-
-    with page.expect_response("**/search") as answered:
-        page.locator("#query").fill(QUERY)
-        page.keyboard.press("Enter")
-    expect(page.locator("#right > li")).to_have_count(10)
-    answer = answered.value.json()
-    candidates = answer["candidates"]["documents"]
-    assert all(len(hit["text"]) <= 201 for hit in candidates), "candidates bring their texts"
-    known = {hit["id"] for hit in answer["results"] + answer["black_box_ranking"]}
-    for value in ["1", "0.9", "0.8"]:
-        page.locator("#lambda").fill(value)
-        fresh = [place for place, one in enumerate(ids(page, "right")) if one not in known]
-        if fresh:
-            break
-    assert fresh, "no λ brings up a new document"
-    card = page.locator("#right > li").nth(fresh[0])
-    with page.expect_response("**/document?id=*") as fetched:
-        card.locator(".head").click()
-    expect(card.locator(".body p").first).to_have_text(fetched.value.json()["text"])
 
 
 def mark_collection(url, collection):

@@ -627,7 +627,7 @@ def soak(given, folder):
     current.symlink_to("A")
     hashes = [hashlib.sha256((folder / name / "manifest.json").read_bytes()).hexdigest() for name in "AB"]
     service = Service(given, folder, current, environment,
-                      ["--max-body", str(2 << 20), "--black-box-deadline", "3", "--feedback", folder / "marks", "--bm25"])
+                      ["--max-body", str(2 << 20), "--black-box-deadline", "3", "--feedback", folder / "marks"])
     epoch, done, phase = context.Value("q", 0), context.Value("q", 0), context.Value("i", 0)
     results = context.Queue()
     workers = [context.Process(target=work, args=(number, given, service.port, truth, epoch, done, phase, results), daemon=True)

@@ -69,7 +69,7 @@ extension Comparison {
                 let budget = training.settings.options.scoreByteBudget
                 let scale = try Calibration.fit(
                     queries: dev, local: queries.selecting(rows: dev), documents: documents,
-                    scores: BlackBoxScores(
+                    scores: FrozenScores(
                         queries: dev, queryVectors: training.data.blackBoxQueries,
                         documentVectors: training.data.blackBoxDocuments, byteBudget: budget),
                     index: data.index, byteBudget: budget
@@ -84,36 +84,5 @@ extension Comparison {
             }
             return unit
         }
-    }
-
-    /// Fits the requested rivals of a kind, within `seconds` in all.
-    func fit(_ rivals: [any Rival], kind: ComparedSystem.Kind, seed: UInt64, seconds: Double) throws {
-        let spentBefore = result.spent
-        for rival in rivals where ComparedSystem.named(rival.name)?.kind == kind && plan.wants(rival.name) {
-            let name = "\(rival.name).\(seed)"
-            let left = min(secondsLeft, seconds - (result.spent - spentBefore))
-            if try store.unit(name) == nil, left <= 0 || store.isFinished {
-                if seed == plan.request.seed { leaveOut(rival.name, "Cheaper systems used up the time.") }
-                continue
-            }
-            let deadline = ContinuousClock.now + .milliseconds(Int(max(0, left) * 1_000))
-            try part(name, title: rival.name, seed: kind == .adapter ? seed : nil) {
-                do {
-                    return try unit(fitting: rival, seed: seed) { isCancelled() || ContinuousClock.now > deadline }
-                } catch is CancellationError where !isCancelled() {
-                    return ComparisonUnit(failure: "It could not be fitted in the time that was left (seed \(seed)).")
-                }
-            }
-        }
-    }
-
-    func unit(fitting rival: any Rival, seed: UInt64, isCancelled: () -> Bool) throws -> ComparisonUnit {
-        ComparisonUnit(rows: [try row(of: rival.fit(to: data, seed: seed, isCancelled: isCancelled), seed: seed)])
-    }
-
-    private func row(of fitted: FittedRival, seed: UInt64? = nil) throws -> ComparisonRow {
-        try row(
-            fitted.name, training.run(of: fitted.system, on: qrels), development: fitted.development,
-            choices: fitted.choices, seed: seed)
     }
 }

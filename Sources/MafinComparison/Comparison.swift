@@ -41,11 +41,9 @@ public final class Comparison {
     let onEvent: (Event) -> Void
     var result = ComparisonOutcome()
     /// All rows, including those of systems that were not requested.
-    private(set) var rows: [ComparisonRow] = []
+    var rows: [ComparisonRow] = []
     /// Seconds of each system, one number per seed.
-    private(set) var secondsOf: [String: [Double]] = [:]
-    /// For each training, the seconds beyond the training itself: the last evaluation on dev, encoding the documents, writing the artefact.
-    private(set) var overheads: [Double] = []
+    var secondsOf: [String: [Double]] = [:]
 
     /// Prepares a comparison. Nothing is trained yet.
     /// - Parameters:
@@ -72,32 +70,123 @@ public final class Comparison {
             let measured = training.collection.queries(judgedIn: qrels)
             try training.knownQueries.requireNone(among: measured, split: plan.request.split)
         }
-        data = try RivalData(training, metric: plan.metric)
+        data = try RivalData(
+            training, metric: plan.metric,
+            newDocuments: plan.request.newDocuments ?? RivalData.standardNewDocuments)
     }
 
-    /// Makes and measures every system for which there is time.
+    /// Makes and measures every system for which there is time, in the order of ``ComparisonSchedule``.
     /// - Throws: `CancellationError` when cancelled; errors of training, vectors and files.
     public func run() throws -> ComparisonOutcome {
-        for omission in plan.leftOut { leaveOut(omission.name, omission.reason) }
+        if !store.isFinished {
+            try store.write(
+                ComparisonStore.Common(
+                    blackBoxSource: source, blackBoxDimension: training.data.blackBoxDocuments.columns,
+                    data: training.dataRecords, knownQueries: training.knownQueries.lines))
+        }
         let lexical = try measureLexical()
         try measureReleased()
-        let plain = StandardRivals(blackBox: training.blackBoxSystem, lexical: lexical)
-        try fit(plain.rivals, kind: .rival, seed: plan.request.seed, seconds: plan.secondsForRivals)
-        // Adapters cost less than trainings, so their first seed comes first. Their other seeds come last.
-        let adapters = { [self] (seed: UInt64) in
-            try fit(plain.rivals, kind: .adapter, seed: seed, seconds: plan.secondsForAdapters)
+        var schedule = try schedule()
+        while let decision = schedule.next() {
+            switch decision {
+            case .leaveOut(let step, let reason) where try !isRecorded(step):
+                schedule.leaveOut(step, reason: reason)
+                leaveOut(step.system, reason)
+            case .make(let step, _) where try store.isFinished && !isRecorded(step):
+                schedule.leaveOut(step, reason: "It was not measured.")
+                leaveOut(step.system, "It was not measured.")
+            case .leaveOut(let step, _):
+                schedule.record(try make(step, seconds: 0, lexical), of: step)
+            case .make(let step, let seconds):
+                if case .training = step, schedule.trainingSeconds == nil {
+                    schedule.trainingSeconds = seconds
+                    try store.write(ComparisonUnit(trainingSeconds: seconds), Self.timeUnit(plan.request.seed))
+                }
+                schedule.record(try make(step, seconds: seconds, lexical), of: step)
+            }
         }
-        try adapters(plan.request.seed)
-        try train()
-        choose()
-        if let chosen = result.chosen {
-            try derive(from: chosen.contender, lexical: lexical)
-            // No learning curve when single systems were requested.
-            if plan.request.systems == nil { try measureLearningCurve(of: chosen) }
+        store.prune(rows)
+        choose(after: schedule)
+        // No learning curve when single systems were requested.
+        if plan.request.systems == nil, let chosen = result.chosen { try measureLearningCurve(of: chosen) }
+        let outcome = finished()
+        try store.finish(ComparisonVerdict.candidate(of: outcome))
+        return outcome
+    }
+
+    private func isRecorded(_ step: ComparisonSchedule.Step) throws -> Bool { try store.unit(part(of: step)) != nil }
+
+    /// The name of a step's record.
+    func part(of step: ComparisonSchedule.Step) -> String {
+        let seed = step.seed ?? plan.request.seed
+        guard case .training(let contender, _) = step else { return "\(step.system).\(seed)" }
+        return "\(contender.rawValue).\(seed)"
+    }
+
+    /// The schedule, with what is known before anything is trained.
+    private func schedule() throws -> ComparisonSchedule {
+        var schedule = ComparisonSchedule(plan, spent: result.spent)
+        schedule.needsPass = training.choice.mode == .query
+        schedule.trainingSeconds = try store.unit(Self.timeUnit(plan.request.seed))?.trainingSeconds
+        // Recorded, because a resumed comparison must decide the same, and another measurement would differ.
+        let name = Self.timeUnit("pass")
+        schedule.estimatedSecondsPerPass = try store.unit(name)?.trainingSeconds
+        if schedule.estimatedSecondsPerPass == nil, schedule.trainingSeconds == nil, !plan.contenders.isEmpty,
+            !store.isFinished
+        {
+            let seconds = tokensPerPass / max(try training.tokensPerSecond(), 1e-9)
+            try store.write(ComparisonUnit(trainingSeconds: seconds), name)
+            schedule.estimatedSecondsPerPass = seconds
         }
-        try plan.seeds.dropFirst().forEach(adapters)
-        try store.finish(result.chosen)
-        return finished()
+        return schedule
+    }
+
+    /// Makes one part, or reads its record.
+    private func make(
+        _ step: ComparisonSchedule.Step, seconds: Double, _ lexical: SourceSystem
+    ) throws -> ComparisonSchedule.Measured {
+        let before = result.spent
+        let unit: ComparisonUnit
+        var system: String?
+        var current: (Contender, UInt64)?
+        switch step {
+        case .rival, .adapter:
+            unit = try fit(step, seconds: seconds) {
+                StandardRivals(blackBox: training.blackBoxSystem, lexical: lexical).rivals
+            }
+        case .training(let contender, let seed):
+            unit = try train(contender, seed: seed, seconds: seconds)
+            (system, current) = (contender.joinedName, (contender, seed))
+        case .derived(_, let contender, let seed):
+            current = (contender, seed)
+            unit = try fit(step, seconds: seconds, encoder: contender) {
+                StandardRivals(
+                    blackBox: training.blackBoxSystem, lexical: lexical,
+                    joined: try systems(of: contender, seed: seed)
+                ).rivals
+            }
+        }
+        // Files of other seeds are removed only now: the record of this part is on disk.
+        store.prune(rows, except: current)
+        return ComparisonSchedule.Measured(
+            seconds: result.spent - before, failure: unit.failure,
+            secondsPerPass: unit.training?.secondsPerPass(of: tokensPerPass),
+            development: system.flatMap { name in
+                unit.rows.first { $0.name == name }.map { row in
+                    DevelopmentFigures(
+                        mean: row.development, values: unit.developmentValues?[name]?.map(Double.init) ?? [])
+                }
+            })
+    }
+
+    /// Tokens of one pass over the training labels.
+    private var tokensPerPass: Double {
+        let estimate = training.choice.estimate
+        return switch training.choice.mode {
+        case .query: estimate.query
+        case .block: estimate.block
+        case .pair: estimate.pair
+        }
     }
 
     private func finished() -> ComparisonOutcome {
@@ -110,15 +199,17 @@ public final class Comparison {
                 < (ComparedSystem.place(of: $1.element.name), $1.element.name, $1.offset)
         }
         result.rows = order.map(\.element)
+        result.partition = partition
         // Omissions name each missing system once. For a system that lacks some of its seeds, the omission gives the
         // number of its seeds.
         let made = Dictionary(grouping: result.rows.filter { Self.isSeeded($0.name) }, by: \.name).mapValues(\.count)
         let reasons = Dictionary(result.omissions.map { ($0.name, $0.reason) }, uniquingKeysWith: { first, _ in first })
-        var named: Set<String> = []
-        result.omissions.removeAll { made[$0.name] != nil || !named.insert($0.name).inserted }
+        result.omissions.removeAll { made[$0.name] != nil }
         for (name, count) in made.sorted(by: { $0.key < $1.key }) where count < plan.seeds.count {
-            let reason = reasons[name] ?? "There was no time left."
-            result.omissions.append((name, "Only \(count) of \(plan.seeds.count) seeds could be measured. \(reason)"))
+            // A training gives several rows. Its reason has the name of the joined vectors.
+            guard let reason = reasons[name] else { continue }
+            result.omissions.append(
+                (name, "\(count) of \(plan.seeds.count) seeds \(count == 1 ? "was" : "were") measured. \(reason)"))
         }
         result.seconds = secondsOf.mapValues { $0.reduce(0, +) / Double($0.count) }
         return result
@@ -128,75 +219,15 @@ public final class Comparison {
         ComparedSystem.named(name).map { [.trained, .derived, .adapter].contains($0.kind) } ?? false
     }
 
-    // MARK: Parts
-
-    var secondsLeft: Double { plan.request.seconds - result.spent }
-
-    func leaveOut(_ name: String, _ reason: String) {
-        result.omissions.append((name, reason))
-        onEvent(.leftOut((name, reason)))
-    }
-
-    /// Makes a part, or reads the record of an earlier run.
-    ///
-    /// A failure that concerns only this part is recorded with its reason, and the comparison continues without the
-    /// part. Any other failure ends the comparison. The files of an unfinished part are kept, so that the same command
-    /// can continue.
-    /// - Parameter tidy: removes files that are not needed once the part is recorded. It is called after the record is
-    ///   on disk, and again for parts of an earlier run, because that run may have been killed in between.
-    @discardableResult
-    func part(
-        _ name: String, title: String? = nil, seed: UInt64? = nil, tidy: () -> Void = {},
-        _ body: () throws -> ComparisonUnit
-    ) throws -> ComparisonUnit {
-        let kept = try store.unit(name)
-        var unit: ComparisonUnit
-        if let kept {
-            unit = kept
-        } else {
-            if isCancelled() { throw CancellationError() }
-            onEvent(.began(name: title ?? name, seed: seed))
-            let start = ContinuousClock.now
-            do {
-                unit = try body()
-            } catch let error where TrainingError.isOfOneMethod(error) {
-                unit = ComparisonUnit(failure: "\(error)")
-            }
-            unit.seconds = (ContinuousClock.now - start).inSeconds + (unit.secondsEarlier ?? 0)
-            try store.write(unit, name)
-        }
-        result.spent += unit.seconds
-        rows += unit.rows
-        tidy()
-        // The time of a part that makes several systems is not assigned to any of them.
-        if unit.rows.count == 1 || unit.training != nil {
-            for row in unit.rows { secondsOf[row.name, default: []].append(unit.seconds) }
-        }
-        if let training = unit.training {
-            overheads.append(max(0, unit.seconds - training.seconds))
-            result.trainings.append(training)
-            onEvent(.trained(training))
-        }
-        if let failure = unit.failure { leaveOut(title ?? name, failure) }
-        onEvent(.made(unit.rows, seconds: unit.seconds, isKept: kept != nil))
-        return unit
-    }
-
-    func row(
-        _ name: String, _ run: Run, development: Double, choices: [String: ManifestValue] = [:], seed: UInt64? = nil
-    ) throws -> ComparisonRow {
-        let seed = seed ?? plan.request.seed
-        try store.write(run, of: name, seed: seed, isFirstSeed: seed == plan.request.seed)
-        return ComparisonRow(
-            name: name, seed: seed, development: development, choices: choices,
-            evaluation: evaluate(run, against: qrels, metrics: plan.request.metrics))
-    }
-
-    func row(
-        _ name: String, _ system: any RankingSystem, choices: [String: ManifestValue] = [:], seed: UInt64? = nil
-    ) throws -> ComparisonRow {
-        try row(
-            name, training.run(of: system, on: qrels), development: data.development(of: system), choices: choices,
-            seed: seed)
+    /// The measured queries by whether the labels that were learned from or chosen on name all their documents.
+    private var partition: QueryPartition {
+        let index = training.data.index
+        let documents = training.collection.documentIds
+        let learned = Qrels(
+            (index.trainQueries + index.devQueries).flatMap { query in
+                index.labels[query].map { (training.queries[query].id, documents[$0.column], 1) }
+            })
+        return QueryPartition(
+            qrels, learned: learned, identity: ContentIdentity(training.collection, labelledBy: [learned, qrels]))
     }
 }

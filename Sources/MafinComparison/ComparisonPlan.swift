@@ -20,6 +20,8 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         public var seed: UInt64 = 1
         /// Seconds for everything that is trained or fitted.
         public var seconds = 1_800.0
+        /// The expected share, in 0…1, of queries whose answers no training label names; `nil`: the default.
+        public var newDocuments: Double?
         /// The requested training mode; `nil`: chosen from the data and the time.
         public var mode: ModeChoice.Mode?
         /// Other options that a resumed comparison must share, by name: the encoder's weights, the objective and so on.
@@ -35,54 +37,56 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     public var data: [String: String]
     /// The black box.
     public var blackBox: BlackBoxIdentity
-    /// Methods that are trained. The most important come first.
+    /// Methods that may be trained. The most important come first.
     public var contenders: [Contender]
     /// Seeds of each method's trainings.
     public var seeds: [UInt64]
-    /// Seconds planned for each training. The actual time depends on the time that earlier parts take.
+    /// Seconds of each training, if all seeds of it are to be made. The actual time is known after the cheap systems.
     public var secondsEach: Double
-    /// Systems for which there is no time, and why.
-    public var leftOut: [Omission]
     /// How encoders are trained; `nil` until it is chosen.
     public var mode: ModeChoice.Mode?
     /// The reason for the mode.
     public var modeReason: String?
 
-    /// A system that is left out.
-    public struct Omission: Sendable, Codable, Equatable {
-        /// Its name.
-        public var name: String
-        /// Why.
-        public var reason: String
-    }
-
     /// The metric that decides.
     public var metric: Metric { request.metrics.first ?? .nDCG(cutoff: 10) }
 
-    /// Share of the time for trainings. The rest is for adapters, systems built on the best method and the learning
-    /// curve. Trainings get what these do not need.
-    static let trainingShare = 0.85
-    /// Largest number of seconds for the adapters of one seed; all the time if nothing is trained.
-    var secondsForAdapters: Double { contenders.isEmpty ? request.seconds : 0.2 * request.seconds }
-
     /// Largest number of seconds for rivals that are fitted without gradients. They seldom need more than a few.
-    var secondsForRivals: Double { contenders.isEmpty ? request.seconds : 0.1 * request.seconds }
+    var secondsForRivals: Double { contenders.isEmpty ? request.seconds : 0.3 * request.seconds }
 
-    /// The shortest useful training, in seconds. If there is not enough time, seeds are dropped first, then methods.
-    static let leastSeconds = 20.0
+    /// Largest number of seconds for the adapters of one seed.
+    var secondsForAdapters: Double { contenders.isEmpty ? request.seconds : 0.15 * request.seconds }
 
-    /// Seconds of each training of a round, that is, of one seed of all methods. Each training to come gets an equal
-    /// share of `left`, and the learning curve gets two shares.
-    /// - Parameter overhead: seconds that the part of a training takes beyond the training itself; `nil`: not known
-    ///   yet.
-    /// - Returns: `nil` if another seed would be too short to be useful.
-    func secondsOfTraining(round: Int, left: Double, overhead: Double?) -> Double? {
-        let shares = contenders.count * (seeds.count - round) + (request.systems == nil ? 2 : 0)
-        let share = left / Double(max(1, shares))
-        let seconds = share - (overhead ?? 0.1 * share)
-        let least = min(secondsEach, Self.leastSeconds)
-        if round == 0 { return max(seconds, least) }
-        return seconds < 0.5 * least ? nil : seconds
+    /// The shortest useful training or adapter, in seconds, if nothing else is known of it.
+    var leastSeconds: Double { min(20, request.seconds / 10) }
+
+    /// Number of passes over the labels that a training should be able to make before further seeds are planned. On
+    /// the collections that were measured, the dev figure peaks between two and eight passes.
+    static let usefulPasses = 4.0
+
+    /// Seconds of each training. All trainings get the same, or they could not be compared.
+    ///
+    /// Each seed gets its share of 60 % of the time; the rest is for variants and the learning curve. If a training
+    /// could not make ``usefulPasses`` in it, as many seeds are planned as can make them; if none can, one training gets
+    /// nearly all the time. One good encoder is worth more than several poor ones. Without `--systems` only the best
+    /// method is planned for, because variants seldom add anything. With it, all requested methods are.
+    /// - Parameters:
+    ///   - left: seconds that are left for everything.
+    ///   - reserve: seconds for the systems that are built on one trained encoder.
+    ///   - secondsPerPass: seconds of one pass over the labels; `nil`: not known.
+    func secondsOfTraining(left: Double, reserve: Double, secondsPerPass: Double?) -> Double {
+        let methods = Double(request.systems == nil ? 1 : max(1, contenders.count))
+        let hasAdapters = ComparedSystem.all.contains { $0.kind == .adapter && wants($0.name) }
+        let all = (left - Double(seeds.count) * reserve) / (Double(seeds.count) * methods)
+        let share = (request.systems == nil || hasAdapters ? 0.6 : 0.9) * all
+        // The rest is for the end of a training: encoding, the last evaluations, the artefact.
+        let most = 0.85 * (left - reserve) / methods
+        guard let secondsPerPass else { return max(0, share, 0.7 * most) }
+        let useful = Self.usefulPasses * secondsPerPass
+        if share >= useful { return share }
+        let adapters = hasAdapters ? secondsForAdapters / methods : 0
+        let several = stride(from: seeds.count, to: 1, by: -1).map { (most - adapters) / Double($0) }
+        return max(0, several.first { $0 >= useful } ?? most)
     }
 
     /// All methods, the most important first: the method to ship, the method to beat, the paper's forms, then our other
@@ -101,29 +105,10 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         var contenders = Self.contenders.filter { $0.rowNames.contains(where: isWanted) }
         // Derived systems need a trained method, even if none was requested by name.
         if needsChosen, !contenders.contains(where: { $0 != .tunedAlone }) { contenders.insert(.mafin, at: 0) }
-        var seeds = request.seeds
-        let isAlone = wanted.map { names in
-            !needsChosen && !ComparedSystem.all.contains { $0.kind == .adapter && names.contains($0.name) }
-        }
-        let seconds = request.seconds * (isAlone == true ? 1 : Self.trainingShare)
-        func each() -> Double { seconds / Double(max(1, contenders.count) * seeds) }
-        var leftOut: [Omission] = []
-        func leaveOut(_ name: String, _ reason: String) { leftOut.append(Omission(name: name, reason: reason)) }
-        while seeds > 1, each() < Self.leastSeconds { seeds -= 1 }
-        if seeds < request.seeds, !contenders.isEmpty {
-            let possible = seeds == 1 ? "one" : "\(seeds)"
-            leaveOut(
-                "seeds", "\(request.seeds) seeds were requested; there is time for \(possible) of each method.")
-        }
-        while contenders.count > 1, each() < Self.leastSeconds {
-            leaveOut(
-                contenders.removeLast().joinedName,
-                "There is no time to train it for \(Int(Self.leastSeconds)) seconds too.")
-        }
         self.contenders = contenders
-        self.seeds = (0..<UInt64(seeds)).map { request.seed &+ $0 }
-        self.leftOut = leftOut
-        secondsEach = each()
+        seeds = (0..<UInt64(request.seeds)).map { request.seed &+ $0 }
+        secondsEach = 0
+        secondsEach = secondsOfTraining(left: request.seconds, reserve: 0, secondsPerPass: 0)
     }
 
     /// Whether a system was requested. A derived system may have been named with the prefix `mafin` or with its method.
@@ -147,6 +132,10 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
                 ("--metrics", text(a.metrics.map(\.description)), text(b.metrics.map(\.description))),
                 ("--systems", text(a.systems), text(b.systems)), ("--seeds", "\(a.seeds)", "\(b.seeds)"),
                 ("--seed", "\(a.seed)", "\(b.seed)"), ("--time in seconds", "\(a.seconds)", "\(b.seconds)"),
+                (
+                    "--new-documents", a.newDocuments.map { "\($0)" } ?? "default",
+                    b.newDocuments.map { "\($0)" } ?? "default"
+                ),
                 ("--mode", a.mode?.rawValue ?? "none", b.mode?.rawValue ?? "none"),
             ] + pairs(a.facts, b.facts) + pairs(data, now.data, "SHA-256 of ")
         return settings.first { $0.then != $0.now }

@@ -7,9 +7,11 @@ import MafinRetrieval
 ///
 /// ```
 /// REPORT/
-///   artefact/        the chosen method's artefact
+///   artefact/        the artefact of the system that was chosen on dev
 ///   runs/            each system's ranking of the measured queries, as TREC runs
 ///   state/           plan, finished parts, checkpoints of the current training
+///     systems/       the sources and weights of each system that can be shipped, of its best seed
+///     artefacts/     the trained encoders of these systems, as artefacts of their methods
 /// ```
 public struct ComparisonStore: Sendable {
     /// The report's folder.
@@ -20,10 +22,10 @@ public struct ComparisonStore: Sendable {
         self.folder = folder
     }
 
-    private var state: URL { folder.appendingPathComponent("state") }
+    var state: URL { folder.appendingPathComponent("state") }
     private var planFile: URL { state.appendingPathComponent("plan.json") }
 
-    /// The folder of the chosen artefact, written at the end.
+    /// The folder of the artefact of the system that was chosen on dev, written at the end.
     public var artefact: URL { folder.appendingPathComponent("artefact") }
     /// The folder of rankings.
     public var runs: URL { folder.appendingPathComponent("runs") }
@@ -39,7 +41,7 @@ public struct ComparisonStore: Sendable {
 
     /// Begins a comparison: makes the folders and writes the plan. Fails if the folder is not writable.
     public func write(_ plan: ComparisonPlan) throws {
-        for folder in [state, units, runs, vectors, artefacts] {
+        for folder in [state, units, runs, vectors, artefacts, systems] {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         }
         try write(plan, to: planFile)
@@ -47,7 +49,7 @@ public struct ComparisonStore: Sendable {
 
     // MARK: Finished parts
 
-    private var units: URL { state.appendingPathComponent("units") }
+    var units: URL { state.appendingPathComponent("units") }
 
     func unit(_ name: String) throws -> ComparisonUnit? { try read(units.appendingPathComponent(name + ".json")) }
 
@@ -77,7 +79,8 @@ public struct ComparisonStore: Sendable {
 
     private func name(_ contender: Contender, _ seed: UInt64) -> String { "\(contender.rawValue).\(seed)" }
 
-    func artefact(of contender: Contender, seed: UInt64) -> URL {
+    /// The artefact of a trained method. After the end only those of ``shippable()`` are left.
+    package func artefact(of contender: Contender, seed: UInt64) -> URL {
         artefacts.appendingPathComponent(name(contender, seed))
     }
 
@@ -105,28 +108,47 @@ public struct ComparisonStore: Sendable {
         vectors.appendingPathComponent("\(name(contender, seed)).\(what).npy")
     }
 
-    /// Moves the chosen artefact to its place and removes files that only an unfinished comparison needs.
-    func finish(_ chosen: TrainingRecord?) throws {
+    // MARK: The end
+
+    /// Removes the sources and encoders of the given rows that no system needs any more, because another seed is better
+    /// on dev.
+    /// - Parameter current: a training on which other systems will still be built.
+    func prune(_ rows: [ComparisonRow], except current: (contender: Contender, seed: UInt64)? = nil) {
         let files = FileManager.default
-        if let chosen, !files.fileExists(atPath: artefact.path) {
-            try files.moveItem(at: artefact(of: chosen.contender, seed: chosen.seed), to: artefact)
-        }
-        try? files.removeItem(at: artefacts)
-        try? files.removeItem(at: state.appendingPathComponent("checkpoints"))
-        for file in (try? files.contentsOfDirectory(atPath: vectors.path)) ?? [] {
-            if let chosen, file.hasPrefix(name(chosen.contender, chosen.seed) + ".") { continue }
-            try? files.removeItem(at: vectors.appendingPathComponent(file))
+        let best = Self.best(rows)
+        var needed = Set(best.values.compactMap { row in row.encoder.map { self.name($0, row.seed) } })
+        if let current { needed.insert(name(current.contender, current.seed)) }
+        for row in rows where row.sources != nil {
+            if best[row.name]?.seed != row.seed { removeSources(of: row.name, seed: row.seed) }
+            guard let encoder = row.encoder, !needed.contains(name(encoder, row.seed)) else { continue }
+            try? files.removeItem(at: artefact(of: encoder, seed: row.seed))
+            for what in ["queries", "documents"] {
+                try? files.removeItem(at: vectorFile(what, encoder, row.seed))
+            }
         }
     }
 
-    /// Whether ``finish(_:)`` was called. Missing parts are not made after that.
+    /// Writes the artefact of the chosen system, and removes files that only an unfinished comparison needs.
+    func finish(_ chosen: String?) throws {
+        let files = FileManager.default
+        if let chosen, !files.fileExists(atPath: artefact.path) { try writeArtefact(of: chosen, to: artefact) }
+        try? files.removeItem(at: state.appendingPathComponent("checkpoints"))
+        try AtomicFile.write(Data(), to: finishedFile)
+    }
+
+    private var finishedFile: URL { state.appendingPathComponent("finished") }
+
+    /// Whether ``finish(_:)`` was called. Missing parts are not made after that. Earlier versions removed the artefacts
+    /// instead.
     var isFinished: Bool {
-        FileManager.default.fileExists(atPath: planFile.path) && !FileManager.default.fileExists(atPath: artefacts.path)
+        let files = FileManager.default
+        return files.fileExists(atPath: finishedFile.path)
+            || files.fileExists(atPath: planFile.path) && !files.fileExists(atPath: artefacts.path)
     }
 
     // MARK: Files
 
-    private func read<Value: Decodable>(_ file: URL) throws -> Value? {
+    func read<Value: Decodable>(_ file: URL) throws -> Value? {
         guard let data = FileManager.default.contents(atPath: file.path) else { return nil }
         do {
             return try JSONDecoder().decode(Value.self, from: data)
@@ -135,7 +157,7 @@ public struct ComparisonStore: Sendable {
         }
     }
 
-    private func write(_ value: some Encodable, to file: URL) throws {
+    func write(_ value: some Encodable, to file: URL) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         try AtomicFile.write(try encoder.encode(value), to: file)

@@ -1,3 +1,4 @@
+import Foundation
 import MafinMethod
 import MafinPipeline
 import MafinRetrieval
@@ -8,12 +9,57 @@ public struct ComparisonRow: Sendable, Codable {
     public var name: String
     /// The seed.
     public var seed: UInt64
-    /// Mean of the deciding metric on dev, where its choices were made.
+    /// Mean of the deciding metric on dev, where its choices were made. ``developmentKnown`` and ``developmentNew``
+    /// count in it as much as the user expects queries about known and new documents.
     public var development: Double
     /// What was chosen on dev, by name.
     public var choices: [String: ManifestValue]
     /// The metrics of every measured query.
     public var evaluation: RunEvaluation
+    /// The same for the dev queries as they are; `nil` in records of earlier versions.
+    public var developmentKnown: Double?
+    /// The same if no label had named the answers of these queries; `nil` in records of earlier versions.
+    public var developmentNew: Double?
+    /// The kinds of the sources whose weighted sum it is; `nil` if it cannot be shipped.
+    public var sources: [SourceRecord.Kind]?
+    /// The method whose trained encoder is one of its sources.
+    public var encoder: Contender?
+}
+
+/// A system's figures on the development queries, for choices between systems.
+struct DevelopmentFigures: Sendable, Equatable {
+    /// ``ComparisonRow/development``, the mean over seeds.
+    var mean: Double
+    /// One value per development query, the mean over seeds; empty if they were not recorded. Only their differences
+    /// from their mean are used, since ``mean`` also counts how the system would do without memory of the answers.
+    var values: [Double] = []
+
+    /// A difference of two systems on dev.
+    struct Difference {
+        var mean: Double
+        /// `nil` if the values of single queries are not known.
+        var p: Double?
+
+        /// Differences below it are regarded as chance if there is no p.
+        static let margin = 0.002
+        var isBetter: Bool { mean > 0 && isShown }
+        var isWorse: Bool { mean < 0 && isShown }
+        private var isShown: Bool { p.map { $0 < ComparisonVerdict.level } ?? (abs(mean) > Self.margin) }
+        /// `+.012, p .03`.
+        var text: String {
+            let mean = String(format: "%+.4f", mean)
+            return p.map { mean + String(format: ", p %.3f", $0) } ?? mean
+        }
+    }
+
+    func minus(_ other: DevelopmentFigures) -> Difference {
+        guard !values.isEmpty, values.count == other.values.count else { return Difference(mean: mean - other.mean) }
+        // The differences are moved to the difference of the means, by which systems are chosen.
+        var differences = zip(values, other.values).map { $0 - $1 }
+        let shift = mean - other.mean - differences.reduce(0, +) / Double(differences.count)
+        for index in differences.indices { differences[index] += shift }
+        return Difference(mean: mean - other.mean, p: PairedRandomizationTest().pValue(of: differences))
+    }
 }
 
 /// The record of one encoder's training.
@@ -40,6 +86,13 @@ public struct TrainingRecord: Sendable, Codable {
 
     /// The row of its joined vectors.
     public var name: String { contender.joinedName }
+
+    /// Seconds of one pass over the labels, evaluations included; `nil` if nothing was trained.
+    /// - Parameter tokens: tokens of a pass.
+    func secondsPerPass(of tokens: Double) -> Double? {
+        guard let trained = history.last?.tokens, trained > 0 else { return nil }
+        return seconds * tokens / Double(trained)
+    }
 }
 
 /// A part of a comparison as it is recorded on disk. An interrupted comparison resumes after the last recorded part.
@@ -48,8 +101,10 @@ struct ComparisonUnit: Codable {
     var rows: [ComparisonRow] = []
     /// Seconds that an interrupted run had spent on it.
     var secondsEarlier: Double?
-    /// Seconds that each training of a seed may take.
+    /// Seconds that a training may take, or that a pass was estimated to take. Nothing is made with such a record.
     var trainingSeconds: Double?
+    /// For each row that can be shipped, the deciding metric of each development query.
+    var developmentValues: [String: [Float]]?
     var training: TrainingRecord?
     /// For a point of the learning curve, the difference to the black box on each measured query.
     var differences: [Double]?
@@ -68,7 +123,7 @@ public struct ComparisonOutcome: Sendable {
     public var seconds: [String: Double] = [:]
     /// The trained encoders.
     public var trainings: [TrainingRecord] = []
-    /// The method that is best on dev, with the seed whose artefact is kept.
+    /// The trained method that is best on dev, with the seed whose artefact is kept.
     public var chosen: TrainingRecord?
     /// The chosen method's gain by the number of labelled queries.
     public var learningCurve: LearningCurve?
@@ -77,8 +132,16 @@ public struct ComparisonOutcome: Sendable {
     /// Seconds of all parts, including those of interrupted runs.
     public var spent = 0.0
 
-    /// Each system with the evaluations of its seeds and its mean on dev, in the order of tables.
-    public var systems: [(name: String, evaluation: SeededEvaluation, development: Double)] {
+    /// The measured queries by whether train or dev named all their relevant documents.
+    public var partition: QueryPartition?
+    /// For each system that can be shipped, the values of the development queries, seed by seed.
+    var developmentValues: [String: [[Double]]] = [:]
+
+    /// A system with the evaluations of its seeds and its mean on dev.
+    public typealias System = (name: String, evaluation: SeededEvaluation, development: Double)
+
+    /// Each system, in the order of tables.
+    public var systems: [System] {
         names.map { name in
             let seeds = rows.filter { $0.name == name }
             return (
@@ -88,10 +151,32 @@ public struct ComparisonOutcome: Sendable {
         }
     }
 
+    /// Each system, evaluated only on the measured queries with known documents, or with new ones. Empty if there are
+    /// no such queries.
+    public func systems(on part: QueryPartition.Part) -> [System] {
+        guard let queries = partition?.queries(part), !queries.isEmpty else { return [] }
+        let wanted = Set(queries)
+        return systems.map { ($0.name, $0.evaluation.filter { wanted.contains($0) }, $0.development) }
+    }
+
     /// The systems that have a row, in the order of tables.
     public var names: [String] {
         var names: [String] = []
         for row in rows where names.last != row.name { names.append(row.name) }
         return names
+    }
+
+    /// A system's figures on dev; `nil` if it has no row.
+    func development(of name: String) -> DevelopmentFigures? {
+        let seeds = rows.filter { $0.name == name }
+        guard !seeds.isEmpty else { return nil }
+        return DevelopmentFigures(
+            mean: seeds.reduce(0) { $0 + $1.development } / Double(seeds.count),
+            values: Self.mean(developmentValues[name] ?? []))
+    }
+
+    private static func mean(_ seeds: [[Double]]) -> [Double] {
+        guard let first = seeds.first, seeds.allSatisfy({ $0.count == first.count }) else { return [] }
+        return first.indices.map { query in seeds.reduce(0) { $0 + $1[query] } / Double(seeds.count) }
     }
 }

@@ -1,18 +1,16 @@
 import MafinPipeline
 import MafinRetrieval
 
-/// The decision of a comparison. It rests on two tests that are fixed before the measured split is looked at.
+/// The decision of a comparison: whether the best system that can be shipped is better than the black box alone. It
+/// rests on one test that is fixed before the measured split is looked at.
 ///
-/// The candidate is the trained method that is best on dev, or its fusion with BM25 if that is better on dev (the
-/// service offers both). The primary test compares the candidate with the black box, the secondary test with the best
-/// system on dev that trains no encoder. The decision to ship requires both tests to reject, each at its own p. Such a
-/// decision keeps its level without correction (intersection-union test, Berger 1982, "Multiparameter Hypothesis
-/// Testing and Acceptance Sampling", Technometrics 24(4)). The other systems of the table, and Holm's correction there,
+/// The candidate is chosen on dev, among the sums of sources and the joined vectors of all trained methods. If the best
+/// of them has a trained encoder, and the best without one is not significantly worse on dev, the one without is the
+/// candidate, because it costs less and can do less harm. The other systems of the table, and Holm's correction there,
 /// do not affect the decision.
 public struct ComparisonVerdict: Sendable, Equatable, Codable {
-    /// What to do. Ship: the candidate is significantly better than the black box and than the best system without a
-    /// trained encoder. Do not ship: its mean is not above the black box, or it is significantly worse than the best
-    /// system without a trained encoder. Cannot tell: anything else.
+    /// What to do. Ship: the candidate is significantly better than the black box. Do not ship: its mean is not above
+    /// the black box. Cannot tell: anything else.
     public typealias Decision = Verdict.Decision
 
     /// A paired test of one system against another.
@@ -25,87 +23,139 @@ public struct ComparisonVerdict: Sendable, Equatable, Codable {
         public var difference: PairedDifference
     }
 
+    /// The gain over the black box on some of the measured queries.
+    public struct Gain: Sendable, Equatable, Codable {
+        /// Number of the queries.
+        public var queries: Int
+        /// The candidate minus the black box.
+        public var difference: PairedDifference
+    }
+
+    /// What has to be computed for a query.
+    public struct QueryCost: Sendable, Equatable, Codable {
+        /// A request to the black box.
+        public var asksBlackBox: Bool
+        /// A pass through the local encoder.
+        public var encodesLocally: Bool
+        /// A search for its words in an inverted index (BM25).
+        public var searchesWords: Bool
+        /// A comparison with all remembered queries.
+        public var searchesMemory: Bool
+
+        /// The cost of a sum of sources of these kinds.
+        public init(_ sources: [SourceRecord.Kind]) {
+            asksBlackBox = sources.contains { $0 != .local && $0 != .bm25 }
+            encodesLocally = sources.contains(.local)
+            searchesWords = sources.contains(.bm25)
+            searchesMemory = sources.contains(.queryMemory)
+        }
+    }
+
     /// What to do.
     public var decision: Decision
-    /// The row of the trained method that is best on dev.
-    public var artefact: String
-    /// The primary test: the candidate against the black box.
+    /// The candidate against the black box. It decides.
     public var primary: Test
-    /// The secondary test: the candidate against the best system on dev that trains no encoder; `nil` if that is the
-    /// black box itself.
+    /// What the trained encoder adds: the candidate against the best system on dev without one, or, if the candidate
+    /// has none, the best system on dev with one against the candidate. Only systems that can be shipped count. It does
+    /// not decide. `nil` if there is no such system, or if the black box alone is better on dev.
     public var secondary: Test?
-    /// The best derived system on dev against the candidate; `nil` if it is not better than the candidate on dev. No
-    /// command may be able to serve it.
-    public var builtOnArtefact: Test?
-    /// The artefact against the same encoder tuned alone and mixed afterwards, which shows what joint training adds.
-    /// `nil` if that row is missing.
+    /// The gain on queries whose relevant documents train and dev named; `nil` if there are too few.
+    public var known: Gain?
+    /// The gain on the other queries; `nil` if there are too few.
+    public var new: Gain?
+    /// What a query costs.
+    public var cost: QueryCost
+    /// The best trained method on dev, beside the black box, against the same encoder tuned alone and mixed in
+    /// afterwards, which shows what joint training adds. `nil` if one of them is missing.
     public var jointTraining: Test?
     /// About how many measured queries would show the difference that is not significant yet; `nil` if the decision is
     /// not ``Verdict/Decision/cannotTell``, or if the difference is not above 0.
     public var queriesNeeded: Int?
 
-    /// The candidate: ``artefact``, or its fusion with BM25.
+    /// The system that was chosen on dev.
     public var candidate: String { primary.system }
-    /// Whether the candidate is the fusion with BM25.
-    public var usesBM25: Bool { candidate != artefact }
 
     /// Tests are significant below this p.
     public static let level = 0.05
 }
 
 extension ComparisonVerdict {
+    /// The system to ship, chosen on dev; `nil` if no system can be shipped. The black box alone needs no shipping.
+    public static func candidate(of outcome: ComparisonOutcome) -> String? {
+        guard let best = best(of: outcome) else { return nil }
+        guard hasEncoder(best, outcome), let simple = Self.best(of: outcome, withEncoder: false) else { return best }
+        guard let mine = outcome.development(of: best), let other = outcome.development(of: simple) else { return best }
+        return mine.minus(other).isBetter ? best : simple
+    }
+
+    /// The best system on dev that can be shipped, of all kinds or with or without a trained encoder. Of equally good
+    /// systems it is the first in the order of tables.
+    private static func best(of outcome: ComparisonOutcome, withEncoder: Bool? = nil) -> String? {
+        outcome.systems.filter { system in
+            system.name != StandardRivals.blackBoxName
+                && outcome.rows.contains { $0.name == system.name && $0.sources != nil }
+                && (withEncoder == nil || withEncoder == hasEncoder(system.name, outcome))
+        }.max { $0.development < $1.development }?.name
+    }
+
+    private static func hasEncoder(_ name: String, _ outcome: ComparisonOutcome) -> Bool {
+        outcome.rows.contains { $0.name == name && $0.sources?.contains(.local) == true }
+    }
+
     /// Decides.
     /// - Parameter metric: the metric that decides.
-    /// - Returns: `nil` if no encoder was trained, or if its row or the black box's is missing.
+    /// - Returns: `nil` if no system can be shipped, or if the black box's row is missing.
     public init?(
         _ outcome: ComparisonOutcome, metric: Metric, bootstrap: PairedBootstrap = PairedBootstrap(),
         randomization: PairedRandomizationTest = PairedRandomizationTest()
     ) {
+        func difference(
+            _ name: String, minus other: String, in systems: [ComparisonOutcome.System]
+        ) -> (queries: Int, difference: PairedDifference)? {
+            guard name != other, let mine = systems.first(where: { $0.name == name })?.evaluation,
+                let theirs = systems.first(where: { $0.name == other })?.evaluation, mine.mean.queryIds.count > 1
+            else { return nil }
+            return (
+                mine.mean.queryIds.count,
+                PairedDifference(mine, minus: theirs, in: metric, bootstrap: bootstrap, test: randomization)
+            )
+        }
         let systems = outcome.systems
-        func system(_ name: String) -> (name: String, evaluation: SeededEvaluation, development: Double)? {
-            systems.first { $0.name == name }
+        func test(_ name: String?, against other: String?) -> Test? {
+            guard let name, let other, let found = difference(name, minus: other, in: systems) else { return nil }
+            return Test(system: name, other: other, difference: found.difference)
         }
-        func best(_ kinds: Set<ComparedSystem.Kind>) -> String? {
-            systems.filter { ComparedSystem.named($0.name).map { kinds.contains($0.kind) } ?? false }
-                .max { $0.development < $1.development }?.name
+        let blackBox = StandardRivals.blackBoxName
+        guard let candidate = Self.candidate(of: outcome), let primary = test(candidate, against: blackBox) else {
+            return nil
         }
-        func test(_ name: String, against other: String) -> Test? {
-            guard name != other, let mine = system(name), let theirs = system(other) else { return nil }
-            return Test(
-                system: name, other: other,
-                difference: PairedDifference(
-                    mine.evaluation, minus: theirs.evaluation, in: metric, bootstrap: bootstrap, test: randomization))
+        let sources = outcome.rows.first { $0.name == candidate }?.sources ?? []
+        let alone = outcome.development(of: blackBox)?.mean ?? 0
+        let simple = Self.best(of: outcome, withEncoder: false).flatMap {
+            outcome.development(of: $0)?.mean ?? 0 > alone ? $0 : nil
         }
-        guard let artefact = outcome.chosen?.name, let alone = system(artefact) else { return nil }
-        let fused = system("\(artefact)+bm25").flatMap { $0.development > alone.development ? $0 : nil }
-        let candidate = fused ?? alone
-        guard let primary = test(candidate.name, against: StandardRivals.blackBoxName),
-            let rival = best([.baseline, .lexical, .released, .rival, .adapter])
-        else { return nil }
-        let secondary = rival == primary.other ? nil : test(candidate.name, against: rival)
-
-        let tests = [primary, secondary].compactMap(\.self)
-        let open = tests.first { !$0.difference.isBetter(at: Self.level) }
+        func gain(_ part: QueryPartition.Part) -> Gain? {
+            difference(candidate, minus: blackBox, in: outcome.systems(on: part)).map {
+                Gain(queries: $0.queries, difference: $0.difference)
+            }
+        }
         let decision: Decision =
-            if open == nil {
-                .ship
-            } else if primary.difference.mean <= 0 || secondary?.difference.isWorse(at: Self.level) == true {
-                .doNotShip
-            } else {
-                .cannotTell
-            }
-        let built = best([.derived]).flatMap { system($0) }
+            primary.difference.isBetter(at: Self.level)
+            ? .ship : primary.difference.mean > 0 ? .cannotTell : .doNotShip
         var needed: Int?
-        if decision == .cannotTell, let open, open.difference.mean > 0, let other = system(open.other) {
-            let differences = candidate.evaluation.mean.differences(from: other.evaluation.mean, in: metric)
-            if differences.count > 1 {
-                needed = MinimumDetectableDifference(differences: differences).queriesNeeded(for: open.difference.mean)
-            }
+        if decision == .cannotTell, let mine = systems.first(where: { $0.name == candidate })?.evaluation.mean,
+            let other = systems.first(where: { $0.name == blackBox })?.evaluation.mean
+        {
+            needed = MinimumDetectableDifference(differences: mine.differences(from: other, in: metric))
+                .queriesNeeded(for: primary.difference.mean)
         }
         self.init(
-            decision: decision, artefact: artefact, primary: primary, secondary: secondary,
-            builtOnArtefact: built.flatMap {
-                $0.development > candidate.development ? test($0.name, against: candidate.name) : nil
-            }, jointTraining: test(artefact, against: Contender.tunedAlone.joinedName), queriesNeeded: needed)
+            decision: decision, primary: primary,
+            secondary: sources.contains(.local)
+                ? test(candidate, against: simple)
+                : test(Self.best(of: outcome, withEncoder: true), against: candidate),
+            known: gain(.seenDocuments), new: gain(.newDocuments), cost: QueryCost(sources),
+            jointTraining: test(outcome.chosen?.name, against: Contender.tunedAlone.joinedName),
+            queriesNeeded: needed)
     }
 }

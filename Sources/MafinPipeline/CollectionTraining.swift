@@ -180,6 +180,12 @@ public struct CollectionTraining {
             isCancelled: isCancelled)
     }
 
+    /// Tokens trained per second on this machine, estimated with the released encoder.
+    package func tokensPerSecond() throws -> Double {
+        let encoder = try untrained.encoder ?? released.load()
+        return try ModeChoice.measureTokensPerSecond(encoder.encoder, inputs: data.documents)
+    }
+
     /// Trains one contender.
     /// - Parameters:
     ///   - base: the frozen scores beside which the encoder is trained, by row of ``data``; `nil`: the black box's. The

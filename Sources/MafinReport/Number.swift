@@ -32,6 +32,11 @@ enum Number {
         return decimals == 0 ? count(Int(value.rounded())) : text
     }
 
+    /// The weight of a source: `.438`, `20.1`, `140`.
+    static func weight(_ value: Double) -> String {
+        withoutLeadingZero(decimal(value, value < 1 ? 3 : value < 100 ? 1 : 0))
+    }
+
     /// A share of a score with its sign: `+0.0312`.
     static func signedDecimal(_ value: Double) -> String { String(format: "%+.4f", value) }
 

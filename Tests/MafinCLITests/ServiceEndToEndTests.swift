@@ -266,7 +266,7 @@ struct ServiceEndToEndTests {
     @Test func wrongFlagsAreRefusedAtOnce() async throws {
         try await TemporaryFolder.with { folder in
             for (flags, words) in [
-                (["--port", "70000"], "--port must lie between"), (["--bm25"], "--bm25 needs --index"),
+                (["--port", "70000"], "--port must lie between"), (["--bm25"], "mafin train --compose"),
                 (["--feedback", "x"], "--feedback needs --index"), (["--tls-key", "x"], "go together"),
                 (["--deadline", "0"], "--deadline must be above 0"), (["--name", "a:b"], "--name must be a word"),
                 (["--host", "0.0.0.0"], "or --no-keys"), (["--host", "::", "--quiet"], "or --no-keys"),

@@ -44,8 +44,13 @@ import Testing
         let chosen = try #require(outcome.chosen)
         let best = try #require(outcome.rows.filter { $0.name == "mafin" }.map(\.development).max())
         #expect(outcome.rows.first { $0.name == "mafin" && $0.seed == chosen.seed }?.development == best)
+        // The best seed can still be shipped; the other is removed.
+        let other = 3 - chosen.seed
+        #expect(toy.exists("artefact/manifest.json") && !toy.exists("state/checkpoints"))
+        #expect(toy.exists("state/artefacts/mafin.\(chosen.seed)") && !toy.exists("state/artefacts/mafin.\(other)"))
         #expect(
-            toy.exists("artefact/manifest.json") && !toy.exists("state/artefacts") && !toy.exists("state/checkpoints"))
+            toy.exists("state/vectors/mafin.\(chosen.seed).queries.npy")
+                && !toy.exists("state/vectors/mafin.\(other).queries.npy"))
     }
 
     /// A kill between writing a record and removing files that are no longer needed. The next run removes them, but
@@ -62,12 +67,14 @@ import Testing
         try toy.folder.write("old", to: "REPORT/state/checkpoints/mafin.1/latest.json")
         try FileManager.default.removeItem(at: block.deletingLastPathComponent())
         var untouched = false
-        let second = try toy.comparison(["mafin", "tuned-alone"], seeds: 1) { event in
-            if case .began(name: "tuned-alone", seed: _) = event {
-                untouched =
-                    toy.exists("state/checkpoints/tuned-alone.1") && !toy.exists("state/checkpoints/mafin.1")
-            }
-        }
+        let second = try toy.comparison(
+            ["mafin", "tuned-alone"], seeds: 1,
+            onEvent: { event in
+                if case .began(name: "tuned-alone", seed: _) = event {
+                    untouched =
+                        toy.exists("state/checkpoints/tuned-alone.1") && !toy.exists("state/checkpoints/mafin.1")
+                }
+            })
         let outcome = try second.run()
         #expect(untouched && outcome.trainings.count == 2)
     }
@@ -96,7 +103,7 @@ import Testing
         defer { toy.remove() }
         let comparison = try toy.comparison(nil, seeds: 1)
         func fit(_ error: any Error, _ name: String = "nudge-n") throws {
-            try comparison.fit([Failing(name: name, error: error)], kind: .rival, seed: 1, seconds: 60)
+            try comparison.fit(.rival(name), seconds: 60) { [Failing(name: name, error: error)] }
         }
         let own: [(name: String, error: any Error)] = [
             ("nudge-n", TrainingError.noQueries(list: "training queries", reason: "none has an answer")),
@@ -134,7 +141,8 @@ import Testing
                     name: contender.joinedName, seed: seed, development: development, choices: [:],
                     evaluation: RunEvaluation(
                         queryIds: queries, values: [Self.metric: [Double](repeating: test, count: queries.count)],
-                        means: [Self.metric: test], queriesWithoutRelevantDocument: 0, queriesWithoutResult: 0))
+                        means: [Self.metric: test], queriesWithoutRelevantDocument: 0, queriesWithoutResult: 0),
+                    sources: [.blackBox, .local], encoder: contender)
             ])
         unit.training = TrainingRecord(
             contender: contender, seed: seed, history: [], keptStep: 1, steps: 1, reason: .completed, seconds: 1,
@@ -162,11 +170,21 @@ import Testing
         }
         let outcome = try comparison.run()
         #expect(outcome.chosen?.contender == .mafin && outcome.chosen?.seed == 2)
-        // The artefact of that seed is kept.
-        #expect(try String(contentsOf: toy.url("artefact/manifest.json"), encoding: .utf8) == "mafin.2")
-        #expect(!toy.exists("state/artefacts"))
+        // What is shipped is the best on dev of all that can be shipped. The best seed of each stays.
         let verdict = try #require(ComparisonVerdict(outcome, metric: Self.metric))
-        #expect(verdict.artefact == "mafin" && verdict.primary.difference.includesSeeds)
+        #expect(verdict.candidate == "tuned-alone-mixed" && verdict.primary.difference.includesSeeds)
+        #expect(try String(contentsOf: toy.url("artefact/manifest.json"), encoding: .utf8) == "tuned-alone.1")
+        #expect(try toy.store.shippable() == ["tuned-alone-mixed", "mafin", "lambda-mafin"])
+        for (name, folder) in [("mafin", "mafin.2"), ("lambda-mafin", "lambda-mafin.2")] {
+            let shippable = try toy.store.shippable(name)
+            #expect(shippable.artefact?.lastPathComponent == folder && shippable.sources == nil)
+            #expect(toy.exists("state/artefacts/\(folder)/manifest.json"))
+        }
+        #expect(!toy.exists("state/artefacts/mafin.1") && !toy.exists("state/artefacts/lambda-mafin.1"))
+        #expect(
+            throws: ComparisonError.notShippable(
+                path: toy.store.folder.path, name: "bm25", names: ["tuned-alone-mixed", "mafin", "lambda-mafin"])
+        ) { try toy.store.shippable("bm25") }
     }
 
     /// A method that failed with every seed is named once, with its reason.
@@ -201,8 +219,95 @@ import Testing
         let outcome = try comparison.run()
         #expect(outcome.omissions.map(\.name) == ["mafin", "tuned-alone-mixed"])
         #expect(
-            outcome.omissions.allSatisfy {
-                $0.reason == "Only 1 of 3 seeds could be measured. The seeds before it used up the time."
-            }, "\(outcome.omissions)")
+            outcome.omissions.allSatisfy { $0.reason == "1 of 3 seeds was measured. There was no time left." },
+            "\(outcome.omissions)")
+    }
+
+    /// Every sum of sources is kept, with the encoder of its own best seed. A finished comparison gives the same again.
+    @Test func whatCanBeShippedIsKept() async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        let systems = ["black-box+bm25", "query-memory", "mafin", "mafin+bm25"]
+        let comparison = try toy.comparison(systems)
+        let outcome = try comparison.run()
+        #expect(Set(try toy.store.shippable()) == Set(systems))
+        for name in systems {
+            let shippable = try toy.store.shippable(name)
+            let rows = outcome.rows.filter { $0.name == name }
+            let best = try #require(rows.first { $0.seed == shippable.seed })
+            #expect(best.development == rows.map(\.development).max())
+            #expect((shippable.sources == nil) == (name == "mafin"))
+            if best.sources?.contains(.local) == true {
+                #expect(shippable.artefact == toy.store.artefact(of: .mafin, seed: shippable.seed))
+                #expect(toy.exists("state/artefacts/mafin.\(shippable.seed)/manifest.json"))
+            } else {
+                #expect(shippable.artefact == nil)
+            }
+            for row in rows where name != "mafin" {
+                #expect(toy.exists("state/systems/\(name).\(row.seed)") == (row.seed == shippable.seed))
+            }
+            // What is kept of a system gives the values that were measured.
+            let target = toy.url("shipped/\(name)")
+            let manifest = try toy.store.ship(name, to: target).manifest
+            #expect(manifest.sources?.map(\.kind) == best.sources)
+            guard let folder = shippable.sources else { continue }
+            #expect(manifest.system == name)
+            let measured = manifest.test?.systems.first { $0.name == ArtefactEvaluation.artefactName }?.metrics
+            #expect(measured == best.evaluation.means)
+            guard shippable.artefact == nil else { continue }
+            let kept = try ShippedSources(readingFrom: folder)
+            let system = try SourceSystem(
+                kept.sources, weights: kept.mixture.weights, queries: comparison.data.queries,
+                documents: comparison.data.documents)
+            #expect(try toy.training.evaluate(system, on: toy.qrels) == best.evaluation)
+        }
+        #expect(throws: ArtefactError.self) { try toy.store.ship("mafin", to: toy.url("state")) }
+        #expect(throws: ArtefactError.self) { try toy.store.ship("query-memory", to: toy.url("state")) }
+        let candidate = try #require(ComparisonVerdict.candidate(of: outcome))
+        let artefact = try Artefact(readingFrom: toy.store.artefact)
+        #expect(artefact.manifest.sources?.map(\.kind) == outcome.rows.first { $0.name == candidate }?.sources)
+        // All answers of test are new to training.
+        #expect(outcome.partition?.newDocuments.count == 10 && outcome.partition?.seenDocuments.isEmpty == true)
+        let again = try toy.comparison(systems).run()
+        #expect(again.rows.map(\.name) == outcome.rows.map(\.name))
+        #expect(again.rows.map(\.development) == outcome.rows.map(\.development))
+        #expect(again.developmentValues == outcome.developmentValues && again.spent == outcome.spent)
+    }
+
+    /// A run that is killed after any number of parts continues with the same parts in the same order.
+    @Test func aResumedComparisonDecidesTheSame() async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        let systems = ["black-box+bm25", "mafin", "mafin+bm25", "tuned-alone-mixed"]
+        func parts(until count: Int) throws -> [String] {
+            var parts: [String] = []
+            let cancelling = Cancelling()
+            let comparison = try toy.comparison(
+                systems,
+                onEvent: { event in
+                    guard case .made(let rows, _, _) = event, let row = rows.last else { return }
+                    parts.append("\(row.name).\(row.seed)")
+                    cancelling.isCancelled = parts.count >= count
+                }, isCancelled: { cancelling.isCancelled })
+            do { _ = try comparison.run() } catch is CancellationError {}
+            return parts
+        }
+        var before: [String] = []
+        for count in 1...8 {
+            let now = try parts(until: count)
+            #expect(Array(now.prefix(before.count)) == before)
+            before = now
+        }
+        let whole = try parts(until: .max)
+        #expect(Array(whole.prefix(before.count)) == before)
+        #expect(
+            whole == [
+                "black-box.1", "black-box+bm25.1", "mafin.1", "mafin+bm25.1", "mafin.2", "mafin+bm25.2",
+                "tuned-alone-mixed.1", "tuned-alone-mixed.2",
+            ])
+    }
+
+    private final class Cancelling {
+        var isCancelled = false
     }
 }

@@ -20,6 +20,18 @@ enum MadeUpOutcome {
         init(_ name: String, _ mean: Double, development: Double? = nil, isSeeded: Bool = true) {
             (self.name, self.mean, self.development, self.isSeeded) = (name, mean, development ?? mean, isSeeded)
         }
+
+        /// The kinds of its sources; `nil` if it cannot be shipped.
+        var sources: [SourceRecord.Kind]? {
+            let words: [SourceRecord.Kind] = name.hasSuffix("+bm25") ? [.bm25] : []
+            if name == "composition-without-encoder" { return [.blackBox, .bm25, .queryMemory] }
+            if name == "composition" { return [.blackBox, .local, .bm25, .queryMemory] }
+            if name.hasPrefix("black-box+") { return [.blackBox] + words }
+            if name.hasPrefix("mafin") || name.hasSuffix("-mafin") || name == "tuned-alone-mixed" {
+                return [.blackBox, .local] + words
+            }
+            return name.hasSuffix("adapter") ? [.adapter] : nil
+        }
     }
 
     /// Noise that all systems share, and noise of each system with mean 0, so that the differences of means are exactly
@@ -51,7 +63,8 @@ enum MadeUpOutcome {
                     ComparisonRow(
                         name: system.name, seed: UInt64(seed + 1), development: system.development, choices: [:],
                         evaluation: evaluation(
-                            system.mean + shift, noise: noise, seed: UInt64(100 * seed + index + 2))))
+                            system.mean + shift, noise: noise, seed: UInt64(100 * seed + index + 2)),
+                        sources: system.sources))
             }
         }
         outcome.chosen = chosen.map {

@@ -45,7 +45,7 @@ struct ToyComparison {
     /// Two trainings of each requested method. Finished parts are in ``store``.
     func comparison(
         _ systems: [String]?, seeds: Int = 2, allowsLeaks: Bool = false,
-        onEvent: @escaping (Comparison.Event) -> Void = { _ in }
+        onEvent: @escaping (Comparison.Event) -> Void = { _ in }, isCancelled: @escaping () -> Bool = { false }
     ) throws -> Comparison {
         var request = ComparisonPlan.Request()
         request.systems = systems
@@ -54,7 +54,8 @@ struct ToyComparison {
         let plan = ComparisonPlan(request, data: [:], blackBox: WordSums.toy)
         if try store.storedPlan() == nil { try store.write(plan) }
         return try Comparison(
-            training, plan: plan, store: store, qrels: qrels, allowsLeaks: allowsLeaks, onEvent: onEvent)
+            training, plan: plan, store: store, qrels: qrels, allowsLeaks: allowsLeaks, isCancelled: isCancelled,
+            onEvent: onEvent)
     }
 
     func url(_ path: String) -> URL { store.folder.appendingPathComponent(path) }

@@ -94,7 +94,7 @@ import Testing
         second.perQuery?.systems[2].values[metric]?[7] += 0.125
         second.provenance?.inputs?[0].sha256 = "b"
         let difference = try ReportDifference(first: ("a", first), second: ("b", second))
-        #expect(difference.systems.map(\.name) == ["black-box", "mafin", "mafin-bm25"])
+        #expect(difference.systems.map(\.name) == ["black-box", "mafin", "mafin-bm25", "artefact"])
         #expect(difference.systemsOnlyInFirst == ["bm25"] && difference.systemsOnlyInSecond == ["bm26"])
         #expect(difference.onlyInFirst == ["only-first"] && difference.onlyInSecond == ["only-second"])
         #expect(
@@ -124,8 +124,51 @@ import Testing
         #expect(difference.text().contains("no paired test"))
         #expect(difference.text().contains(".750"))
         #expect(ComparisonFacts(difference, system: "mafin", first: first, second: second) == nil)
-        second.systems = [SystemFacts(name: "other", metrics: [:])]
+        (second.systems, second.chosen) = ([SystemFacts(name: "other", metrics: [:])], nil)
         #expect(throws: ReportError.self) { try ReportDifference(first: ("a", first), second: ("b", second)) }
+    }
+
+    @Test func knownAndNewDocumentsAreComparedWhereBothHaveThem() throws {
+        let metric = SampleFacts.nDCG
+        let first = SampleFacts.whole()
+        var second = first
+        second.systems[2].new?.metrics[metric] = 0.4444
+        second.systems[2].new?.queries = 40
+        second.systems[3].known = nil
+        let difference = try ReportDifference(first: ("a", first), second: ("b", second))
+        let mafin = try #require(difference.systems.first { $0.name == "mafin" })
+        #expect(mafin.new?.first == first.systems[2].new && mafin.new?.second == second.systems[2].new)
+        #expect(mafin.known?.first == mafin.known?.second)
+        #expect(difference.systems.first { $0.name == "mafin-bm25" }?.known == nil)
+        let text = difference.text()
+        #expect(text.contains("by known and new documents, first → second"))
+        #expect(text.contains("→ .444") && text.contains("known (21)"))
+        for index in second.systems.indices { (second.systems[index].known, second.systems[index].new) = (nil, nil) }
+        second.chosen = nil
+        #expect(
+            try !ReportDifference(first: ("a", first), second: ("b", second)).text().contains("by known and new"))
+    }
+
+    /// What a comparison ships is the system that an evaluation of the artefact measures.
+    @Test func theArtefactIsComparedUnderItsName() throws {
+        let metric = SampleFacts.nDCG
+        let evaluation = EvaluationReport(
+            split: "test", baseline: "black-box", queries: 60, queriesWithoutRelevantDocument: 2,
+            systems: [
+                SystemEvaluation(name: "black-box", metrics: [metric: 0.5], difference: nil),
+                SystemEvaluation(name: "artefact", metrics: [metric: 0.5712], difference: nil),
+                SystemEvaluation(name: "other", metrics: [metric: 0.4], difference: nil),
+            ])
+        let comparison = SampleFacts.whole()
+        let evaluated = ComparisonFacts(title: "e", evaluation)
+        let difference = try ReportDifference(first: ("a", comparison), second: ("b", evaluated))
+        let artefact = try #require(difference.systems.first { $0.name == "artefact" })
+        #expect(artefact.first == [metric: 0.5712] && artefact.second == artefact.first && artefact.paired == nil)
+        #expect(difference.shown(verdict: evaluated.verdict) == "artefact")
+        // Two comparisons: the system of the verdict.
+        let same = try ReportDifference(first: ("a", comparison), second: ("b", comparison))
+        #expect(same.systems.last?.name == "artefact" && same.systems.last?.known?.first.queries == 21)
+        #expect(same.shown(verdict: comparison.verdict) == "mafin-bm25")
     }
 
     @Test func filesSayWhatTheyAre() async throws {

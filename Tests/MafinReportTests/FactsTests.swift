@@ -1,4 +1,5 @@
 import Foundation
+import MafinMethod
 import MafinRetrieval
 import Testing
 
@@ -18,21 +19,79 @@ import Testing
         let object = try #require(
             JSONSerialization.jsonObject(with: Data(try SampleFacts.whole().json().utf8)) as? [String: Any])
         #expect(object["schema"] as? String == "mafin-comparison")
-        #expect(object["schemaVersion"] as? Int == 2)
+        #expect(object["schemaVersion"] as? Int == 3)
         #expect(
             Set(object.keys) == [
                 "schema", "schemaVersion", "title", "created", "split", "baseline", "metric", "queries",
                 "queriesWithoutRelevantDocument", "systems", "verdict", "statistics", "subsets", "perQuery",
                 "trainingCurves", "lambdaSweeps", "learningCurve", "examples", "scoreHistograms", "data", "leaks",
-                "suspectedFalseNegatives", "provenance", "omissions", "headToHead",
+                "suspectedFalseNegatives", "provenance", "omissions", "headToHead", "chosen", "newDocuments",
             ])
         let verdict = try #require(object["verdict"] as? [String: Any])
         #expect(verdict["decision"] as? String == "ship")
+        #expect(
+            Set(verdict.keys) == [
+                "decision", "system", "reason", "notes", "againstBlackBox", "known", "new", "encoder", "costs", "command",
+                "commandForOthers", "shippable",
+            ])
+        let gain = try #require(verdict["new"] as? [String: Any])
+        #expect(gain["queries"] as? Int == 39 && (gain["difference"] as? [String: Any])?["mean"] as? Double == 0.0456)
+        let costs = try #require((verdict["costs"] as? [String: Any])?["query"] as? [String: Bool])
+        #expect(Set(costs.keys) == ["asksBlackBox", "encodesLocally", "searchesWords", "searchesMemory"])
+        // The chosen system, with the figures that `mafin evaluate REPORT/artefact` gives.
+        let chosen = try #require(object["chosen"] as? [String: Any])
+        #expect(Set(chosen.keys) == ["name", "seed", "weights", "all", "known", "new"])
+        #expect(chosen["name"] as? String == "mafin-bm25")
+        for (group, queries, value) in [("all", 60, 0.5712), ("known", 21, 0.6218), ("new", 39, 0.5439)] {
+            let found = try #require(chosen[group] as? [String: Any])
+            #expect(found["queries"] as? Int == queries)
+            #expect((found["metrics"] as? [String: Double])?["nDCG@10"] == value)
+        }
         let system = try #require((object["systems"] as? [[String: Any]])?.last)
         #expect(
-            Set(system.keys) == ["name", "title", "summary", "metrics", "difference", "seeds", "subsets", "seconds"])
+            Set(system.keys) == [
+                "name", "title", "summary", "metrics", "difference", "known", "new", "development", "seeds", "subsets",
+                "seconds",
+            ])
+        let new = try #require(system["new"] as? [String: Any])
+        #expect(Set(new.keys) == ["queries", "metrics", "difference"] && new["queries"] as? Int == 39)
+        #expect(Set(try #require(system["development"] as? [String: Double]).keys) == ["mean", "known", "new"])
         let spread = try #require((system["seeds"] as? [String: [String: Any]])?["nDCG@10"])
         #expect(Set(spread.keys) == ["values", "mean", "standardDeviation", "standardError"])
+    }
+
+    /// Known and new documents were two of the subsets, parts of scores had two names, and verdicts had another second test.
+    @Test func reportsOfVersion2CanBeRead() throws {
+        let json = """
+            {"schema": "mafin-comparison", "schemaVersion": 2, "title": "t", "split": "test", "baseline": "black-box",
+             "metric": "nDCG@10", "queries": 60, "queriesWithoutRelevantDocument": 0,
+             "verdict": {"decision": "ship", "system": "mafin", "reason": "r", "command": "mafin serve ART",
+              "againstBestWithoutEncoder": {"system": "mafin", "other": "bm25", "difference":
+               {"mean": 0.1, "low": 0, "high": 0.2, "p": 0.01, "includesSeeds": false}}},
+             "subsets": [{"name": "seen-documents", "title": "Seen documents", "summary": "s", "queries": 21},
+              {"name": "new-documents", "title": "New documents", "summary": "n", "queries": 39},
+              {"name": "without-twins", "title": "Without twins", "summary": "w", "queries": 58}],
+             "systems": [{"name": "black-box", "metrics": {"nDCG@10": 0.5}},
+              {"name": "mafin", "metrics": {"nDCG@10": 0.6}, "subsets": [
+               {"subset": "seen-documents", "metrics": {"nDCG@10": 0.7},
+                "difference": {"nDCG@10": {"mean": 0.2, "low": 0.1, "high": 0.3, "p": 0.01, "pHolm": 0.02}}},
+               {"subset": "new-documents", "metrics": {"nDCG@10": 0.55}},
+               {"subset": "without-twins", "metrics": {"nDCG@10": 0.59}}]}],
+             "examples": {"system": "mafin", "baseline": "black-box", "metric": "nDCG@10", "depth": 1,
+              "balance": {"losses": 0, "ties": 0, "wins": 1}, "losses": [], "wins": [{"queryId": "q", "query": "q",
+               "baselineValue": 0, "systemValue": 1, "relevantDocuments": 1, "documents": {}, "baselineRanking": [],
+               "systemRanking": [{"id": "d", "rank": 1, "score": 0.5, "parts": {"blackBox": 0.3, "local": 0.2}}]}]}}
+            """
+        let facts = try ComparisonFacts(json: Data(json.utf8), path: "old.json")
+        let mafin = try #require(facts.system(named: "mafin"))
+        #expect(mafin.known?.queries == 21 && mafin.known?.metrics == [SampleFacts.nDCG: 0.7])
+        #expect(mafin.known?.difference?[SampleFacts.nDCG]?.pHolm == 0.02)
+        #expect(mafin.new?.queries == 39 && mafin.new?.metrics == [SampleFacts.nDCG: 0.55])
+        #expect(mafin.subsets?.map(\.subset) == ["without-twins"] && facts.subsets?.map(\.name) == ["without-twins"])
+        #expect(facts.newDocuments?.knownQueries == 21 && facts.newDocuments?.newQueries == 39)
+        #expect(facts.examples?.wins[0].systemRanking[0].parts == ScoreParts(blackBox: 0.3, local: 0.2))
+        #expect(facts.verdict?.command == "mafin serve ART" && facts.chosen == nil)
+        #expect(facts.html().contains("Without twins"))
     }
 
     /// A script that reads `mafin evaluate --json` can read a comparison, too.
@@ -50,8 +109,8 @@ import Testing
         ("[1, 2]", ReportError.notAReport(path: "r.json", found: "no JSON object")),
         ("{\"a\": 1}", .notAReport(path: "r.json", found: "JSON without \"schema\": \"mafin-comparison\"")),
         (
-            "{\"schema\": \"mafin-comparison\", \"schemaVersion\": 3}",
-            .unknownVersion(path: "r.json", found: 3, newest: 2)
+            "{\"schema\": \"mafin-comparison\", \"schemaVersion\": 4}",
+            .unknownVersion(path: "r.json", found: 4, newest: 3)
         ),
         (
             "{\"schema\": \"mafin-comparison\", \"schemaVersion\": 1}",

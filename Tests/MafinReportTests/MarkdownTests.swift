@@ -19,6 +19,12 @@ import Testing
                 }
             }
             for result in system.subsets ?? [] { #expect(text.contains(Number.mean(result.metrics[facts.metric]))) }
+            for figure in [
+                system.known?.metrics[facts.metric], system.new?.metrics[facts.metric], system.development?.known,
+                system.development?.new,
+            ] {
+                #expect(figure != nil && text.contains(Number.mean(figure)))
+            }
         }
         for opponent in facts.headToHead?.opponents ?? [] {
             #expect(text.contains(Number.probability(opponent.difference.pHolm)))
@@ -42,6 +48,37 @@ import Testing
             }
         }
         #expect(text.contains("## Scores") && facts.scoreHistograms?.isEmpty == false)
+    }
+
+    @Test func theChosenSystemAndItsCommandsAreThere() {
+        let text = facts.markdown()
+        for part in [
+            "black box × 20.1", "local encoder × 11.5", "A query needs: the API, the local encoder, BM25 and the memory of queries",
+            "mafin index REPORT/artefact", "mafin ship REPORT --system NAME", "Known documents (21 queries)",
+            "New documents (39 queries)",
+        ] {
+            #expect(text.contains(part), "\(part)")
+        }
+    }
+
+    @Test func theTerminalShowsKnownAndNewDocuments() throws {
+        let text = try #require(facts.groupText())
+        let lines = text.split(separator: "\n").map(String.init)
+        #expect(lines[0].split(separator: " ") == ["nDCG@10", "known", "gain", "new", "gain", "dev", "known", "dev", "new"])
+        #expect(lines.prefix(6).allSatisfy { $0.count <= 80 })
+        for system in facts.systems {
+            let line = try #require(lines.first { $0.hasPrefix("\(system.name) ") })
+            for figure in [
+                system.known?.metrics[facts.metric], system.new?.metrics[facts.metric], system.development?.known,
+                system.development?.new,
+            ] {
+                #expect(line.contains(Number.mean(figure)))
+            }
+            if let gain = system.new?.difference?[facts.metric] { #expect(line.contains(Number.signed(gain.mean))) }
+        }
+        #expect(text.contains("New documents (39 queries): labels of train or dev named not every relevant document"))
+        #expect(text.contains("(the default; --new-documents changes it). In test it is 65 %."))
+        #expect(SampleFacts.minimal.groupText() == nil)
     }
 
     @Test func bordersOfHistograms() throws {

@@ -21,10 +21,11 @@ enum SampleFacts {
         facts.statistics = StatisticsFacts(
             comparisons: 3, detectable: .init(metric: nDCG, difference: 0.0187, power: 0.8))
         facts.subsets = [
-            QuerySubset(
-                name: "seen-documents", title: "Seen documents", summary: "answers that training had seen", queries: 21),
-            QuerySubset(name: "new-documents", title: "New documents", summary: "all others", queries: 39),
+            QuerySubset(name: "without-twins", title: "Without twins", summary: "no near duplicate", queries: 58)
         ]
+        facts.newDocuments = NewDocumentFacts(
+            knownQueries: 21, newQueries: 39, namedShare: 0.38, expected: 0.25, isGiven: false)
+        facts.chosen = chosen
         facts.perQuery = values
         facts.verdict = verdict
         facts.headToHead = HeadToHeadFacts(
@@ -82,33 +83,60 @@ enum SampleFacts {
                     pHolm: abs(mean) > 0.03 ? 0.0003 : 0.42)
             }
             let isBaseline = system.name == "black-box"
-            let subset = { (name: String, shift: Double) in
-                SubsetResult(
-                    subset: name, metrics: [nDCG: mean + shift],
+            func group(_ queries: Int, _ shift: Double) -> GroupResult {
+                GroupResult(
+                    queries: queries, metrics: [nDCG: mean + shift],
                     difference: isBaseline ? nil : [nDCG: around(difference + shift)])
             }
+            let twinless = group(58, 0.0063)
             return SystemFacts(
                 name: system.name, title: titles[system.name]?.0, summary: titles[system.name]?.1,
                 metrics: [nDCG: mean, .recall(cutoff: 100): recall],
                 difference: isBaseline
                     ? nil : [nDCG: around(difference), .recall(cutoff: 100): around(recall - 0.3141)],
+                known: group(21, 0.0412), new: group(39, -0.0157),
+                development: DevelopmentFacts(mean: mean + 0.021, known: mean + 0.033, new: mean - 0.015),
                 seeds: index > 1
                     ? [nDCG: SeedSummary([mean, mean - 0.0031, mean + 0.0012], standardError: 0.001)] : nil,
-                subsets: [subset("seen-documents", 0.0412), subset("new-documents", -0.0157)],
+                subsets: [
+                    SubsetResult(
+                        subset: "without-twins", metrics: twinless.metrics, difference: twinless.difference)
+                ],
                 seconds: 12.5 * Double(index + 1))
         }
     }
 
+    static var chosen: ChosenFacts {
+        ChosenFacts(
+            name: "mafin-bm25", seed: 2,
+            weights: SourceWeights([
+                (.blackBox, 20.125), (.local, 11.5), (.bm25, 0.4375), (SourceName(rawValue: "query-memory-0.05"), 140),
+            ]),
+            all: GroupResult(queries: 60, metrics: [nDCG: 0.5712]),
+            known: GroupResult(queries: 21, metrics: [nDCG: 0.6218]),
+            new: GroupResult(queries: 39, metrics: [nDCG: 0.5439]))
+    }
+
     private static var verdict: VerdictFacts {
-        VerdictFacts(
+        func difference(_ mean: Double) -> PairedDifference {
+            PairedDifference(mean: mean, low: mean - 0.0311, high: mean + 0.0322, p: 0.0123, includesSeeds: true)
+        }
+        return VerdictFacts(
             decision: .ship, system: "mafin-bm25",
             reason: "nDCG@10 rises over the black box, and the whole interval lies above 0.",
-            notes: ["The artefact by itself, Mafin, reaches .560.", "Joint training’s own share is +.003."],
+            notes: ["The artefact is that of seed 2.", "Joint training’s own share is +.003."],
+            againstBlackBox: .init(system: "mafin-bm25", other: "black-box", difference: difference(0.0811)),
+            known: .init(queries: 21, difference: difference(0.1234)),
+            new: .init(queries: 39, difference: difference(0.0456)),
+            encoder: .init(system: "mafin-bm25", other: "bm25", difference: difference(0.0199)),
             costs: CostFacts(
+                query: .init([.blackBox, .local, .bm25, .queryMemory]),
                 dimensions: .init(before: 1536, after: 1920), indexBytes: .init(before: 20_860_000, after: 26_075_000),
                 searchMilliseconds: .init(before: 0.61, after: 0.92), encoderMilliseconds: 3.4, tokensToBuyAgain: 0,
                 trainingSeconds: 245, machine: "two cores"),
-            command: "mafin embed ART --data DATA --as document --output documents.npy")
+            command: "mafin index REPORT/artefact --data DATA --output REPORT/index",
+            commandForOthers: "mafin ship REPORT --system NAME --output ARTEFACT",
+            shippable: ["mafin-bm25", "mafin", "bm25"])
     }
 
     static func examples(_ foreign: (String) -> String = { $0 }) -> ExampleFacts {

@@ -173,7 +173,7 @@ import Testing
         let toy = toy
         try await toy.writeIndex()
         var options = ServiceOptions()
-        (options.maximumInputs, options.defaultRole, options.usesBM25) = (7, .query, true)
+        (options.maximumInputs, options.defaultRole) = (7, .query)
         @Sendable func described(_ client: Client) async throws -> [String: [String: Any]] {
             let answer = try await client.get("/openapi.json")
             #expect(!answer.text.contains("MAFIN_"))
@@ -191,13 +191,10 @@ import Testing
             #expect((dimensions["enum"] as? [Any])?.first as? Int == 48)
             let model = try #require(schemas["EmbeddingsRequest"]?["model"] as? [String: Any])
             #expect((model["enum"] as? [Any])?[1] as? String == "toy:query")
-            #expect(number(schemas["SearchRequest"]?["bm25"], "maximum") == 1)
+            #expect(number(schemas["SearchRequest"]?["lambda"], "maximum") == 1)
+            #expect(schemas["AskedWeights"]?.keys.sorted() == ["black-box", "local"])
             let answer = try await client.post("/explain", ["query": "w1", "document": "no such"])
             #expect(answer.status == 404 && answer.code == "document_not_found", "\(answer.text)")
-        }
-        try await toy.service().serving { client in
-            let schemas = try await described(client)
-            #expect((schemas["SearchRequest"]?["bm25"] as? [String: Any])?["type"] as? String == "null")
         }
     }
 }

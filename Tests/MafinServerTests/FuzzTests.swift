@@ -17,7 +17,7 @@ import Testing
         #"{"model":"toy:query","input":["w1 f3","ü🙂\ud83d\ude42"],"encoding_format":"base64","dimensions":48,"lambda":0.5}"#,
         #"{"input":"a","input_type":"document","truncation":true,"output_dtype":"float","output_dimension":48,"user":null}"#,
         #"{"texts":["a","b"],"model":"toy","input_type":"search_query","embedding_types":["float","base64"],"truncate":"END"}"#,
-        #"{"query":"a","top":10,"lambda":1e-1,"bm25":0.25,"candidates":true,"max_tokens":100}"#,
+        #"{"query":"a","top":10,"lambda":1e-1,"weights":{"local":0.25,"a b":-1e9},"max_tokens":100}"#,
         #"{"input":[[1,2],[3]],"lambda":-1.5e300,"dimensions":9223372036854775807,"model":"toy:document:query"}"#,
     ]
 
@@ -67,7 +67,7 @@ import Testing
                 let fields = try RequestFields(body)
                 _ = try fields.integer("top", in: 1...1000)
                 _ = try fields.number("lambda")
-                _ = try fields.boolean("candidates")
+                _ = try fields.numbers("weights")
             } catch is ServiceError {}
         }
         #expect(read > Self.inputs / 100 && refused > Self.inputs / 10, "\(read) read, \(refused) refused")

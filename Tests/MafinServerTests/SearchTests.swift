@@ -48,113 +48,92 @@ import Testing
                 }
                 #expect(hits.map { $0["id"] as? String } == expected.prefix(12).map(\.id))
                 for (hit, document) in zip(hits, expected) {
-                    func number(_ name: String) -> Float { (hit[name] as? NSNumber)?.floatValue ?? .nan }
-                    #expect(abs(number("local_score") - document.local) < 1e-5)
-                    #expect(
-                        abs(number("score") - (1 - lambda) * document.blackBox - lambda * document.local) < 1e-5
-                            || lambda == 1)
-                    guard lambda < 1 else { continue }
-                    #expect(abs(number("black_box_score") - document.blackBox) < 1e-5)
-                    #expect(abs(number("black_box_part") + number("local_part") - number("score")) < 1e-5)
+                    func part(_ source: String, _ field: String) -> Float {
+                        let parts = hit["parts"] as? [[String: Any]]
+                        let own = parts?.first { $0["source"] as? String == source }
+                        return (own?[field] as? NSNumber)?.floatValue ?? .nan
+                    }
+                    let score = try #require(hit["score"] as? NSNumber).floatValue
+                    #expect(abs(part("local", "score") - document.local) < 1e-5)
+                    #expect(abs(part("local", "part") - lambda * document.local) < 1e-5)
+                    guard lambda < 1 else {
+                        #expect(abs(score - document.local) < 1e-5 && hit["black_box_rank"] == nil)
+                        continue
+                    }
+                    #expect(abs(score - (1 - lambda) * document.blackBox - lambda * document.local) < 1e-5)
+                    #expect(abs(part("black-box", "score") - document.blackBox) < 1e-5)
+                    #expect(abs(part("black-box", "part") + part("local", "part") - score) < 1e-5)
                     #expect(hit["black_box_rank"] as? Int == blackBoxOrder.firstIndex(of: document.id).map { $0 + 1 })
                 }
-                if lambda < 1 {
-                    let own = try #require(answer.json["black_box_ranking"] as? [[String: Any]])
-                    #expect(own.map { $0["id"] as? String } == Array(blackBoxOrder.prefix(12)))
-                    let joined = expected.map(\.id)
-                    for hit in own {
-                        let id = try #require(hit["id"] as? String)
-                        #expect(hit["joined_rank"] as? Int == joined.firstIndex(of: id).map { $0 + 1 })
-                    }
-                }
+                let own = try #require(answer.json["black_box_ranking"] as? [[String: Any]])
+                #expect(own.map { $0["id"] as? String } == (lambda < 1 ? Array(blackBoxOrder.prefix(12)) : []))
+                #expect(answer.json["black_box_asked"] as? Bool == (lambda < 1))
+                #expect(abs(try #require(answer.json["lambda"] as? NSNumber).floatValue - lambda) < 1e-6)
             }
         }
     }
 
-    @Test func candidatesRankAnewForEveryLambda() async throws {
+    /// The weights of a request replace those of single sources. λ is short for two of them.
+    @Test func weightsReplaceThoseOfSingleSources() async throws {
         let toy = toy
         try await toy.writeIndex()
-        let truth = try cosines("w9 f2")
         try await toy.service(withIndex: true).serving { client in
-            let answer = try await client.post("/search", ["query": "w9 f2", "top": 3, "candidates": true])
-            let candidates = try #require(answer.json["candidates"] as? [String: Any])
-            let documents = try #require(candidates["documents"] as? [[String: Any]])
-            let steps = try #require(candidates["steps"] as? Int)
-            #expect(documents.count < truth.count, "the toy is too small to show anything")
-            for step in 0...steps {
-                let lambda = Float(step) / Float(steps)
-                func best(_ scores: [(String, Float, Float)]) -> [String] {
-                    scores.sorted { (1 - lambda) * $0.1 + lambda * $0.2 > (1 - lambda) * $1.1 + lambda * $1.2 }
-                        .prefix(3).map(\.0)
-                }
-                let mine = try documents.map { hit in
-                    (
-                        try #require(hit["id"] as? String),
-                        try #require(hit["black_box_score"] as? NSNumber).floatValue,
-                        try #require(hit["local_score"] as? NSNumber).floatValue
-                    )
-                }
-                #expect(best(mine) == best(truth.map { ($0.id, $0.blackBox, $0.local) }))
+            func search(_ body: [String: Any]) async throws -> Answer {
+                try await client.post("/search", body.merging(["query": "w3 w4", "top": 58]) { $1 })
             }
+            func ids(_ answer: Answer) -> [String] {
+                (answer.json["results"] as? [[String: Any]])?.compactMap { $0["id"] as? String } ?? []
+            }
+            let own = try await search([:])
+            let weights = try #require(own.json["weights"] as? [String: Any])
+            #expect(weights.keys.sorted() == ["black-box", "local"])
+            #expect(abs(try #require(weights["black-box"] as? NSNumber).floatValue - 0.7) < 1e-6)
+            let sources = try #require(own.json["sources"] as? [[String: Any]])
+            #expect(sources.map { $0["name"] as? String } == ["black-box", "local"])
+            #expect(sources.allSatisfy { $0["face"] as? String == "dense" })
+            let replaced = try await search(["weights": ["local": 2.8]])
+            #expect(ids(replaced) == ids(try await search(["lambda": 0.8])) && ids(replaced) != ids(own))
+            // λ first, then the weights.
+            let both = try await search(["lambda": 0.8, "weights": ["local": 0.2]])
+            #expect(ids(both) == ids(try await search(["lambda": 0.5])))
+            // The black box is not asked if its weight is 0.
+            let calls = toy.blackBox.calls.count
+            let alone = try await search(["weights": ["black-box": 0]])
+            #expect(toy.blackBox.calls.count == calls && alone.json["black_box_asked"] as? Bool == false)
+            #expect(ids(alone) == ids(try await search(["lambda": 1])))
+            for (body, status, words) in [
+                (["weights": ["bm25": 1]] as [String: Any], 400, "there are black-box, local"),
+                (["weights": ["local": -0.1]], 400, "must lie between 0 and 1000000"),
+                (["weights": ["local": 1e30]], 400, "must lie between 0 and 1000000"),
+                (["weights": ["local": "much"]], 400, "weights.local must be a number, found a string"),
+                (["weights": [1]], 400, "an object of numbers"),
+                (["weights": ["local": 0, "black-box": 0]], 409, "all weights are 0"),
+                (["weights": ["local": 0], "lambda": 1], 409, "all weights are 0"),
+                (["bm25": 0.5], 400, "mafin train --compose"),
+                (["query": " "], 400, "query is missing"), (["top": 0], 400, "top must lie between"),
+                (["lambda": 2], 400, "between 0 and 1"), (["query": 3], 400, "query must be a string"),
+            ] {
+                let answer = try await client.post(
+                    "/search", ["query": "a" as Any].merging(body) { $1 })
+                #expect(answer.status == status && answer.message.contains(words), "\(answer.text)")
+            }
+        }
+        try await toy.service().serving { client in
+            let answer = try await client.post("/search", ["query": "w7"])
+            #expect(answer.status == 404 && answer.message.contains("mafin index"))
         }
     }
 
-    @Test func candidatesCanComeWithoutTheirTexts() async throws {
+    @Test func documentsAreGivenById() async throws {
         let toy = toy
         try await toy.writeIndex()
         try await toy.service(withIndex: true).serving { client in
-            let answer = try await client.post(
-                "/search", ["query": "w9 f2", "top": 3, "candidates": true, "candidate_texts": false])
-            let candidates = try #require(answer.json["candidates"] as? [String: Any])
-            for hit in try #require(candidates["documents"] as? [[String: Any]]) {
-                let (title, text) = (try #require(hit["title"] as? String), try #require(hit["text"] as? String))
-                #expect(title.isEmpty ? text.unicodeScalars.count <= 201 : text.isEmpty)
-                let id = try #require(hit["id"] as? String)
-                let document = try await client.get("/document?id=\(id)")
-                #expect(document.json["text"] as? String == ToyArtefact.documents.first { $0.id == id }?.text)
+            for document in ToyArtefact.documents {
+                let found = try await client.get("/document?id=\(document.id)")
+                #expect(found.json["text"] as? String == document.text)
             }
             #expect(try await client.get("/document?id=no").status == 404)
             #expect(try await client.get("/document").status == 400)
-        }
-    }
-
-    @Test func listsAreDeepenedWhereTheyDoNotSuffice() throws {
-        // Documents with two good cosines rank behind many documents with one very good cosine.
-        var random = RandomGenerator(seed: 5)
-        let rows = (0..<4000).map { number -> [Float] in
-            let noise = 0.001 * random.uniform()
-            return switch number % 3 {
-            case 0: [1 - noise, 0]
-            case 1: [0, 1 - noise]
-            default: [0.55 + noise, 0.55 - noise]
-            }
-        }
-        let halves = try (0..<2).map { half in
-            try VectorRows(Matrix(rows: 4000, columns: 1, values: rows.map { $0[half] }))
-        }
-        let found = try LambdaCandidates(index: VectorIndex(parts: halves), query: [1, 1], split: 1, count: 5)
-        let known = Set(found.rows)
-        for step in 0...LambdaCandidates.steps {
-            let lambda = Float(step) / Float(LambdaCandidates.steps)
-            let best = topK(rows.map { (1 - lambda) * $0[0] + lambda * $0[1] }, count: 5)
-            #expect(best.allSatisfy { known.contains($0.index) }, "λ = \(lambda)")
-        }
-        #expect(known.count < 1000)
-    }
-
-    /// A client that leaves while the nine lists are made is not worked for until they are complete.
-    @Test func theListsEndWhenTheClientHasLeft() throws {
-        let halves = try (0..<2).map { _ in try VectorRows(Matrix(rows: 60, columns: 1, repeating: 1)) }
-        let calls = Mutex(0)
-        #expect(throws: CancellationError.self) {
-            // So few rows that one round suffices: the first call is before it, the others are within.
-            try LambdaCandidates(index: VectorIndex(parts: halves), query: [1, 1], split: 1, count: 5) {
-                let number = calls.withLock { calls -> Int in
-                    calls += 1
-                    return calls
-                }
-                if number > 1 { throw CancellationError() }
-            }
         }
     }
 
@@ -175,22 +154,27 @@ import Testing
         #expect(count == index.count)
 
         // A change of the query encoder keeps the index valid; a change of the document encoder does not.
+        let sources = try toy.model().sources
         try toy.write(seed: 99)
-        try index.require(try Artefact(readingFrom: toy.artefact))
+        try index.require(try Artefact(readingFrom: toy.artefact), sources: sources)
         var manifest = try Artefact(readingFrom: toy.artefact).manifest
-        manifest.documentEncoder.weightsSHA256 = String(repeating: "0", count: 64)
-        #expect(index.manifest.differences(from: manifest).count == 1)
+        manifest.documentEncoder?.weightsSHA256 = String(repeating: "0", count: 64)
+        #expect(index.manifest.differences(from: manifest, sources: sources).count == 1)
+        // A part that no source needs does not count.
+        #expect(index.manifest.differences(from: manifest, sources: [sources[0]]).isEmpty)
 
         // Another program for texts is one, too; that of an index from before versions were recorded is the first.
         let artefact = try Artefact(readingFrom: toy.artefact)
         var older = index.manifest
         for version in [1, nil] {
             older.encodingVersion = version
-            let differences = older.differences(from: artefact.manifest)
+            let differences = older.differences(from: artefact.manifest, sources: sources)
             #expect(differences == ["encoding version 1 instead of \(TextEncoder.encodingVersion)"])
         }
         try JSONEncoder().encode(older).write(to: toy.index.appendingPathComponent(IndexManifest.fileName))
-        let refusal = #expect(throws: IndexError.self) { try SearchIndex(readingFrom: toy.index).require(artefact) }
+        let refusal = #expect(throws: IndexError.self) {
+            try SearchIndex(readingFrom: toy.index).require(artefact, sources: sources)
+        }
         #expect(
             try #require(refusal).description == "\(toy.index.path) holds other vectors than the artefact makes: "
                 + "encoding version 1 instead of \(TextEncoder.encodingVersion); run 'mafin index' again")
@@ -221,7 +205,8 @@ import Testing
         try FileManager.default.moveItem(at: toy.index, to: aside)
         #expect(try SearchIndex(readingFrom: toy.index).count == ToyArtefact.documents.count)
         try FileManager.default.moveItem(at: toy.index, to: aside)
-        let served = try ServedIndex.open(toy.index, holdsBM25: false, sharing: nil)
+        let model = try toy.model()
+        let served = try ServedIndex(toy.index, for: model.artefact, sources: model.sources, sharing: nil)
         #expect(served.search.count == ToyArtefact.documents.count)
         #expect(served.hash == (try ContentHash.sha256(of: toy.index.appendingPathComponent(IndexManifest.fileName))))
     }
@@ -230,56 +215,40 @@ import Testing
     @Test func theIndexIsApproximatedInTheBackground() async throws {
         let toy = toy
         try await toy.writeIndex()
-        let index = try SearchIndex(readingFrom: toy.index)
-        #expect(index.joined.approximationByteCount == 0)
+        let index = try SearchIndex(readingFrom: toy.index).prepared(for: toy.model().sources)
         // With so few rows, bounds save work only for the first rank.
         let queries = (0..<40).map { number -> Matrix in
             var random = RandomGenerator(seed: UInt64(number))
             return Matrix(rows: 1, columns: 48, values: (0..<48).map { _ in random.normal() })
         }
-        func found() throws -> [[ScoredIndex]] {
+        func found(_ joined: VectorIndex) throws -> [[ScoredIndex]] {
             try queries.flatMap { query in
                 let half = Matrix(rows: 1, columns: 16, values: Array(query.values.prefix(16)))
                 return [
-                    Array(try index.joined.search(queries: query, count: 1)[0]),
-                    Array(try index.joined.search(queries: query, count: 20)[0]),
-                    Array(try index.blackBox.search(queries: half, count: 1)[0]),
+                    Array(try joined.search(queries: query, count: 1)[0]),
+                    Array(try joined.search(queries: query, count: 20)[0]),
+                    Array(try joined.part(0).search(queries: half, count: 1)[0]),
                 ]
             }
         }
-        let before = try found()
-        index.approximate()
-        #expect(index.joined.approximationByteCount == 58 * (48 + 16))
-        #expect(index.blackBox.approximationByteCount == 58 * (16 + 8))
-        #expect(try found() == before)
+        let before = try #require(index.vectors)
+        let after = try #require(index.approximated().vectors)
+        #expect(before.approximationByteCount == 0 && after.approximationByteCount == 58 * (48 + 16))
+        #expect(try found(after) == found(before))
 
         let service = try await toy.service(withIndex: true)
-        let held = try #require(service.current.index).search
+        let held = try #require(service.current.index)
         let start = ContinuousClock.now
-        while held.joined.approximationByteCount == 0, ContinuousClock.now - start < .seconds(10) {
+        while held.documents.vectors?.approximationByteCount == 0, ContinuousClock.now - start < .seconds(10) {
             try await Task.sleep(for: .milliseconds(5))
         }
-        #expect(held.joined.approximationByteCount > 0)
+        #expect(held.documents.vectors?.approximationByteCount == after.approximationByteCount)
     }
 
-    @Test func fusionWithBM25AndContext() async throws {
+    @Test func aContextKeepsToItsBudget() async throws {
         let toy = toy
         try await toy.writeIndex()
-        var options = ServiceOptions()
-        options.usesBM25 = true
-        try await toy.service(options, withIndex: true).serving { client in
-            let words = try await client.post("/search", ["query": "w7", "bm25": 1, "top": 5])
-            let hits = try #require(words.json["results"] as? [[String: Any]])
-            let expected = BM25(texts: ToyArtefact.documents.map(\.textForEncoding)).ranking(of: "w7", count: 5)
-            #expect(hits.first?["id"] as? String == ToyArtefact.documents[expected[0].index].id)
-            #expect((hits.first?["bm25_score"] as? NSNumber)?.floatValue == expected[0].score)
-            let none = try await client.post("/search", ["query": "w7", "bm25": 0, "top": 5])
-            let plain = try await client.post("/search", ["query": "w7", "top": 5])
-            func ids(_ answer: Answer) -> [String?] {
-                (answer.json["results"] as? [[String: Any]])?.map { $0["id"] as? String } ?? []
-            }
-            #expect(ids(none) == ids(plain) && ids(plain).count == 5)
-
+        try await toy.service(withIndex: true).serving { client in
             for budget in [16, 40, 200, 100_000] {
                 let answer = try await client.post("/v1/context", ["query": "w7", "max_tokens": budget, "top": 30])
                 #expect(answer.status == 200, "\(answer.text)")
@@ -299,23 +268,6 @@ import Testing
                     #expect(source["is_cut"] as? Bool == (text != document.text))
                 }
             }
-        }
-        try await toy.service(withIndex: true).serving { client in
-            let answer = try await client.post("/search", ["query": "w7", "bm25": 0.5])
-            #expect(answer.status == 400 && answer.message.contains("--bm25"))
-            for (body, words) in [
-                (["query": "a", "top": 101, "candidates": true] as [String: Any], "between 1 and 100"),
-                (["query": " "], "query is missing"),
-                (["query": "a", "top": 0], "top must lie between"),
-                (["query": "a", "lambda": 2], "between 0 and 1"), (["query": 3], "query must be a string"),
-            ] {
-                let answer = try await client.post("/search", body)
-                #expect(answer.status == 400 && answer.message.contains(words), "\(answer.text)")
-            }
-        }
-        try await toy.service().serving { client in
-            let answer = try await client.post("/search", ["query": "w7"])
-            #expect(answer.status == 404 && answer.message.contains("mafin index"))
         }
     }
 
@@ -339,9 +291,9 @@ import Testing
         }
         // For a short text, the contributions equal those of the offline computation, which leaves out each word.
         let model = try toy.model()
-        let offline = try LeaveOneOut(model).query("w3 w4 w5", document: "w4 w9")
+        let offline = try #require(LeaveOneOut(model)).query("w3 w4 w5", document: "w4 w9")
         let online = try await WordShares(
-            of: "w3 w4 w5", as: .query, against: "w4 w9", engine: service.current.engine
+            of: "w3 w4 w5", as: .query, against: "w4 w9", engine: #require(service.current.engine)
         ).find()
         #expect(online.pieces.map(\.text) == offline.pieces.map(\.text))
         for (mine, theirs) in zip(online.pieces, offline.pieces) {

@@ -19,6 +19,8 @@ final class ToyArtefact: Sendable {
     let folder: TemporaryFolder
     let blackBox = ToyBlackBox()
     let lambda: Float
+    /// The sources and their weights; `nil`: a black box and a local encoder.
+    let system: ShippedSources?
 
     var artefact: URL { folder.url.appendingPathComponent("ART") }
     var index: URL { folder.url.appendingPathComponent("INDEX") }
@@ -33,8 +35,17 @@ final class ToyArtefact: Sendable {
 
     init(lambda: Float = 0.3, seed: UInt64 = 7, isPoisoned: Bool = false) throws {
         folder = try TemporaryFolder()
-        self.lambda = lambda
+        (self.lambda, system) = (lambda, nil)
         try write(seed: seed, isPoisoned: isPoisoned)
+    }
+
+    /// An artefact of any sources.
+    init(_ sources: [(source: any ScoreSource, weight: Float)]) throws {
+        folder = try TemporaryFolder()
+        lambda = 0.3
+        system = ShippedSources(
+            sources.map(\.source), mixture: Mixture(SourceWeights(sources.map { ($0.source.name, $0.weight) })))
+        try write(seed: 7)
     }
 
     deinit { try? FileManager.default.removeItem(at: folder.url) }
@@ -58,15 +69,17 @@ final class ToyArtefact: Sendable {
                 name: "toy", folder: folder, dimension: Self.localDimension, pooling: "mean", queryPrefix: "f1 ",
                 documentPrefix: "f2 ", maximumLength: 32)
         }
+        let hasLocal = system?.usesLocalEncoder ?? true
         let manifest = ArtefactManifest(
             blackBox: blackBox.identity, blackBoxDimension: ToyBlackBox.dimension,
-            mixing: Mixture(MixtureWeights(lambda: lambda, temperature: 0.05)),
-            documentEncoder: record("document-encoder"), queryEncoder: record("query-encoder"),
+            mixing: system?.mixture ?? Mixture(MixtureWeights(lambda: lambda, temperature: 0.05)),
+            documentEncoder: hasLocal ? record("document-encoder") : nil,
+            queryEncoder: hasLocal ? record("query-encoder") : nil,
             verdict: Verdict(lambda: lambda, metric: "nDCG@10", difference: nil, queries: 0))
         try Artefact.write(
-            manifest, to: artefact,
-            saveDocumentEncoder: { try encoder(1).save(to: $0, tokenizerFrom: source) },
-            saveQueryEncoder: { try encoder(seed).save(to: $0, tokenizerFrom: source) })
+            manifest, to: artefact, sources: system?.sources,
+            saveDocumentEncoder: hasLocal ? { try encoder(1).save(to: $0, tokenizerFrom: source) } : nil,
+            saveQueryEncoder: hasLocal ? { try encoder(seed).save(to: $0, tokenizerFrom: source) } : nil)
     }
 
     func model() throws -> ArtefactModel {
@@ -74,8 +87,10 @@ final class ToyArtefact: Sendable {
     }
 
     func writeIndex(_ options: SearchIndex.WritingOptions = .init(blockSize: 13)) async throws {
+        let model = try model()
         try await SearchIndex.write(
-            model(), documents: Self.documents, collection: "toy", asking: blackBox, to: index, options: options)
+            model, documents: Self.documents, collection: "toy",
+            asking: model.documentInputs.contains(.blackBox) ? blackBox : nil, to: index, options: options)
     }
 
     /// A service over it.
@@ -87,9 +102,10 @@ final class ToyArtefact: Sendable {
         var options = options
         options.name = "toy"
         return try await MafinService(options: options, keys: keys ?? KeyRing(), log: log) { [self] _ in
-            LoadedArtefact(
-                model: try model(), blackBox: blackBox, index: withIndex ? index : nil, cache: cache, spending: spending
-            )
+            let model = try model()
+            return LoadedArtefact(
+                model: model, blackBox: model.manifest.asksBlackBox ? blackBox : nil, index: withIndex ? index : nil,
+                cache: cache, spending: spending)
         }
     }
 

@@ -18,11 +18,12 @@ struct CompareCommand: AsyncParsableCommand {
         usage: "mafin compare --data <path> --black-box <kind:argument> --output <folder> [<options>]",
         discussion: """
             Learns from 'train', makes every choice on 'dev', and measures --split once: each system against the black box, query by query. \
-            The verdict compares the trained artefact with the black box, and with the best system that trains no encoder.
+            The verdict is on the best system on dev that can be shipped: its gain over the black box on documents that labels named, its \
+            gain on new documents, and what a query costs. A system with a trained encoder is chosen only if it is significantly better on dev.
 
-            Writes into --output: index.html, report.md, report.json, figures/NAME.svg, runs/NAME.run (TREC, 100 ranks), artefact (the method \
-            that is best on dev) and state. Ctrl-C ends after the current step, and the same command resumes. If the folder is finished, only \
-            the report is written again.
+            Writes into --output: index.html, report.md, report.json, figures/NAME.svg, runs/NAME.run (TREC, 100 ranks), artefact (the chosen \
+            system, for 'mafin index', 'serve', 'embed', 'evaluate') and state. 'mafin ship' makes an artefact of another system. Ctrl-C ends \
+            after the current step, and the same command resumes. If the folder is finished, only the report is written again.
 
             SYSTEMS
             \(Self.systems)
@@ -73,11 +74,17 @@ struct CompareCommand: AsyncParsableCommand {
     @Option(help: "Split to measure on.")
     var split = JudgedSplits.Part.test.rawValue
 
+    @Option(
+        help: ArgumentHelp(
+            "Expected share, 0 to 1, of queries about documents that no label names. The higher it is, the less weight memories of labels get, and systems are chosen that hold up on new documents. (default: \(RivalData.standardNewDocuments))",
+            valueName: "share"))
+    var newDocuments: Double?
+
     @OptionGroup var leaks: LeakOptions
 
     @Option(
         help: ArgumentHelp(
-            "Exit with status \(CommandStatus.conditionMet.rawValue) if this holds: '[SYSTEM] METRIC < SYSTEM-OR-NUMBER' (also <=, >, >=). Without SYSTEM the artefact is meant. May be given several times.",
+            "Exit with status \(CommandStatus.conditionMet.rawValue) if this holds: '[SYSTEM] METRIC < SYSTEM-OR-NUMBER' (also <=, >, >=). Without SYSTEM the artefact that is shipped is meant. May be given several times.",
             valueName: "condition"), transform: { try FailCondition(parsing: $0) })
     var failIf: [FailCondition] = []
 
@@ -103,6 +110,9 @@ struct CompareCommand: AsyncParsableCommand {
         if [JudgedSplits.Part.train, .dev].map(\.rawValue).contains(split) {
             throw ValidationError("--split \(split) is used for training or for choices; measure on another one.")
         }
+        if let newDocuments, !(0...1).contains(newDocuments) {
+            throw ValidationError("--new-documents must be in 0…1, found \(newDocuments).")
+        }
         for condition in failIf where !metrics.metrics.contains(condition.metric) {
             throw ValidationError("--fail-if \"\(condition)\": \(condition.metric) is not among --metrics.")
         }
@@ -122,6 +132,7 @@ struct CompareCommand: AsyncParsableCommand {
         comparison.request.metrics = metrics.metrics
         comparison.request.split = split
         comparison.request.mode = mode
+        comparison.request.newDocuments = newDocuments
         comparison.allowsLeaks = leaks.allowLeak
         comparison.commandLine = ShellText.current
         let progress = CompareProgress(shared)
@@ -138,12 +149,14 @@ struct CompareCommand: AsyncParsableCommand {
         if !met.isEmpty { throw ConditionMet(conditions: met.map(\.description)) }
     }
 
-    /// The output for people: the table, the verdict, and where the report is.
+    /// The output for people: the tables, the verdict, the commands, and where the report is.
     private func text(_ facts: ComparisonFacts) -> String {
-        var parts = [EvaluationSummary(facts).text()]
+        var parts = [EvaluationSummary(facts).text(), facts.groupText()].compactMap(\.self)
         if let verdict = facts.verdict, let answer = facts.answer {
             parts.append("Verdict: \(answer). \(verdict.reason)")
             parts += verdict.notes ?? []
+            if let command = verdict.command { parts.append("To use \(output)/artefact:\n\n\(command)") }
+            if let command = verdict.commandForOthers { parts.append("To ship another system: \(command)") }
         }
         if let expectation = facts.learningCurve?.expectation { parts.append(expectation) }
         for omission in facts.omissions ?? [] { parts.append("Left out: \(omission.what). \(omission.reason)") }

@@ -28,7 +28,7 @@ final class CompareProgress {
             // Only figures on dev are shown, because nobody should choose by figures of the measured split.
             for row in rows {
                 shared.note(
-                    String(format: "  %@: dev %.4f", row.name, row.development)
+                    String(format: "  %@: dev %.4f", row.name, row.development) + Self.documents(row)
                         + (isKept ? ", from an earlier run" : String(format: " (%.1f s)", seconds)))
             }
         case .trained:
@@ -38,6 +38,12 @@ final class CompareProgress {
         case .chosen(let record, let development):
             shared.note(String(format: "best on dev of the trained methods: %@ (%.4f)", record.name, development))
         }
+    }
+
+    /// The figures for known and for new documents, where they differ.
+    private static func documents(_ row: ComparisonRow) -> String {
+        guard let known = row.developmentKnown, let new = row.developmentNew, known != new else { return "" }
+        return String(format: ", known documents %.4f, new %.4f", known, new)
     }
 
     func finish() { training.finish() }

@@ -15,7 +15,8 @@ struct DiffCommand: AsyncParsableCommand {
         discussion: """
             A run is a TREC file of any tool: 'query Q0 document rank score tag' on each line (also .gz). Labels come from --qrels, or from \
             --data and --split. Without labels only ranks are compared. A report is the JSON of 'mafin evaluate' or 'mafin compare'. Paired \
-            tests of reports need the values of single queries in them.
+            tests of reports need the values of single queries in them. The system 'artefact' is what an evaluation measured, or what a \
+            comparison ships.
             """)
 
     @Argument(help: "The earlier run or report.", completion: .file())
@@ -46,7 +47,7 @@ struct DiffCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "System of two reports that --html shows. (default: the one of the second report's verdict, otherwise the last one)",
+            "System of two reports that --html shows. (default: the one of the second report's verdict, otherwise the artefact, otherwise the last one)",
             valueName: "name"))
     var system: String?
 
@@ -107,8 +108,7 @@ struct DiffCommand: AsyncParsableCommand {
             first: (first, before), second: (second, after), metric: metric)
         if let html {
             let names = difference.systems.map(\.name)
-            let shown =
-                system ?? after.verdict.map(\.system).flatMap { names.contains($0) ? $0 : nil } ?? names.last ?? ""
+            let shown = system ?? difference.shown(verdict: after.verdict) ?? ""
             guard names.contains(shown) else {
                 throw ValidationError("--system \(shown): in both reports there is \(names.joined(separator: ", ")).")
             }

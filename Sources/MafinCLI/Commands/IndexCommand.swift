@@ -3,21 +3,23 @@ import Foundation
 import MafinBlackBox
 import MafinCommandLine
 import MafinNumerics
+import MafinPipeline
 import MafinProviderWorkflows
 import MafinRetrieval
 import MafinServer
 import MafinWorkflows
 
-/// `mafin index`: embeds a collection's documents with both encoders and writes the index that `mafin serve` searches.
+/// `mafin index`: computes the document vectors of an artefact's sources and writes the index that `mafin serve` searches.
 struct IndexCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "index",
-        abstract: "Embed a collection's documents with both encoders, and write an index that 'mafin serve' searches.",
+        abstract: "Embed a collection's documents with an artefact, and write an index that 'mafin serve' searches.",
         usage: "mafin index <artefact> --data <path> --output <folder> [<options>]",
         discussion: """
-            The vectors of the two encoders are stored separately and unweighted. λ can therefore change without a new index, and an artefact \
-            that is trained again with the same encoder of documents can use the index as it is. The index appears when all is done. What the \
-            black box has answered is cached: an interrupted run pays for nothing twice.
+            The vectors of each source are stored separately and unweighted. Weights can therefore change without a new index, and an artefact \
+            that is trained again with the same encoder of documents can use the index as it is. Sources without vectors, such as BM25, are \
+            computed from the texts when the index is opened. The index appears when all is done. What the black box has answered is cached: \
+            an interrupted run pays for nothing twice. It is not asked if no source needs its vectors of documents.
 
             --batch uses the provider's cheaper batch API. More flags: mafin index --help-hidden
             """)
@@ -50,16 +52,7 @@ struct IndexCommand: AsyncParsableCommand {
         let collection = try RetrievalCollection(contentsOf: source)
         shared.context.warn(of: collection.warnings)
         let bar = shared.progressBar("Indexing", total: collection.documents.count, unit: "documents")
-        var begun = 0
-        try await options.beginBatches(model, shared, as: .document, announcesPlan: true) { count in
-            let block = collection.documents[begun...].prefix(count)
-            begun += block.count
-            return block.isEmpty ? nil : block.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
-        }
-        // Batches that were begun are already announced and counted. Announcing them again would count them twice against the limit.
-        let blackBox = try await options.makeBlackBox(
-            model, shared,
-            use: BlackBoxUse(announcesPlans: !options.blackBox.asking.batch, progress: { _ in }))
+        let blackBox = try await blackBox(of: model, collection)
         try await SearchIndex.write(
             model, documents: collection.documents, collection: source.lastPathComponent, asking: blackBox, to: folder,
             options: .init(
@@ -69,9 +62,25 @@ struct IndexCommand: AsyncParsableCommand {
             progress: { bar.update(completed: $0) })
         bar.finish()
         let manifest = try SearchIndex(readingFrom: folder).manifest
+        let vectors = manifest.parts.map { "\($0.dimension)" }.joined(separator: " + ")
         try format.print(
             manifest,
-            or: "\(manifest.documents) documents × (\(manifest.blackBoxDimension) + \(manifest.localDimension)) "
-                + "\(manifest.element) to \(output)")
+            or: "\(manifest.documents) documents "
+                + (vectors.isEmpty ? "without vectors" : "× (\(vectors)) \(manifest.element)") + " to \(output)")
+    }
+
+    /// The black box, whose batches have begun if there are to be any; nil if no source needs its vectors of documents.
+    private func blackBox(of model: ArtefactModel, _ collection: RetrievalCollection) async throws -> (any BlackBox)? {
+        guard model.documentInputs.contains(.blackBox) else { return nil }
+        var begun = 0
+        try await options.beginBatches(model, shared, as: .document, announcesPlan: true) { count in
+            let block = collection.documents[begun...].prefix(count)
+            begun += block.count
+            return block.isEmpty ? nil : block.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+        }
+        // Batches that were begun are already announced and counted. Announcing them again would count them twice against the limit.
+        return try await options.makeBlackBox(
+            model, shared,
+            use: BlackBoxUse(announcesPlans: !options.blackBox.asking.batch, progress: { _ in }))
     }
 }

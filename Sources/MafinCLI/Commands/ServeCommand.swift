@@ -14,9 +14,9 @@ struct ServeCommand: AsyncParsableCommand {
             "Serve an artefact over HTTP, compatible with OpenAI's, Cohere's and Voyage's clients, and search an index.",
         usage: "mafin serve <artefact> [--index <folder>] [<options>]",
         discussion: """
-            POST /v1/embeddings and /v2/embed return joined vectors, equal to those of 'mafin embed'. A request says what its texts are by \
+            POST /v1/embeddings and /v2/embed return the vectors of the artefact's dense sources, joined, equal to those of 'mafin embed'. A request says what its texts are by \
             'input_type' (query or document), or by the name of the model: NAME:query, NAME:document. With --index there are also POST \
-            /search, POST /v1/context, and a page at /. GET /openapi.json describes everything.
+            /search and POST /v1/context, which rank by all sources, and a page at /. GET /openapi.json describes everything.
 
             The black box is the artefact's own unless --black-box names another. Its API key comes from the provider's usual variable, such as \
             OPENAI_API_KEY, or the one that --api-key-env names.
@@ -50,10 +50,8 @@ struct ServeCommand: AsyncParsableCommand {
             valueName: "path"))
     var data: String?
 
-    @Flag(
-        help:
-            "Load BM25 over the index, for fusion in /search. Takes about as much memory as the texts, and some time at the start."
-    )
+    // Versions before BM25 became a source of the artefact had this flag.
+    @Flag(help: .private)
     var bm25 = false
 
     @Option(
@@ -64,7 +62,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Flag(
         help:
-            "While the black box is unavailable, answer queries with the local encoder alone: λ = 1, the black box's part is zeros, and the answer is flagged. Documents are still refused."
+            "While the black box is unavailable, answer queries with the sources that do not need it. In vectors its part is zeros. Such answers are flagged. Documents are still refused."
     )
     var degrade = false
 
@@ -95,7 +93,11 @@ struct ServeCommand: AsyncParsableCommand {
     func validate() throws {
         try options.blackBox.refuseBatches(of: "serve")
         if !(0...65535).contains(port) { throw ValidationError("--port must lie between 0 and 65535, found \(port).") }
-        if bm25, index == nil { throw ValidationError("--bm25 needs --index: it ranks the index's documents.") }
+        if bm25 {
+            throw ValidationError(
+                "--bm25 is gone: BM25 is a source of the artefact, with a weight of its own. 'mafin train --compose', or 'mafin ship' after 'mafin compare', makes such an artefact."
+            )
+        }
         if feedback != nil, index == nil {
             throw ValidationError("--feedback needs --index: it marks the index's documents.")
         }
@@ -156,7 +158,6 @@ struct ServeCommand: AsyncParsableCommand {
         service.name = name
         service.defaultRole = defaultInputType
         service.degrades = degrade
-        service.usesBM25 = bm25
         service.allowedOrigins = access.corsOrigin
         service.allowedHosts = access.allowedHosts(boundTo: host)
         service.feedbackFolder = feedback.map { URL(fileURLWithPath: $0) }

@@ -16,7 +16,36 @@ extension Comparison {
         return records
     }
 
-    /// Scores of one system: those of pairs that are labelled as relevant, and those of all other pairs or of an evenly
+    /// The share of queries about new documents, in 0…1, for which weights are fitted and systems chosen.
+    public var expectedNewDocuments: Double { data.newDocuments }
+
+    private var measuredQueries: [(query: Query, row: Int)] {
+        training.queries.enumerated().filter { qrels.hasRelevantDocument($0.element.id) }.map { ($1, $0) }
+    }
+
+    /// An artefact over all documents and the measured queries with a relevant document, as every command ranks with it.
+    /// - Throws: errors of encoder and vectors; `CancellationError`.
+    public func measured(_ model: ArtefactModel, cache: LocalVectorCache) throws -> MeasuredArtefact {
+        let queries = measuredQueries
+        let index = try model.index(
+            of: training.collection.documents, blackBox: training.data.blackBoxDocuments, cache: cache,
+            isCancelled: isCancelled, progress: { _ in })
+        let prepared = try index.queries(
+            model.queries(
+                queries.map(\.query.text), ids: queries.map(\.query.id),
+                blackBox: training.data.blackBoxQueries.selecting(rows: queries.map(\.row)), isCancelled: isCancelled))
+        return MeasuredArtefact(
+            model: model,
+            system: SourceSystem(index, weights: model.manifest.mixing.rankingWeights, queries: prepared),
+            queries: queries.map(\.query), collection: training.collection)
+    }
+
+    /// The rankings of an artefact and of the black box, to the depth at which they were measured.
+    public func rankings(of artefact: MeasuredArtefact) throws -> (chosen: Run, blackBox: Run) {
+        (try artefact.run(), try training.run(of: training.blackBoxSystem, on: qrels))
+    }
+
+    /// Scores of one source: those of pairs that are labelled as relevant, and those of all other pairs or of an evenly
     /// spaced sample of them.
     public typealias ScoreSample = (relevant: [Double], other: [Double])
 
@@ -24,39 +53,31 @@ extension Comparison {
     private static let sampledQueries = 200
     private static let sampledDocuments = 2_000
 
-    /// Cosines of the black box and of the local encoder, for the first measured queries.
-    /// - Throws: errors of the vectors' files.
-    public func scoreSamples(of chosen: TrainingRecord) throws -> (blackBox: ScoreSample, local: ScoreSample) {
-        let local = try systems(of: chosen.contender, seed: chosen.seed).local
-        let rows = measuredRows.prefix(Self.sampledQueries)
-        let stride = max(1, local.documentCount / Self.sampledDocuments)
-        func sample(_ system: VectorSystem) -> ScoreSample {
+    /// The scores of each source of an artefact without its weight, for the first measured queries. Pairs that BM25 or a
+    /// memory scores 0 are left out.
+    public func scoreSamples(of artefact: MeasuredArtefact) -> [(source: SourceName, sample: ScoreSample)] {
+        let system = artefact.system
+        let queries = artefact.queries.prefix(Self.sampledQueries)
+        let prepared = system.queries.selecting(rows: Array(queries.indices))
+        let stride = max(1, system.documentCount / Self.sampledDocuments)
+        let relevant = queries.map { query in
+            Set(qrels.relevantDocuments(of: query.id).compactMap { training.collection.documentIndex[$0.document] })
+        }
+        return system.sources.map { source in
+            let isDense = source is any DenseSource
+            let scores = system.index.scores(of: prepared, weights: SourceWeights([(source.name, 1)]))
             var sample: ScoreSample = ([], [])
-            let scores = system.scores(queries: rows.map(\.row))
-            for (position, query) in rows.enumerated() {
-                let relevant = Set(
-                    qrels.relevantDocuments(of: query.id).compactMap { training.collection.documentIndex[$0.document] })
-                for (document, score) in scores.row(position).enumerated() {
-                    if relevant.contains(document) {
+            for row in queries.indices {
+                for (document, score) in scores.row(row).enumerated() where isDense || score != 0 {
+                    if relevant[row].contains(document) {
                         sample.relevant.append(Double(score))
-                    } else if document % stride == position % stride {
+                    } else if document % stride == row % stride {
                         sample.other.append(Double(score))
                     }
                 }
             }
-            return sample
+            return (source.name, sample)
         }
-        return (sample(training.blackBoxSystem), sample(local))
-    }
-
-    private var measuredRows: [(id: String, row: Int)] {
-        training.queries.enumerated().filter { qrels.hasRelevantDocument($0.element.id) }.map { ($1.id, $0) }
-    }
-
-    /// The rankings of the chosen artefact and of the black box, to the depth at which they were measured.
-    public func rankings(of chosen: TrainingRecord) throws -> (chosen: Run, blackBox: Run) {
-        let joined = try systems(of: chosen.contender, seed: chosen.seed).vectors
-        return (try training.run(of: joined, on: qrels), try training.run(of: training.blackBoxSystem, on: qrels))
     }
 
     /// Largest number of queries that are checked for missing labels. Measured queries come first.
@@ -91,11 +112,15 @@ extension Comparison {
     private static let timedQueries = 40
 
     /// Measures single queries one by one, and takes the medians.
-    /// - Parameter machine: the machine that measures.
+    /// - Parameters:
+    ///   - training: seconds that training and fitting took.
+    ///   - machine: the machine that measures.
     /// - Throws: errors of encoder and index.
-    public func costs(of model: ArtefactModel, _ chosen: TrainingRecord, machine: String?) throws -> CostFacts {
-        let joined = try systems(of: chosen.contender, seed: chosen.seed).vectors
-        let rows = measuredRows.prefix(Self.timedQueries).map(\.row)
+    public func costs(
+        of artefact: MeasuredArtefact, training seconds: Double?, machine: String?
+    ) throws -> CostFacts {
+        let (model, system) = (artefact.model, artefact.system)
+        let rows = Array(artefact.queries.indices.prefix(Self.timedQueries))
         func median(_ body: (Int) throws -> Void) rethrows -> Double {
             var times: [Double] = []
             for row in rows {
@@ -106,20 +131,51 @@ extension Comparison {
             times.sort()
             return times.isEmpty ? 0 : times[times.count / 2]
         }
-        func search(_ system: VectorSystem) throws -> (milliseconds: Double, bytes: Double) {
-            let index = VectorIndex(try VectorRows(system.documents))
-            return (
-                try median { _ = try index.search(queries: system.queries.selecting(rows: [$0]), count: 100) },
-                Double(index.byteCount)
-            )
-        }
-        let (before, after) = (try search(training.blackBoxSystem), try search(joined))
+        let blackBox = VectorIndex(try VectorRows(training.data.blackBoxDocuments))
+        let vectors = training.data.blackBoxQueries.selecting(rows: measuredQueries.prefix(rows.count).map(\.row))
         return CostFacts(
+            query: ComparisonVerdict.QueryCost(model.manifest.allSources.map(\.kind)),
             dimensions: .init(
-                before: Double(training.data.blackBoxDocuments.columns), after: Double(joined.documents.columns)),
-            indexBytes: .init(before: before.bytes, after: after.bytes),
-            searchMilliseconds: .init(before: before.milliseconds, after: after.milliseconds),
-            encoderMilliseconds: try median { _ = try model.localVectors(of: [training.queries[$0].text], as: .query) },
-            tokensToBuyAgain: 0, trainingSeconds: chosen.seconds, machine: machine)
+                before: Double(training.data.blackBoxDocuments.columns), after: Double(model.joinedDimension)),
+            indexBytes: .init(
+                before: Double(blackBox.byteCount), after: Double(system.index.vectors?.byteCount ?? 0)),
+            searchMilliseconds: .init(
+                before: try median { _ = try blackBox.search(queries: vectors.selecting(rows: [$0]), count: 100) },
+                after: try median { _ = try system.rankings(queries: [$0], count: 100) }),
+            encoderMilliseconds: model.encoder == nil
+                ? nil : try median { _ = try model.localVectors(of: [artefact.queries[$0].text], as: .query) },
+            tokensToBuyAgain: 0, trainingSeconds: seconds, machine: machine)
+    }
+}
+
+/// An artefact over the measured queries and all documents of a comparison.
+public struct MeasuredArtefact {
+    /// The artefact.
+    public let model: ArtefactModel
+    let system: SourceSystem
+    let queries: [Query]
+    private let documentIds: [String]
+    private let rows: [String: Int]
+    private let columns: [String: Int]
+
+    init(model: ArtefactModel, system: SourceSystem, queries: [Query], collection: RetrievalCollection) {
+        (self.model, self.system, self.queries) = (model, system, queries)
+        (documentIds, columns) = (collection.documentIds, collection.documentIndex)
+        rows = Dictionary(queries.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// The ranking of every query.
+    func run() throws -> Run {
+        Run(
+            try system.rankings(queries: Array(queries.indices), count: ArtefactEvaluation.depth),
+            queryIds: queries.map(\.id), documentIds: documentIds)
+    }
+
+    /// What each source adds to the score of a document for a query; `nil` if the query was not measured, or the document
+    /// is not known.
+    public func parts(query: String, document: String) -> ScoreParts? {
+        guard let query = rows[query], let document = columns[document] else { return nil }
+        let parts = system.index.parts(of: [document], query: query, of: system.queries, weights: system.weights)
+        return ScoreParts(zip(system.weights.sources, parts.row(0)).map { .init(source: $0, value: Double($1)) })
     }
 }

@@ -8,8 +8,8 @@ import MafinRetrieval
 /// The queries are divided into folds. For each fold the sources that remember are made from the labels of all other
 /// queries (cross-fitting). Queries of the same text stay in one fold, because each would give away the answers of the
 /// other. Queries with the same answers may be in different folds: what a memory is worth for documents that it knows is
-/// seen only there. What it is worth for others is seen on a second version of each query, whose own answers have the
-/// scores of documents that are not remembered.
+/// seen only there. What it is worth for others is seen on a second version of each query. There some answers of the query
+/// have the scores of documents that no label has named (``RivalData/newAnswers``).
 struct HeldOutScores {
     /// The names of all sources, those that remember last.
     let names: [SourceName]
@@ -92,7 +92,7 @@ struct HeldOutScores {
     struct Values {
         /// The queries as they are.
         var known: [Double] = []
-        /// As if no label had named the answers.
+        /// As if no label had named some of the answers.
         var new: [Double] = []
     }
 
@@ -121,7 +121,7 @@ struct HeldOutScores {
                 return
             }
             for (row, query) in queries.enumerated() {
-                for answer in data.index.labels[query] {
+                for answer in data.newAnswers(of: query) {
                     sum[row, answer.column] = zip(used, scores).reduce(0) { total, part in
                         let score =
                             fixed.contains(part.0)

@@ -39,8 +39,8 @@ public struct FittedRival: Sendable {
     public let development: Double
     /// The metric on the development queries as they are.
     public let developmentKnown: Double
-    /// The same if no label had named the answers of these queries. Equal to ``developmentKnown`` for a system that
-    /// remembers no documents.
+    /// The same if no label had named some of the answers of these queries (``RivalData/newAnswers``). Equal to
+    /// ``developmentKnown`` for a system that remembers no documents.
     public let developmentNew: Double
     /// What was chosen, by name.
     public let choices: [String: ManifestValue]
@@ -53,7 +53,7 @@ public struct FittedRival: Sendable {
     }
 
     /// A rival that remembers documents.
-    public init(
+    init(
         name: String, sum: SourceSystem, development: DevelopmentValues, choices: [String: ManifestValue] = [:]
     ) {
         (self.name, system, self.sum, self.choices) = (name, sum, sum, choices)
@@ -73,7 +73,7 @@ public struct FittedRival: Sendable {
 public struct DevelopmentValues: Sendable, Hashable {
     /// The queries as they are.
     public var known: Double
-    /// As if no label had named the answers.
+    /// As if no label had named some of the answers.
     public var new: Double
     /// The weight of ``new`` in ``mean``.
     public var newDocuments: Double

@@ -15,6 +15,8 @@ public struct RivalData: Sendable {
     public private(set) var documents: SourceDocuments
     /// ρ: the share of queries that are expected to be about documents that no label has named.
     public let newDocuments: Double
+    /// The share of the answers of such a query that no label has named. At least one of its answers is new.
+    public var newAnswers = 0.5
 
     /// ρ where nothing is known about it.
     public static let standardNewDocuments = 0.25
@@ -104,6 +106,18 @@ public struct RivalData: Sendable {
     /// The training and development queries, ascending.
     var labelledQueries: [Int] { (index.trainQueries + index.devQueries).sorted() }
 
+    /// The answers that are new in the second version of a query, ``newAnswers`` of all. Which ones depends on the query
+    /// and the documents alone.
+    func newAnswers(of query: Int) -> [Judgement] {
+        let answers = index.labels[query]
+        let keyed = answers.map { answer in
+            let key = UInt64(truncatingIfNeeded: query) << 32 ^ UInt64(truncatingIfNeeded: answer.column)
+            return (key: RandomGenerator.mix(key), answer: answer)
+        }
+        let count = max(1, Int((newAnswers * Double(answers.count)).rounded(.up)))
+        return keyed.sorted { $0.key < $1.key }.prefix(count).map(\.answer)
+    }
+
     // MARK: Development
 
     /// The mean of the metric over the development queries.
@@ -139,7 +153,7 @@ public struct RivalData: Sendable {
             let unknown = try other.scores(queries: queries)
             var forgotten = scores
             for (row, query) in queries.enumerated() {
-                for answer in index.labels[query] { forgotten[row, answer.column] = unknown[row, answer.column] }
+                for answer in newAnswers(of: query) { forgotten[row, answer.column] = unknown[row, answer.column] }
             }
             measure(1, forgotten)
         }

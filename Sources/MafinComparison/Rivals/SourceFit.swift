@@ -6,11 +6,12 @@ import MafinRetrieval
 /// A weighted sum of sources, `s(q, d) = Σ_k w_k s_k(q, d)`, whose weights make labels most likely (``WeightFit``).
 ///
 /// Sources that remember labels are fitted and measured on queries whose labels they have not seen, once as these queries
-/// are and once as if no label had named their answers (``HeldOutScores``). The two versions count `1 − ρ` and ρ, with ρ =
+/// are and once as if no label had named some of their answers (``HeldOutScores``). The two versions count `1 − ρ` and ρ, with ρ =
 /// ``RivalData/newDocuments``, in the fit and in ``FittedRival/development``.
 ///
-/// No sum may be worse for new documents than the same sum without the sources that remember. If the metric of the second
-/// versions is, in a paired randomization test at ``level``, ρ is raised in the fit, and at last these sources are left out.
+/// No sum may be worse for new documents than the sum without the sources that remember. If the metric of the second
+/// versions is, by a paired randomization test at ``level``, ρ is raised in the fit, which lowers the weights of these
+/// sources, and at last they are left out.
 ///
 /// The value on dev is cross-fitted: each query is measured with weights that were fitted to other folds. Only which
 /// sources have a weight at all is chosen with all queries. The final sources remember all labels of train and dev.

@@ -68,8 +68,8 @@ struct SourceProblem {
                     guard hasVersions else { continue }
                     new[source] += known[source].suffix(count)
                     guard !held.fixed.contains(source) else { continue }
-                    for (answer, place) in zip(answers, placed) {
-                        new[source][new[source].count - count + place.column] =
+                    for answer in held.data.newAnswers(of: query) {
+                        new[source][new[source].count - count + (places?[answer.column] ?? answer.column)] =
                             held.unremembered(source, query: query, document: answer.column)
                     }
                 }

@@ -139,6 +139,3 @@ extension Matrix {
         return selected
     }
 }
-
-/// The name under which the scores of a black box were made before other scores could be a base.
-public typealias BlackBoxScores = FrozenScores

@@ -124,7 +124,7 @@ public struct SourceQueries: Sendable {
     }
 
     /// Whether what a source reads is there.
-    func has(_ inputs: SourceInputs) -> Bool {
+    package func has(_ inputs: SourceInputs) -> Bool {
         (!inputs.contains(.blackBox) || blackBox != nil) && (!inputs.contains(.local) || local != nil)
             && (!inputs.contains(.text) || !texts.isEmpty)
     }

@@ -52,10 +52,18 @@ package struct SourceIndex: Sendable {
     package init(
         _ sources: [any ScoreSource], documents: SourceDocuments, vectors: [(source: SourceName, rows: VectorRows)]
     ) throws {
-        self.sources = sources
-        parts = vectors.map(\.source)
-        self.vectors = vectors.isEmpty ? nil : VectorIndex(parts: vectors.map(\.rows))
-        documentCount = vectors.first?.rows.count ?? documents.count
+        try self.init(
+            sources, documents: documents, parts: vectors.map(\.source),
+            vectors: vectors.isEmpty ? nil : VectorIndex(parts: vectors.map(\.rows)))
+    }
+
+    /// The same with vectors that another index holds, and their approximation if that was made.
+    /// - Parameter parts: for each part of `vectors` the source whose document vectors it holds.
+    package init(
+        _ sources: [any ScoreSource], documents: SourceDocuments, parts: [SourceName], vectors: VectorIndex?
+    ) throws {
+        (self.sources, self.parts, self.vectors) = (sources, parts, vectors)
+        documentCount = vectors?.count ?? documents.count
         var scorers: [SourceName: any DocumentScorer] = [:]
         for source in sources {
             if let source = source as? any ScoringSource { scorers[source.name] = try source.scorer(of: documents) }

@@ -20,7 +20,7 @@ package struct ServingWorkflow: Sendable {
     package var index: URL?
     /// The collection of a black box of stored answers.
     package var data: URL?
-    /// Whether queries are answered by the local encoder alone while the black box is away.
+    /// Whether queries are answered by the sources that do not need the black box while it is away.
     package var degrades = false
     /// Largest number of bytes of clients' query vectors in the cache; nil: all are kept.
     package var maximumQueryBytes: Int?
@@ -33,15 +33,17 @@ package struct ServingWorkflow: Sendable {
         (self.factory, self.context) = (factory, context)
     }
 
-    /// The price of a million tokens of the black box; nil if it is unknown.
+    /// The price of a million tokens of the black box; nil if it is unknown, or if no source needs the black box.
     package func price() throws -> Double? {
         let manifest = try Artefact(readingFrom: URL(fileURLWithPath: artefact)).manifest
+        guard manifest.asksBlackBox else { return nil }
         return try factory.price(of: source(manifest.blackBoxSource))
     }
 
-    /// Opens everything except the index. The service opens the index only if it has changed.
+    /// Opens everything except the index, and the black box only if a source needs it. The service opens the index only if it has changed.
     package func load(_ metrics: ServiceMetrics) async throws -> sending LoadedArtefact {
         let model = try ArtefactOpening.model(at: artefact, context)
+        guard model.manifest.asksBlackBox else { return LoadedArtefact(model: model, blackBox: nil, index: index) }
         let source = try source(model.manifest.blackBoxSource)
         let opened = Mutex<EmbeddingCache?>(nil)
         let use = BlackBoxUse.service(
@@ -71,7 +73,7 @@ package struct ServingWorkflow: Sendable {
     }
 
     /// Clients wait for each answer. So a failed call is tried once more at once, and the service does not wait for a black box that asks to come
-    /// back later. If the local encoder can answer alone, there is no second attempt.
+    /// back later. If other sources can answer alone, there is no second attempt.
     private var retry: RetryPolicy {
         degrades
             ? RetryPolicy(maximumAttempts: 1, longestServerDelay: .zero, patience: .zero)
@@ -91,7 +93,7 @@ package struct ServingWorkflow: Sendable {
         }
         context.warn(
             "the black box is a file of stored answers, which are known by id only; "
-                + (degrades ? "queries are answered with the local encoder alone" : "no text can be embedded")
+                + (degrades ? "queries are answered without the black box" : "no text can be embedded")
                 + " unless --data names its collection")
         return KnownTexts(blackBox, queries: [], documents: [])
     }

@@ -16,29 +16,26 @@ public struct ComparisonReport {
     public let detectable: MinimumDetectableDifference
     /// Texts that are both in training and in the measured split.
     public let leaks: LeakReport
-    /// The artefact of the chosen method; `nil` if nothing was trained.
-    public let model: ArtefactModel?
-    /// Scores in their two parts; `nil` without a model.
-    public let scores: PairScores?
-    /// The commands that put the artefact to use, with or without BM25.
-    public let shippingCommand: (_ usesBM25: Bool) -> String
+    /// The artefact of the chosen system; `nil` if no system can be shipped.
+    public let artefact: MeasuredArtefact?
+    /// The commands that put the artefact to use, and the one that makes an artefact of another system.
+    public let commands: (use: String, others: String)
     /// How the figures were made. ``facts(onProgress:)`` adds each system's choices. Its machine is the one on which times were measured.
     public let provenance: ProvenanceFacts
 
     /// All parts.
     public init(
         comparison: Comparison, result: ComparisonOutcome, splits: JudgedSplits,
-        detectable: MinimumDetectableDifference, leaks: LeakReport, model: ArtefactModel?, scores: PairScores?,
-        shippingCommand: @escaping (_ usesBM25: Bool) -> String, provenance: ProvenanceFacts
+        detectable: MinimumDetectableDifference, leaks: LeakReport, artefact: MeasuredArtefact?,
+        commands: (use: String, others: String), provenance: ProvenanceFacts
     ) {
         self.comparison = comparison
         self.result = result
         self.splits = splits
         self.detectable = detectable
         self.leaks = leaks
-        self.model = model
-        self.scores = scores
-        self.shippingCommand = shippingCommand
+        self.artefact = artefact
+        self.commands = commands
         self.provenance = provenance
     }
 
@@ -63,15 +60,16 @@ public struct ComparisonReport {
         facts.created = ISO8601DateFormatter().string(from: Date())
         for index in facts.systems.indices {
             let name = facts.systems[index].name
-            let row = result.rows.first { $0.name == name }
+            let rows = result.rows.filter { $0.name == name }
             facts.systems[index].title = SystemTitles.title(name)
-            facts.systems[index].summary = SystemTitles.summary(name, choices: row?.choices ?? [:])
+            facts.systems[index].summary = SystemTitles.summary(name, choices: rows.first?.choices ?? [:])
+            facts.systems[index].development = DevelopmentFacts(rows)
             facts.systems[index].seconds = result.seconds[name]
             if systems[index].evaluation.seeds.count > 1 {
                 facts.systems[index].seeds = systems[index].evaluation.spread
             }
         }
-        try addSubsets(to: &facts, evaluations, qrels)
+        try addGroups(to: &facts, evaluations)
         facts.statistics = StatisticsFacts(
             comparisons: report.systems.count - 1,
             detectable: .init(
@@ -94,20 +92,12 @@ public struct ComparisonReport {
             leaks, leftOut: splits.allowsLeaks ? 0 : try splits.leaks().count, isAllowed: splits.allowsLeaks)
         onProgress("looking for labels that may be missing")
         facts.suspectedFalseNegatives = try suspects(qrels)
-        if let chosen = result.chosen {
-            facts.scoreHistograms = try histograms(chosen)
+        if let verdict = ComparisonVerdict(result, metric: metric), let artefact {
             onProgress("explaining wins and losses")
-            facts.examples = try examples(chosen, qrels)
-            if let verdict = ComparisonVerdict(result, metric: metric) {
-                var words = VerdictFacts(verdict, result, split: split, queries: report.queries, metric: metric)
-                words.notes = (words.notes ?? []) + subsetNotes(facts, of: verdict.candidate)
-                words.costs = try model.map { try comparison.costs(of: $0, chosen, machine: provenance.machine) }
-                words.command = shippingCommand(verdict.usesBM25)
-                facts.verdict = words
-            }
+            try add(verdict, artefact, qrels, to: &facts)
         }
-        if let best = systems.max(by: { $0.development < $1.development }) {
-            facts.headToHead = try HeadToHeadFacts(best.name, among: evaluations, split: split, metric: metric)
+        if let shown = facts.chosen?.name ?? systems.max(by: { $0.development < $1.development })?.name {
+            facts.headToHead = try HeadToHeadFacts(shown, among: evaluations, split: split, metric: metric)
         }
         facts.provenance = provenanceWithChoices
         let omissions = result.omissions.map { Omission(what: SystemTitles.title($0.name), reason: $0.reason) }
@@ -115,79 +105,83 @@ public struct ComparisonReport {
         return facts
     }
 
-    /// Adds figures on groups of queries: those whose answers were in training, the others, and those without twins.
-    private func addSubsets(
-        to facts: inout ComparisonFacts, _ evaluations: [(name: String, evaluation: SeededEvaluation)], _ qrels: Qrels
+    /// Adds the chosen system: the verdict on it, its artefact's figures and costs, and what explains its rankings.
+    private func add(
+        _ verdict: ComparisonVerdict, _ artefact: MeasuredArtefact, _ qrels: Qrels, to facts: inout ComparisonFacts
     ) throws {
-        let learned = try splits.qrels(.train)
-        let partition = QueryPartition(
-            qrels, learned: learned, identity: ContentIdentity(collection, labelledBy: [learned, qrels]))
-        let reports = try partition.reports(
-            split: facts.split, evaluations: evaluations, baseline: facts.baseline, metrics: [facts.metric])
-        var shown: [(subset: QuerySubset, report: EvaluationReport)] = []
-        func add(_ name: String, _ title: String, _ summary: String, _ report: EvaluationReport?) {
+        // The artefact has the seed that is best on dev, the first of equally good ones.
+        guard let row = result.rows.filter({ $0.name == verdict.candidate }).max(by: { $0.development < $1.development })
+        else { return }
+        let chosen = ChosenFacts(
+            name: row.name, seed: row.seed, weights: artefact.model.manifest.mixing.weights, row.evaluation,
+            result.partition)
+        let training = result.trainings.first { $0.contender == row.encoder && $0.seed == row.seed }
+        let fit = training?.name == row.name ? nil : result.seconds[row.name]
+        let costs = try comparison.costs(
+            of: artefact, training: (training?.seconds ?? 0) + (fit ?? 0), machine: provenance.machine)
+        var words = VerdictFacts(
+            verdict, result, split: facts.split, queries: facts.queries, metric: plan.metric, chosen: chosen,
+            costs: costs)
+        words.notes = (words.notes ?? []) + twinNotes(facts, of: row.name)
+        (words.command, words.commandForOthers) = commands
+        words.shippable = try comparison.store.shippable()
+        (facts.chosen, facts.verdict) = (chosen, words)
+        facts.scoreHistograms = histograms(artefact)
+        facts.examples = try examples(row.name, artefact, qrels)
+    }
+
+    /// Adds figures on groups of queries: those about known documents, those about new ones, and those without twins.
+    private func addGroups(
+        to facts: inout ComparisonFacts, _ evaluations: [(name: String, evaluation: SeededEvaluation)]
+    ) throws {
+        func add(_ report: EvaluationReport?, _ body: (inout SystemFacts, GroupResult) -> Void) {
             guard let report else { return }
-            shown.append((QuerySubset(name: name, title: title, summary: summary, queries: report.queries), report))
+            for index in facts.systems.indices {
+                guard let found = report.systems.first(where: { $0.name == facts.systems[index].name }) else { continue }
+                body(
+                    &facts.systems[index],
+                    GroupResult(queries: report.queries, metrics: found.metrics, difference: found.difference))
+            }
         }
-        let shares = partition.seenShares
-        let share = Number.percent(shares.reduce(0, +) / Double(max(1, shares.count)))
-        add(
-            "seen-documents", "Seen documents", "every relevant document was an answer in training",
-            reports[.seenDocuments])
-        add(
-            "new-documents", "New documents",
-            "some relevant document was not an answer in training"
-                + (shares.isEmpty ? "" : "; on average \(share) of a query’s relevant documents were"),
-            reports[.newDocuments])
+        if let partition = result.partition {
+            let reports = try partition.reports(
+                split: facts.split, evaluations: evaluations, baseline: facts.baseline,
+                metrics: plan.request.metrics)
+            add(reports[.seenDocuments]) { $0.known = $1 }
+            add(reports[.newDocuments]) { $0.new = $1 }
+            facts.newDocuments = NewDocumentFacts(
+                partition, expected: comparison.expectedNewDocuments, given: plan.request.newDocuments)
+        }
         let twins = leaks.affectedQueries
         let others = evaluations.map { ($0.name, $0.evaluation.filter { !twins.contains($0) }) }
-        if !twins.isEmpty, others.first?.1.mean.queryIds.isEmpty == false {
-            add(
-                "without-twins", "Without twins", "no query of train or dev has the same or nearly the same text",
-                try EvaluationReport(
-                    split: "\(facts.split), without twins", evaluations: others, baseline: facts.baseline,
-                    metrics: [facts.metric]))
-        }
-        facts.subsets = shown.map(\.subset)
-        for index in facts.systems.indices {
-            facts.systems[index].subsets = shown.compactMap { subset, report in
-                report.systems.first { $0.name == facts.systems[index].name }.map {
-                    SubsetResult(subset: subset.name, metrics: $0.metrics, difference: $0.difference)
-                }
-            }
+        guard !twins.isEmpty, others.first?.1.mean.queryIds.isEmpty == false else { return }
+        let report = try EvaluationReport(
+            split: "\(facts.split), without twins", evaluations: others, baseline: facts.baseline,
+            metrics: [facts.metric])
+        let subset = QuerySubset(
+            name: Self.withoutTwins, title: "Without twins",
+            summary: "no query of train or dev has the same or nearly the same text", queries: report.queries)
+        facts.subsets = [subset]
+        add(report) {
+            $0.subsets = [SubsetResult(subset: subset.name, metrics: $1.metrics, difference: $1.difference)]
         }
     }
 
-    /// Sentences on a system's gain by group: for documents that were not answers in training, and for queries without twins.
-    private func subsetNotes(_ facts: ComparisonFacts, of system: String) -> [String] {
-        guard let results = facts.system(named: system)?.subsets else { return [] }
-        func figure(_ name: String) -> String? {
-            results.first { $0.subset == name }?.difference?[facts.metric].map {
-                "\(signed($0.mean)) (95 % interval \(signed($0.low)) to \(signed($0.high)))"
-            }
-        }
-        func queries(_ name: String) -> Int { facts.subsets?.first { $0.name == name }?.queries ?? 0 }
-        var notes: [String] = []
-        let seen = queries("seen-documents")
-        let name = SystemTitles.title(system)
-        if seen > 0 {
-            let new = queries("new-documents")
-            notes.append(
-                "For \(Number.count(seen)) of \(Number.count(facts.queries)) \(facts.split) queries, every relevant document was an answer in training. "
-                    + (figure("new-documents").map {
-                        "On the other \(Number.count(new)), \(name) differs from the black box by \($0)\(new < Self.fewQueries ? "; these are too few to predict the gain on documents that are added later." : ".")"
-                    } ?? "So the gain on documents that are added later is unknown."))
-        }
-        if queries("without-twins") > 0, let figure = figure("without-twins") {
-            notes.append(
-                "\(Number.count(facts.queries - queries("without-twins"))) \(facts.split) queries have a twin in train or dev. Without them, \(name) differs from the black box by \(figure)."
-            )
-        }
-        return notes
-    }
+    private static let withoutTwins = "without-twins"
 
-    /// With fewer queries an interval is too wide to predict anything.
-    private static let fewQueries = 30
+    /// A sentence on a system's gain on queries without twins; empty if there are no twins.
+    private func twinNotes(_ facts: ComparisonFacts, of system: String) -> [String] {
+        guard let subset = facts.subsets?.first(where: { $0.name == Self.withoutTwins }),
+            let difference = facts.system(named: system)?.subsets?.first(where: { $0.subset == subset.name })?
+                .difference?[facts.metric]
+        else { return [] }
+        let twins = facts.queries - subset.queries
+        return [
+            "\(Number.count(twins)) \(facts.split) \(twins == 1 ? "query has" : "queries have") a twin in train or dev. Without "
+                + "\(twins == 1 ? "it" : "them"), \(SystemTitles.title(system)) differs from the black box by \(signed(difference.mean)) "
+                + "(95 % interval \(signed(difference.low)) to \(signed(difference.high)))."
+        ]
+    }
 
     private var sweeps: [LambdaSweepFacts]? {
         let found = result.trainings.filter { $0.seed == plan.request.seed }.compactMap { record in
@@ -201,11 +195,12 @@ public struct ComparisonReport {
         return found.isEmpty ? nil : found
     }
 
-    private func histograms(_ chosen: TrainingRecord) throws -> [ScoreHistogramFacts] {
-        let samples = try comparison.scoreSamples(of: chosen)
-        return [("Black box", samples.blackBox), ("Local encoder, trained", samples.local)].compactMap {
-            title, sample in
-            ScoreHistogramFacts(title: title, groups: [("relevant", sample.relevant), ("other", sample.other)])
+    private func histograms(_ artefact: MeasuredArtefact) -> [ScoreHistogramFacts] {
+        comparison.scoreSamples(of: artefact).compactMap { source, sample in
+            let title = source.title
+            return ScoreHistogramFacts(
+                title: title.prefix(1).uppercased() + title.dropFirst(),
+                groups: [("relevant", sample.relevant), ("other", sample.other)])
         }
     }
 
@@ -231,13 +226,13 @@ public struct ComparisonReport {
     private static let attributedQueries = 5
     private static let attributedDocuments = 2
 
-    private func examples(_ chosen: TrainingRecord, _ qrels: Qrels) throws -> ExampleFacts {
-        let rankings = try comparison.rankings(of: chosen)
+    private func examples(_ name: String, _ artefact: MeasuredArtefact, _ qrels: Qrels) throws -> ExampleFacts {
+        let rankings = try comparison.rankings(of: artefact)
         var examples = ExampleFacts(
-            system: (chosen.name, rankings.chosen), baseline: (ArtefactEvaluation.baseline, rankings.blackBox),
+            system: (name, rankings.chosen), baseline: (ArtefactEvaluation.baseline, rankings.blackBox),
             qrels: qrels, metric: plan.metric, query: collection.queryText, document: collection.document,
-            parts: { scores?.parts(query: $0, document: $1) })
-        guard let words = model.flatMap({ LeaveOneOut($0) }) else { return examples }
+            parts: artefact.parts)
+        guard let words = LeaveOneOut(artefact.model) else { return examples }
         func attribute(_ list: inout [QueryExample]) throws {
             for index in list.indices.prefix(Self.attributedQueries) {
                 // The first relevant document, or the first document if none is relevant.
@@ -280,4 +275,18 @@ extension RetrievalCollection {
     func queryText(_ id: String) -> String? { queryIndex[id].map { queries[$0].text } }
 
     func document(_ id: String) -> Document? { documentIndex[id].map { documents[$0] } }
+}
+
+extension DevelopmentFacts {
+    /// The means over the seeds of a system; `nil` without a row.
+    init?(_ rows: [ComparisonRow]) {
+        guard !rows.isEmpty else { return nil }
+        func mean(_ values: [Double?]) -> Double? {
+            let values = values.compactMap(\.self)
+            return values.count == rows.count ? values.reduce(0, +) / Double(values.count) : nil
+        }
+        self.init(
+            mean: mean(rows.map(\.development)) ?? 0, known: mean(rows.map(\.developmentKnown)),
+            new: mean(rows.map(\.developmentNew)))
+    }
 }

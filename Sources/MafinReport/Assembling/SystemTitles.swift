@@ -1,5 +1,6 @@
 import Foundation
 import MafinComparison
+import MafinMethod
 import MafinPipeline
 
 enum SystemTitles {
@@ -69,9 +70,9 @@ enum SystemTitles {
 
     private static func text(of choices: [String: ManifestValue]) -> String {
         if case .record(let weights)? = choices["weights"] {
-            return weights.compactMap { name, weight in weight.number.map { (name, $0) } }
-                .sorted { ($1.1, $0.0) < ($0.1, $1.0) }
-                .map { "\($0) \(Number.mean($1))" }.joined(separator: ", ")
+            return weights.compactMap { name, weight in weight.number.map { (SourceName(rawValue: name), $0) } }
+                .sorted { (place(of: $0.0), $0.0.rawValue) < (place(of: $1.0), $1.0.rawValue) }
+                .map { "\($0.title) × \(Number.weight($1))" }.joined(separator: ", ")
         }
         // The weight of a query memory has no meaning without its scale.
         let isMemory = choices["bandwidth"] != nil
@@ -79,6 +80,12 @@ enum SystemTitles {
             guard let value = choices[key]?.number, !(isMemory && key == "weight") else { return nil }
             return "\(text) \(number(value))"
         }.joined(separator: ", ")
+    }
+
+    /// Black box, local encoder and BM25 come first, and all other sources after them.
+    private static func place(of source: SourceName) -> Int {
+        let first: [SourceName] = [.blackBox, .local, .bm25]
+        return first.firstIndex(of: source) ?? first.count
     }
 
     private static func number(_ value: Double) -> String {

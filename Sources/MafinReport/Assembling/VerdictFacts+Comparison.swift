@@ -4,62 +4,82 @@ import MafinRetrieval
 
 extension VerdictFacts {
     /// A comparison's verdict in words.
-    /// - Parameter queries: number of queries of the split.
-    init(_ verdict: ComparisonVerdict, _ outcome: ComparisonOutcome, split: String, queries: Int, metric: Metric) {
+    /// - Parameters:
+    ///   - queries: number of queries of the split.
+    ///   - chosen: the artefact's own figures.
+    ///   - costs: what the artefact costs; `nil` if it was not measured.
+    init(
+        _ verdict: ComparisonVerdict, _ outcome: ComparisonOutcome, split: String, queries: Int, metric: Metric,
+        chosen: ChosenFacts? = nil, costs: CostFacts? = nil
+    ) {
         let means = Dictionary(
             outcome.systems.map { ($0.name, $0.evaluation.mean.means[metric]) }, uniquingKeysWith: { first, _ in first }
         )
         func value(_ name: String) -> String { Number.mean(means[name] ?? nil) }
-        let title = SystemTitles.title
-        let candidate = title(verdict.candidate)
-        var sentences = [
-            "On \(Number.count(queries)) \(split) queries, \(candidate) reaches \(value(verdict.candidate)) \(metric) and the black box "
-                + "\(value(verdict.primary.other)): a difference of \(Self.figures(verdict.primary.difference))."
+        let sentences: [String?] = [
+            "On \(Number.count(queries)) \(split) queries, \(SystemTitles.title(verdict.candidate)) reaches \(value(verdict.candidate)) \(metric) "
+                + "and the black box \(value(verdict.primary.other)): a difference of \(Self.figures(verdict.primary.difference)).",
+            Self.gains(verdict), Self.cost(verdict.cost, costs),
         ]
-        if let second = verdict.secondary {
-            let rival = "\(title(second.other)), the best on dev that trains no encoder (\(value(second.other)))"
-            let level = ComparisonVerdict.level
-            let finding =
-                second.difference.isBetter(at: level)
-                ? "is better than \(rival)"
-                : second.difference.isWorse(at: level)
-                    ? "is worse than \(rival)" : "could not be shown to differ from \(rival)"
-            sentences.append("\(candidate) \(finding): \(Self.figures(second.difference)).")
-        } else {
-            sentences.append("No system without a trained encoder was better on dev than the black box alone.")
-        }
         self.init(
-            decision: verdict.decision, system: verdict.candidate, reason: sentences.joined(separator: " "),
-            notes: Self.notes(verdict, outcome, value: value, split: split), againstBlackBox: verdict.primary,
-            againstBestWithoutEncoder: verdict.secondary)
+            decision: verdict.decision, system: verdict.candidate,
+            reason: sentences.compactMap(\.self).joined(separator: " "),
+            notes: Self.notes(verdict, split: split, metric: metric, chosen: chosen),
+            againstBlackBox: verdict.primary, known: verdict.known, new: verdict.new, encoder: verdict.secondary,
+            costs: costs)
+    }
+
+    /// The gains on known and on new documents.
+    private static func gains(_ verdict: ComparisonVerdict) -> String? {
+        func gain(_ gain: ComparisonVerdict.Gain, _ documents: String) -> String {
+            "\(figures(gain.difference)) for \(Number.count(gain.queries)) queries about \(documents) documents"
+        }
+        return switch (verdict.known, verdict.new) {
+        case (let known?, let new?): "It is \(gain(known, "known")), and \(gain(new, "new"))."
+        case (let known?, nil):
+            "It is \(gain(known, "known")). There are too few about new documents to tell what it is there."
+        case (nil, let new?):
+            "It is \(gain(new, "new")). There are too few about known documents to tell what it is there."
+        case (nil, nil): nil
+        }
+    }
+
+    /// What a query costs.
+    private static func cost(_ cost: ComparisonVerdict.QueryCost, _ costs: CostFacts?) -> String {
+        let time = costs?.queryMilliseconds.map {
+            ": \(Number.milliseconds($0)) of computing" + (cost.asksBlackBox ? " beside the call to the API" : "")
+        }
+        return "A query needs \(cost.needs)\(time ?? "")."
     }
 
     private static func notes(
-        _ verdict: ComparisonVerdict, _ outcome: ComparisonOutcome, value: (String) -> String, split: String
+        _ verdict: ComparisonVerdict, split: String, metric: Metric, chosen: ChosenFacts?
     ) -> [String] {
         let title = SystemTitles.title
-        let tests = [verdict.primary, verdict.secondary].compactMap(\.self)
-        let fixed =
-            (tests.count > 1
-                ? "These two tests were fixed before \(split) was measured; shipping takes both, so their"
-                : "This test was fixed before \(split) was measured, so its")
-            + " p is not corrected for the other systems in the table. "
-            + (tests.contains(where: \.difference.includesSeeds)
-                ? "Intervals and p include the variance between seeds."
-                : "The method was trained with one seed: the variance between seeds is not included.")
-        let choices = outcome.rows.first { $0.name == verdict.candidate }?.choices ?? [:]
-        let withoutBM25 =
-            "Without BM25 the artefact, \(title(verdict.artefact)), reaches \(value(verdict.artefact)). A search request turns BM25 on with "
-            + "\"bm25\": \(choices["weight"]?.text ?? "its weight")."
-            + (choices["normalization"]?.text == "min-max"
-                ? ""
-                : " The service scales scores by min-max; this comparison chose another scale, so served figures may differ a little.")
+        let includesSeeds = verdict.primary.difference.includesSeeds
+        let seeds =
+            includesSeeds
+            ? " Intervals and p include the variance between seeds."
+            : verdict.cost.encodesLocally
+                ? " The encoder was trained with one seed: the variance between seeds is not included." : ""
+        let encoder = verdict.secondary.map { test in
+            verdict.cost.encodesLocally
+                ? "The trained encoder adds \(figures(test.difference)): the difference to \(title(test.other)), the best on dev without one."
+                : "\(title(test.system)), the best on dev with a trained encoder, was not better there beyond chance. On \(split) it differs from "
+                    + "\(title(test.other)) by \(figures(test.difference))."
+        }
         let notes: [String?] = [
-            fixed, verdict.usesBM25 ? withoutBM25 : nil,
-            verdict.builtOnArtefact.map {
-                "\(title($0.system)), which is built on the artefact, was better on dev. On \(split) it reaches \(value($0.system)), a "
-                    + "difference of \(figures($0.difference)) to \(title($0.other)). No command serves it; its rankings are in runs/."
+            "This test was fixed before \(split) was measured, so its p is not corrected for the other systems in the table.\(seeds)",
+            includesSeeds
+                ? chosen.map {
+                    "The artefact is that of seed \($0.seed), the best on dev. It reaches \(Number.mean($0.all.metrics[metric]))."
+                } : nil,
+            verdict.new.flatMap {
+                $0.queries < fewQueries
+                    ? "\(Number.count($0.queries)) queries about new documents are too few to predict the gain on documents that are added later."
+                    : nil
             },
+            encoder,
             verdict.jointTraining.map {
                 "Joint training differs from tuning the same encoder alone and mixing it in afterwards by \(figures($0.difference))."
             },
@@ -69,6 +89,9 @@ extension VerdictFacts {
         ]
         return notes.compactMap(\.self)
     }
+
+    /// With fewer queries an interval is too wide to predict anything.
+    private static let fewQueries = 30
 
     /// `+.031 (95 % interval +.010 to +.052, p = .004)`.
     private static func figures(_ difference: PairedDifference) -> String {

@@ -13,6 +13,7 @@ extension ReportDifference {
         } else {
             parts.append("no paired test: at least one report holds no values of single queries\n")
         }
+        if let groups { parts.append("by known and new documents, first → second:\n\n" + groups.text()) }
         for (name, systems) in [(first, systemsOnlyInFirst), (second, systemsOnlyInSecond)] where !systems.isEmpty {
             parts.append("only in \(name): \(systems.joined(separator: ", "))\n")
         }
@@ -34,6 +35,24 @@ extension ReportDifference {
             parts.append("Most changed, \(system.name):\n\n" + table.text())
         }
         return parts.joined(separator: "\n").safeForTerminal
+    }
+
+    /// The means by known and new documents; `nil` unless both reports have them.
+    private var groups: Table? {
+        let shown = systems.filter { $0.known != nil || $0.new != nil }
+        guard !shown.isEmpty else { return nil }
+        func cell(_ group: Group?) -> String {
+            group.map { "\(Number.mean($0.first.metrics[metric])) → \(Number.mean($0.second.metrics[metric]))" } ?? "–"
+        }
+        func title(_ name: String, _ group: (System) -> Group?) -> String {
+            let queries = shown.compactMap(group).first.map { ($0.first.queries, $0.second.queries) }
+            return queries.map { "\(name) (\($0 == $1 ? "\($0)" : "\($0), \($1)"))" } ?? name
+        }
+        return Table(
+            columns: [
+                .init(metric.description), .number(title("known") { $0.known }), .number(title("new") { $0.new }),
+            ],
+            rows: shown.map { [$0.name, cell($0.known), cell($0.new)] })
     }
 
     private var overview: Table {

@@ -26,7 +26,15 @@ public struct ReportDifference: Sendable, Equatable, Codable {
         public var changes: [QueryChange]
     }
 
-    /// One system that is in both reports.
+    /// Means of one system in both reports over the queries about known documents, or over those about new ones.
+    public struct Group: Sendable, Equatable, Codable {
+        /// In the first report.
+        public var first: GroupResult
+        /// In the second report.
+        public var second: GroupResult
+    }
+
+    /// One system that is in both reports. The artefact that a comparison ships is the system `artefact`, as in an evaluation.
     public struct System: Sendable, Equatable, Codable {
         /// ``SystemFacts/name``.
         public var name: String
@@ -34,6 +42,10 @@ public struct ReportDifference: Sendable, Equatable, Codable {
         public var first: [Metric: Double]
         /// Means in the second report.
         public var second: [Metric: Double]
+        /// Over the queries about known documents; `nil` unless both reports have them.
+        public var known: Group?
+        /// Over the queries about new documents; `nil` unless both reports have them.
+        public var new: Group?
         /// Query by query in the metric that decides; `nil` if a report has no values of single queries.
         public var paired: Paired?
     }
@@ -69,8 +81,9 @@ public struct ReportDifference: Sendable, Equatable, Codable {
         test: PairedRandomizationTest = PairedRandomizationTest()
     ) throws {
         let metric = metric ?? second.facts.metric
-        let names = (Set(first.facts.systems.map(\.name)), Set(second.facts.systems.map(\.name)))
-        let common = second.facts.systems.map(\.name).filter(names.0.contains)
+        let rows = (first.facts.comparableSystems, second.facts.comparableSystems)
+        let names = (Set(rows.0.map(\.name)), Set(rows.1.map(\.name)))
+        let common = rows.1.map(\.name).filter(names.0.contains)
         func refuse(_ reason: String) -> ReportError {
             .incomparable(first: first.name, second: second.name, reason: reason)
         }
@@ -79,8 +92,9 @@ public struct ReportDifference: Sendable, Equatable, Codable {
                 "no system is in both (\(names.0.sorted().joined(separator: ", ")) in one, "
                     + "\(names.1.sorted().joined(separator: ", ")) in the other)")
         }
+        func system(_ name: String, _ rows: [SystemFacts]) -> SystemFacts? { rows.first { $0.name == name } }
         let means = common.map { name in
-            (first.facts.system(named: name)?.metrics ?? [:], second.facts.system(named: name)?.metrics ?? [:])
+            (system(name, rows.0)?.metrics ?? [:], system(name, rows.1)?.metrics ?? [:])
         }
         guard means.contains(where: { $0.0[metric] != nil && $0.1[metric] != nil }) else {
             throw refuse("no system has \(metric) in both")
@@ -96,8 +110,8 @@ public struct ReportDifference: Sendable, Equatable, Codable {
         commonQueries = queries.count
         onlyInFirst = areBoth ? ids.0.filter { places.1[$0] == nil } : []
         onlyInSecond = areBoth ? ids.1.filter { places.0[$0] == nil } : []
-        systemsOnlyInFirst = first.facts.systems.map(\.name).filter { !names.1.contains($0) }
-        systemsOnlyInSecond = second.facts.systems.map(\.name).filter { !names.0.contains($0) }
+        systemsOnlyInFirst = rows.0.map(\.name).filter { !names.1.contains($0) }
+        systemsOnlyInSecond = rows.1.map(\.name).filter { !names.0.contains($0) }
         notes = Self.notes(first.facts, second.facts)
 
         // One column for each system, so that all systems share the resamples.
@@ -117,12 +131,18 @@ public struct ReportDifference: Sendable, Equatable, Codable {
         var next = 0
         systems = []
         for (index, name) in common.enumerated() {
-            var system = System(name: name, first: means[index].0, second: means[index].1, paired: nil)
+            var difference = System(name: name, first: means[index].0, second: means[index].1, paired: nil)
+            func group(_ group: (SystemFacts) -> GroupResult?) -> Group? {
+                guard let mine = system(name, rows.0).flatMap(group), let theirs = system(name, rows.1).flatMap(group)
+                else { return nil }
+                return Group(first: mine, second: theirs)
+            }
+            (difference.known, difference.new) = (group { $0.known }, group { $0.new })
             if let values = columns[index] {
                 let changes = queries.indices.map {
                     QueryChange(queryId: queries[$0], first: values.first[$0], second: values.second[$0])
                 }
-                system.paired = Paired(
+                difference.paired = Paired(
                     difference: MetricDifference(
                         mean: intervals[next].mean, low: intervals[next].low, high: intervals[next].high,
                         p: pValues[next], pHolm: adjusted[next]),
@@ -131,8 +151,15 @@ public struct ReportDifference: Sendable, Equatable, Codable {
                         .sorted { (abs($1.change), $0.queryId) < (abs($0.change), $1.queryId) })
                 next += 1
             }
-            systems.append(system)
+            systems.append(difference)
         }
+    }
+
+    /// The system that a page of the difference shows unless the user names one: that of the second report's verdict, otherwise the artefact,
+    /// otherwise the last one.
+    public func shown(verdict: VerdictFacts?) -> String? {
+        let names = systems.map(\.name)
+        return [verdict?.system, ArtefactEvaluation.artefactName].compactMap(\.self).first(where: names.contains) ?? names.last
     }
 
     private static func places(_ queryIds: [String]) -> [String: Int] {
@@ -150,6 +177,11 @@ public struct ReportDifference: Sendable, Equatable, Codable {
             (first.split != second.split, "The splits differ: \(first.split) and \(second.split)."),
             (first.queries != second.queries, "The means are over \(first.queries) and \(second.queries) queries."),
             (first.baseline != second.baseline, "The baselines differ: \(first.baseline) and \(second.baseline)."),
+            (
+                first.schemaVersion != second.schemaVersion && min(first.schemaVersion, second.schemaVersion) < 3
+                    && first.newDocuments != nil && second.newDocuments != nil,
+                "The older report calls a document known only if train named it, the newer one also if dev did."
+            ),
             (!changed.isEmpty, "The inputs differ: \(changed.joined(separator: ", "))."),
             (
                 (first.systems + second.systems).contains { $0.seeds != nil },
@@ -157,5 +189,16 @@ public struct ReportDifference: Sendable, Equatable, Codable {
             ),
         ]
         return notes.filter(\.0).map(\.1)
+    }
+}
+
+extension ComparisonFacts {
+    /// The systems, and the artefact under the name that it has in an evaluation.
+    var comparableSystems: [SystemFacts] {
+        let name = ArtefactEvaluation.artefactName
+        guard let chosen, system(named: name) == nil else { return systems }
+        var artefact = SystemFacts(name: name, metrics: chosen.all.metrics)
+        (artefact.known, artefact.new) = (chosen.known, chosen.new)
+        return systems + [artefact]
     }
 }

@@ -9,8 +9,9 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     /// The value of ``schema``.
     public static let schemaName = "mafin-comparison"
     /// The version that this library writes, and the newest that it reads. Since version 2 the verdict has its own tests, and intervals and p of
-    /// systems with several seeds include the variance between seeds.
-    public static let currentSchemaVersion = 2
+    /// systems with several seeds include the variance between seeds. Since version 3 systems have `known` and `new`, which were two of the
+    /// `subsets` before, and the report has `chosen` and `newDocuments`.
+    public static let currentSchemaVersion = 3
 
     /// Marks the JSON as a report of this schema.
     public private(set) var schema = schemaName
@@ -34,13 +35,17 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     /// The systems, the baseline included, in the order in which they are shown.
     public var systems: [SystemFacts]
 
+    /// The system that was chosen on dev and is shipped; `nil` if there is none.
+    public var chosen: ChosenFacts?
     /// The verdict, and what the artefact costs.
     public var verdict: VerdictFacts?
-    /// The system that is best on dev against every other one.
+    /// What known and new documents are, and how many queries ask for each; `nil` if it is not known.
+    public var newDocuments: NewDocumentFacts?
+    /// The chosen system, or else the one that is best on dev, against every other one.
     public var headToHead: HeadToHeadFacts?
     /// How differences were tested.
     public var statistics: StatisticsFacts?
-    /// Groups of queries that have figures of their own.
+    /// Further groups of queries that have figures of their own.
     public var subsets: [QuerySubset]?
     /// Every query's values.
     public var perQuery: PerQueryFacts?
@@ -162,6 +167,7 @@ extension ComparisonFacts {
         }
         do {
             self = try decoder.decode(Self.self, from: data)
+            if version < 3 { readGroupsOfVersion2() }
         } catch let error as DecodingError {
             throw ReportError(error, path: path)
         }

@@ -12,9 +12,15 @@ public struct SystemFacts: Sendable, Equatable, Codable {
     public var metrics: [Metric: Double]
     /// Difference to the baseline in each metric; absent for the baseline itself.
     public var difference: [Metric: MetricDifference]?
+    /// Its figures on the queries about known documents; `nil` if there are none. See ``NewDocumentFacts``.
+    public var known: GroupResult?
+    /// Its figures on the queries about new documents; `nil` if there are none.
+    public var new: GroupResult?
+    /// The deciding metric on dev, where choices were made.
+    public var development: DevelopmentFacts?
     /// Means of the single seeds, if there are several.
     public var seeds: [Metric: SeedSummary]?
-    /// Its figures on groups of queries.
+    /// Its figures on further groups of queries.
     public var subsets: [SubsetResult]?
     /// Seconds that it took to make and measure.
     public var seconds: Double?
@@ -23,9 +29,29 @@ public struct SystemFacts: Sendable, Equatable, Codable {
     public var displayName: String { title ?? name }
 }
 
-/// A group of queries that has figures of its own.
+/// A system's figures on the queries about known documents, or on those about new ones.
+public struct GroupResult: Sendable, Equatable, Codable {
+    /// Number of queries in every mean.
+    public var queries: Int
+    /// Mean of each metric over these queries.
+    public var metrics: [Metric: Double]
+    /// Difference to the baseline on these queries; absent for the baseline itself.
+    public var difference: [Metric: MetricDifference]?
+}
+
+/// A system's figures in the deciding metric on dev, the means over its seeds.
+public struct DevelopmentFacts: Sendable, Equatable, Codable {
+    /// The figure by which systems are chosen: ``known`` and ``new``, weighted by ``NewDocumentFacts/expected``.
+    public var mean: Double
+    /// For known documents; `nil` if it is not known.
+    public var known: Double?
+    /// For new documents; `nil` if it is not known.
+    public var new: Double?
+}
+
+/// A further group of queries that has figures of its own.
 public struct QuerySubset: Sendable, Equatable, Codable {
-    /// The name in JSON: `seen-documents`, `new-documents`, …
+    /// The name in JSON: `without-twins`.
     public var name: String
     /// The heading of its column.
     public var title: String

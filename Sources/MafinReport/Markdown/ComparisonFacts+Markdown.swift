@@ -32,15 +32,17 @@ struct MarkdownReport {
     private var head: String {
         let verdict = facts.verdict
         let costs = verdict?.costs.map { ReportPage.costTexts($0).map { "\($0): \($1)" } } ?? []
-        let parts = [
-            "# \(facts.title.inlineMarkdown)",
-            verdict.map {
-                "**\(VerdictFacts.answer($0.decision, title(of: $0.system))).** \($0.reason.inlineMarkdown)"
-            } ?? "",
-            list((verdict?.notes ?? []).map(\.inlineMarkdown)),
-            page.overline.joined(separator: ", ").inlineMarkdown,
-            costs.isEmpty ? "" : "What it costs:\n\n" + list(costs), verdict?.command?.codeBlock ?? "",
-        ]
+        var parts = ["# \(facts.title.inlineMarkdown)"]
+        if let verdict {
+            let answer = VerdictFacts.answer(verdict.decision, title(of: verdict.system))
+            parts.append("**\(answer).** \(verdict.reason.inlineMarkdown)")
+        }
+        if let composition = page.composition { parts.append(composition.inlineMarkdown) }
+        parts.append(list((verdict?.notes ?? []).map(\.inlineMarkdown)))
+        parts.append(page.overline.joined(separator: ", ").inlineMarkdown)
+        if !costs.isEmpty { parts.append("What it costs:\n\n" + list(costs)) }
+        if let command = verdict?.command { parts.append(command.codeBlock) }
+        if let others = page.others { parts += [others.text.inlineMarkdown, others.command.codeBlock] }
         return parts.filter { !$0.isEmpty }.joined(separator: "\n\n")
     }
 
@@ -81,21 +83,30 @@ struct MarkdownReport {
     }
 
     private var subsets: String? {
-        guard let subsets = facts.subsets, !subsets.isEmpty else { return nil }
-        let table = Table(
-            columns: ["system"] + subsets.map { .number("\($0.title) (\($0.queries) queries)".inlineMarkdown) },
-            rows: facts.systems.filter { $0.subsets != nil }.map { system in
-                [system.displayName.inlineMarkdown]
-                    + subsets.map { subset in
-                        let result = system.subsets?.first { $0.subset == subset.name }
-                        let mean = Number.mean(result?.metrics[facts.metric])
-                        guard let difference = result?.difference?[facts.metric] else { return mean }
-                        return "\(mean)\n\(signed(difference.mean)) \(interval(difference.low, difference.high))"
-                    }
-            })
-        return section(
-            "Groups of queries, \(facts.metric)",
-            [list(subsets.map { "\($0.title): \($0.summary)".inlineMarkdown }), table.markdown()])
+        let groups = facts.groups
+        guard !groups.isEmpty else { return nil }
+        var columns: [Table.Column] = ["system"]
+        for group in groups { columns.append(.number("\(group.title) (\(group.queries) queries)".inlineMarkdown)) }
+        if facts.hasDevelopment { columns += [.number("dev"), .number("dev, known"), .number("dev, new")] }
+        var table = Table(columns: columns)
+        for system in facts.systems {
+            var cells = [system.displayName.inlineMarkdown]
+            for group in groups { cells.append(cell(group.result(system))) }
+            if facts.hasDevelopment {
+                let development = system.development
+                cells += [development?.mean, development?.known, development?.new].map { Number.mean($0) }
+            }
+            table.append(cells)
+        }
+        var lines = groups.map { "\($0.title): \($0.summary)" }
+        lines += facts.groupNotes
+        return section("Groups of queries, \(facts.metric)", [list(lines.map(\.inlineMarkdown)), table.markdown()])
+    }
+
+    private func cell(_ result: GroupResult?) -> String {
+        let mean = Number.mean(result?.metrics[facts.metric])
+        guard let difference = result?.difference?[facts.metric] else { return mean }
+        return "\(mean)\n\(signed(difference.mean)) \(interval(difference.low, difference.high))"
     }
 
     private var balances: String? {

@@ -20,7 +20,7 @@ extension ReportPage {
                 + "\(Number.level(statistics.significanceLevel))."
             if let note = facts.seedNote { text += " \(note)" }
             if facts.verdict?.againstBlackBox != nil {
-                text += " The verdict has its own tests, which this table does not change."
+                text += " The verdict has its own test, which this table does not change."
             }
             if let detectable = statistics.detectable {
                 text +=
@@ -160,16 +160,17 @@ extension ReportPage {
             label: "difference in \(facts.metric)", rows: rows)
     }
 
-    /// The system that is best on dev against every other one.
+    /// The chosen system, or else the one that is best on dev, against every other one.
     var headToHead: Section? {
         guard let plot = headToHeadPlot, let facts = facts.headToHead else { return nil }
         let name = title(of: facts.system)
+        let choice = self.facts.chosen?.name == facts.system ? "was chosen" : "is the best"
         let beaten = facts.opponents.count { finding($0.difference) == .better }
         let open = facts.opponents.filter { finding($0.difference) != .better }.map { title(of: $0.name) }
         return Section(
             id: "head-to-head", title: "\(name) against every other system",
             content: lead(
-                "\(name) is the best on dev. It is significantly better than \(beaten) of \(facts.opponents.count) other systems (p after Holm’s correction over them)."
+                "\(name) \(choice) on dev. It is significantly better than \(beaten) of \(facts.opponents.count) other systems (p after Holm’s correction over them)."
                     + (open.isEmpty ? "" : " It is not significantly better than: \(open.joined(separator: ", ")).")
             )
                 + figure(
@@ -177,42 +178,50 @@ extension ReportPage {
                     note: "Blue: \(name) is better. Orange: the other is. Grey: no difference shown.", plot))
     }
 
-    /// Groups of queries, such as those whose answers were answers in training.
+    /// Known and new documents, and further groups of queries.
     var subsets: Section? {
-        guard let subsets = facts.subsets, !subsets.isEmpty else { return nil }
-        let columns: [Table.Column] = subsets.flatMap {
-            [.number($0.title), .number("Difference, \($0.title.lowercased())")]
+        let groups = facts.groups
+        guard !groups.isEmpty else { return nil }
+        var columns: [Table.Column] = ["System"]
+        for group in groups {
+            columns += [.number(group.title), .number("Difference, \(group.title.lowercased())")]
         }
-        let systems = facts.systems.filter { $0.subsets != nil }
+        if facts.hasDevelopment { columns += [.number("Dev"), .number("Dev, known"), .number("Dev, new")] }
+        let systems = facts.systems.filter { system in groups.contains { $0.result(system) != nil } }
         let rows = systems.map { system in
-            [PageCell(name(of: system))]
-                + subsets.flatMap { subset in
-                    let result = system.subsets?.first { $0.subset == subset.name }
-                    let difference = result?.difference?[facts.metric]
-                    return [
-                        result?.metrics[facts.metric].map {
-                            PageCell(.text(mean($0)) + mark(difference.map(finding)), value: $0)
-                        } ?? .absent,
-                        difference.map { PageCell(signed($0.mean), interval($0), value: $0.mean) } ?? .absent,
-                    ]
-                }
+            [PageCell(name(of: system))] + groups.flatMap { cells($0.result(system)) }
+                + (facts.hasDevelopment
+                    ? [system.development?.mean, system.development?.known, system.development?.new].map {
+                        $0.map { PageCell(mean($0), value: $0) } ?? .absent
+                    } : [])
         }
         return Section(
             id: "groups",
-            title: subsets.enumerated().map { $0 == 0 ? $1.title : $1.title.lowercased() }.joined(separator: " and "),
+            title: groups.enumerated().map { $0 == 0 ? $1.title : $1.title.lowercased() }.joined(separator: " and "),
             content: element("ul", ["class": "lead"]) {
-                for subset in subsets {
+                for group in groups {
                     element("li") {
-                        element("strong") { subset.title }
-                        ": \(subset.summary) (\(Number.count(subset.queries)) \(subset.queries == 1 ? "query" : "queries"))"
+                        element("strong") { group.title }
+                        ": \(group.summary) (\(Number.count(group.queries)) \(group.queries == 1 ? "query" : "queries"))"
                     }
                 }
             }
+                + (facts.groupNotes.isEmpty ? .empty : lead(facts.groupNotes.joined(separator: " ")))
                 // If one group has all queries, its figures are those of the table above.
-                + (subsets.contains { $0.queries < facts.queries }
+                + (facts.hasGroupFigures
                     ? pageTable(
-                        "\(facts.metric) by group of queries", columns: ["System"] + columns, rows: rows,
+                        "\(facts.metric) by group of queries", columns: columns, rows: rows,
                         chosen: systems.firstIndex { $0.name == facts.verdict?.system }, isSortable: true)
                     : .empty))
+    }
+
+    private func cells(_ result: GroupResult?) -> [PageCell] {
+        let difference = result?.difference?[facts.metric]
+        return [
+            result?.metrics[facts.metric].map {
+                PageCell(.text(mean($0)) + mark(difference.map(finding)), value: $0)
+            } ?? .absent,
+            difference.map { PageCell(signed($0.mean), interval($0), value: $0.mean) } ?? .absent,
+        ]
     }
 }

@@ -1,4 +1,5 @@
 import MafinComparison
+import MafinMethod
 import MafinPipeline
 import MafinRetrieval
 
@@ -19,6 +20,7 @@ extension ReportPage {
                     VerdictFacts.answer(verdict.decision, title(of: verdict.system))
                 }
                 element("p", ["class": "reason"]) { verdict.reason }
+                if let composition { element("p", ["class": "lead"]) { composition } }
                 if let notes = verdict.notes, !notes.isEmpty {
                     element("ul", ["class": "notes"]) { for note in notes { element("li") { note } } }
                 }
@@ -33,12 +35,32 @@ extension ReportPage {
                 if let command = verdict.command {
                     element("div") {
                         element("h2", ["class": "small-heading"]) {
-                            "The command that \(verdict.decision == .ship ? "ships" : "would ship") it"
+                            "The commands that \(verdict.decision == .ship ? "put" : "would put") it to use"
                         }
                         element("pre", ["tabindex": "0"]) { element("code") { command } }
+                        if let others {
+                            element("p", ["class": "note"]) { others.text }
+                            element("pre", ["tabindex": "0"]) { element("code") { others.command } }
+                        }
                     }
                 }
             }
+    }
+
+    /// The sources of the chosen system with their weights, in a sentence; `nil` if they are not known.
+    var composition: String? {
+        facts.chosen?.weights.map { weights in
+            let terms = zip(weights.sources, weights.values).map { "\($0.title) × \(Number.weight(Double($1)))" }
+            return "Its score is \(terms.joined(separator: " + "))."
+        }
+    }
+
+    /// How another system is shipped; `nil` if there is none.
+    var others: (text: String, command: String)? {
+        guard let verdict = facts.verdict, let command = verdict.commandForOthers,
+            let names = verdict.shippable?.filter({ $0 != verdict.system }), !names.isEmpty
+        else { return nil }
+        return ("Other systems can be shipped too, the best on dev first: \(names.joined(separator: ", ")).", command)
     }
 
     /// What was measured and when, part by part.
@@ -76,13 +98,22 @@ extension ReportPage {
                 "\(title(of: facts.baseline)) → \(system.displayName)")
             if let tested = verdict.againstBlackBox?.difference {
                 figure(
-                    "Difference", signed(tested.mean), "95 % interval \(signed(tested.low)) … \(signed(tested.high))")
-                figure(
-                    "p", Self.probability(tested.p).replacing("= ", with: ""),
-                    "of the primary test, against \(title(of: facts.baseline)); not corrected")
+                    "Difference", signed(tested.mean),
+                    "\(Self.intervalText(tested)), p \(Self.probability(tested.p)); not corrected")
             } else if let difference = system.difference?[facts.metric] {
-                figure("Difference", signed(difference.mean), "\(confidence) interval \(interval(difference))")
-                figure("p", Self.probability(difference.pHolm).replacing("= ", with: ""), "after Holm’s correction")
+                figure(
+                    "Difference", signed(difference.mean),
+                    "\(confidence) interval \(interval(difference)), p \(Self.probability(difference.pHolm)) after Holm’s correction")
+            }
+            for (documents, gain) in [("known", verdict.known), ("new", verdict.new)] {
+                if let gain {
+                    figure(
+                        "Difference, \(documents) documents", signed(gain.difference.mean),
+                        "\(Self.intervalText(gain.difference)), \(Number.count(gain.queries)) queries")
+                }
+            }
+            if let costs = verdict.costs, let milliseconds = costs.queryMilliseconds, let query = costs.query {
+                figure("A query costs", Number.milliseconds(milliseconds), "without the API’s answer; it needs \(query.needs)")
             }
             if let balance = facts.perQuery?.balance(of: system.name, against: facts.baseline, in: facts.metric) {
                 figure(
@@ -90,6 +121,10 @@ extension ReportPage {
                     [balance.wins, balance.ties, balance.losses].map(Number.count).joined(separator: " / "), nil)
             }
         }
+    }
+
+    private static func intervalText(_ difference: PairedDifference) -> String {
+        "95 % interval \(signed(difference.low)) … \(signed(difference.high))"
     }
 
     /// `= .031` or `< .001`.
@@ -111,8 +146,8 @@ extension ReportPage {
             $0 == 0 ? "none: the black box’s vectors are reused" : Number.count($0)
         }
         let rows = [
-            ("Dimensions", dimensions),
-            ("Index in memory", costs.indexBytes.map { change($0) { Number.bytes(Int($0)) } }),
+            ("A query needs", costs.query?.needs), ("Dimensions", dimensions),
+            ("Vectors in memory", costs.indexBytes.map { change($0) { Number.bytes(Int($0)) } }),
             ("Search, per query", costs.searchMilliseconds.map { change($0, Number.milliseconds) }),
             ("Encoder, per query", costs.encoderMilliseconds.map(Number.milliseconds)),
             ("Tokens to buy again", tokens), ("Training, once", costs.trainingSeconds.map(Number.duration)),

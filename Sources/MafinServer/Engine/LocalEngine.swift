@@ -38,11 +38,12 @@ final class LocalEngine: Sendable {
     private let core: Core
     private let tokenizers: (query: RoleTokenizer, document: RoleTokenizer)
 
-    /// - Parameter model: only the engine's own thread uses its encoders from here on.
+    /// - Parameter model: has a local encoder. Only the engine's own thread uses it from here on.
     init(_ model: sending ArtefactModel, limits: Limits, observer: @escaping Observer = { _, _, _ in }) {
-        dimension = model.manifest.documentEncoder.dimension
-        tokenizers = (RoleTokenizer(model.queryEncoder, .query), RoleTokenizer(model.documentEncoder, .document))
-        core = Core(model, limits: limits, observer: observer)
+        guard let encoder = model.encoder else { preconditionFailure("the artefact has no local encoder") }
+        dimension = encoder.dimension
+        tokenizers = (RoleTokenizer(encoder.query, .query), RoleTokenizer(encoder.document, .document))
+        core = Core(encoder, limits: limits, observer: observer)
         let thread = Thread { [core] in core.run() }
         thread.name = "mafin.encoder"
         thread.stackSize = 8 << 20
@@ -120,12 +121,14 @@ private final class Core: @unchecked Sendable {
 
     let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
-    private let model: ArtefactModel
+    private let encoder: ArtefactModel.LocalEncoder
     private let limits: LocalEngine.Limits
     private let observer: LocalEngine.Observer
 
-    init(_ model: ArtefactModel, limits: LocalEngine.Limits, observer: @escaping LocalEngine.Observer) {
-        (self.model, self.limits, self.observer) = (model, limits, observer)
+    init(
+        _ encoder: ArtefactModel.LocalEncoder, limits: LocalEngine.Limits, observer: @escaping LocalEngine.Observer
+    ) {
+        (self.encoder, self.limits, self.observer) = (encoder, limits, observer)
     }
 
     func submit(_ job: LocalEngine.Job) throws {
@@ -215,7 +218,7 @@ private final class Core: @unchecked Sendable {
     }
 
     private func compute(_ pieces: [LocalEngine.Piece], _ role: TextRole) {
-        let encoder = (role == .query ? model.queryEncoder : model.documentEncoder).encoder
+        let encoder = encoder[role].encoder
         var batch = TokenBatch()
         for piece in pieces { for row in piece.rows { batch.append(piece.job.rows[row]) } }
         let start = ContinuousClock.now

@@ -19,12 +19,53 @@ struct RoleTokenizer: Sendable {
 
     /// Tokens that the encoder would read if it cut nothing off.
     func fullLength(of text: String) -> Int { tokenizer.encode(prefix + text, maxLength: .max).count }
+}
+
+/// How many tokens texts have, for budgets and bounds.
+enum TokenCount: Sendable {
+    /// As the local encoder counts.
+    case local(RoleTokenizer)
+    /// A token for every 4 bytes of UTF-8, rounded up. For an artefact without a local encoder.
+    case estimated
+
+    private static let bytes = 4
 
     /// Tokens of a text by itself.
-    func count(_ text: String) -> Int { tokenizer.encode(text, addSpecialTokens: false, maxLength: .max).count }
+    func count(_ text: String) -> Int {
+        switch self {
+        case .local(let own): own.tokenizer.encode(text, addSpecialTokens: false, maxLength: .max).count
+        case .estimated: (text.utf8.count + Self.bytes - 1) / Self.bytes
+        }
+    }
 
-    /// The longest beginning of a text that has at most `tokens` tokens and ends at the end of a word.
+    /// The longest beginning of a text that has at most `tokens` tokens and ends at the end of a word. Without a word that ends there, the
+    /// estimate cuts after a character.
     func beginning(of text: String, tokens: Int) -> String {
+        switch self {
+        case .local(let own): own.beginning(of: text, tokens: tokens)
+        case .estimated: Self.beginning(of: text, bytes: max(0, tokens) * Self.bytes)
+        }
+    }
+
+    private static func beginning(of text: String, bytes: Int) -> String {
+        guard text.utf8.count > bytes else { return text }
+        var (used, end, wordEnd) = (0, text.startIndex, text.startIndex)
+        var isInWord = false
+        for index in text.indices {
+            let character = text[index]
+            if character.isWhitespace, isInWord { wordEnd = index }
+            isInWord = !character.isWhitespace
+            used += character.utf8.count
+            guard used <= bytes else { break }
+            end = text.index(after: index)
+        }
+        return String(text[..<(wordEnd > text.startIndex ? wordEnd : end)])
+    }
+}
+
+extension RoleTokenizer {
+    /// The longest beginning of a text that has at most `tokens` tokens and ends at the end of a word.
+    fileprivate func beginning(of text: String, tokens: Int) -> String {
         let encoding = tokenizer.encodeWithOffsets(text, addSpecialTokens: false, maxLength: .max)
         guard encoding.ids.count > tokens else { return text }
         guard tokens > 0 else { return "" }

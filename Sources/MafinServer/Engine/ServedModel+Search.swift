@@ -13,183 +13,165 @@ extension ServedModel {
         var count = 10
         /// λ of this search; `nil` for the artefact's.
         var lambda: Float?
-        /// Weight of BM25, 0…1, beside the joined ranking; `nil` for a search without BM25.
-        var lexicalWeight: Float?
-        /// Whether the answer has all documents that some λ ranks among the best.
-        var withCandidates = false
-        /// Whether candidates have their whole texts. If not, only those without a title have the beginning of their text.
-        var withCandidateTexts = true
+        /// Weights that replace those of single sources.
+        var weights: [String: Float] = [:]
+
+        /// The largest weight. Scores of larger weights may be no finite numbers.
+        static let maximumWeight = 1e6
     }
 
     /// One result.
     struct Hit: Sendable, Encodable {
+        /// Place in its list, from 1.
         var rank: Int
         var id: String
         var title: String
         var text: String
         /// The score that it is ranked by.
         var score: Float
-        /// The cosines of both sources. The black box's is `nil` if it was not asked.
-        var blackBoxScore: Float?
-        var localScore: Float
-        /// Each source's part of the joined score.
-        var blackBoxPart: Float?
-        var localPart: Float
-        /// Places in the black box's own ranking and in this one, from 1.
+        /// What each source says. A source whose vector of the query is missing says nothing.
+        var parts: [Part]
+        /// Place in the black box's own ranking, from 1; `nil` if there is none.
         var blackBoxRank: Int?
-        var joinedRank: Int?
-        /// BM25's score, if it was asked for.
-        var lexicalScore: Float?
 
-        /// Removes the text. Of a document without a title, the beginning stays, so that a page can show it.
-        mutating func leaveOutText() { text = title.isEmpty ? text.clipped(to: 200) : "" }
+        /// What one source says.
+        struct Part: Sendable, Encodable {
+            var source: SourceName
+            /// Its own score of the document.
+            var score: Float
+            /// Its weighted score.
+            var part: Float
+        }
 
         enum CodingKeys: String, CodingKey {
-            case rank, id, title, text, score
-            case blackBoxScore = "black_box_score"
-            case localScore = "local_score"
-            case blackBoxPart = "black_box_part"
-            case localPart = "local_part"
+            case rank, id, title, text, score, parts
             case blackBoxRank = "black_box_rank"
-            case joinedRank = "joined_rank"
-            case lexicalScore = "bm25_score"
         }
     }
 
     /// An answer.
     struct SearchAnswer: Sendable {
-        var lambda: Float
+        /// The weights that ranked.
+        var weights: SourceWeights
         var hits: [Hit]
-        /// The black box's own best, in its order; empty if it was not asked.
+        /// Whether the black box gave its vector of the query.
+        var isBlackBoxAsked: Bool
+        /// The black box's own best, in its order; empty if it was not asked, or if no source ranks by its vectors of documents.
         var blackBoxRanking: [Hit]
-        /// All documents that some λ ranks among the best, with both cosines.
-        var candidates: [Hit]?
         var degraded: String?
         var tokens: Int
     }
 
-    /// Searches the index.
+    /// Searches the index. The ranking is that of ``MafinPipeline/SourceIndex`` with the same weights.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func search(_ request: SearchRequest, maximumTokens: Int) async throws -> SearchAnswer {
         let index = try requireIndex()
-        if request.lexicalWeight != nil, index.lexical == nil {
-            throw ServiceError.invalid("BM25 is not loaded: start the service with --bm25", parameter: "bm25")
-        }
-        let own = manifest.mixing.lambda ?? 0.5
-        let wanted = request.lambda ?? own
-        guard (0...1).contains(wanted) else {
-            throw ServiceError.invalid("lambda must lie between 0 and 1, found \(wanted)", parameter: "lambda")
-        }
-        let sources = try await sourceVectors(
-            of: [request.query], as: .query, asksBlackBox: wanted < 1 || request.withCandidates,
+        let wanted = try weights(of: request)
+        let alone = wanted.withoutBlackBox(sources)
+        let vectors = try await textVectors(
+            of: [request.query], as: .query, asksBlackBox: wanted.needBlackBox(sources), goesOn: alone != nil,
             maximumTokens: maximumTokens)
-        let lambda = sources.blackBox == nil ? 1 : wanted
-        let unit: (blackBox: [Float]?, local: [Float])
+        let weights = (vectors.degraded == nil ? nil : alone) ?? wanted
+        let (documents, queries): (SourceIndex, SourceIndex.Queries)
         do {
-            unit = (
-                try sources.blackBox.map { try UnitRows.make($0, source: .blackBox).values },
-                try UnitRows.make(sources.local, source: .local).values
-            )
+            documents = index.documents
+            queries = try documents.queries(
+                SourceQueries(texts: [request.query], blackBox: vectors.blackBox, local: vectors.local, form: .unit))
         } catch let error as CombinationError {
             throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")
         }
-        let search = Searching(
-            index: index.search, blackBox: unit.blackBox, local: unit.local, lambda: lambda, lexical: index.lexical)
+        let search = Searching(texts: index.search, documents: documents, queries: queries, weights: weights)
         return try await measured(.search) { [searching] in
             try await searching.run { check in
-                try search.answer(request, degraded: sources.degraded, tokens: sources.tokens, check)
+                let (hits, own) = try search.results(count: request.count, check)
+                return SearchAnswer(
+                    weights: weights, hits: hits, isBlackBoxAsked: vectors.blackBox != nil, blackBoxRanking: own,
+                    degraded: vectors.degraded, tokens: vectors.tokens)
             }
         }
+    }
+
+    /// The artefact's weights, with those that the request replaces.
+    /// - Throws: ``ServiceError``.
+    func weights(of request: SearchRequest) throws -> SourceWeights {
+        var weights = manifest.mixing.rankingWeights
+        if let lambda = request.lambda {
+            try requireShare(lambda)
+            guard weights.lambda != nil else { throw noLambda() }
+            // Scaled, so that with λ = 0 the black box's weight is exactly 1.
+            weights = weights.with(lambda: lambda).scaled(toUnitSumOf: [.blackBox, .local])
+        }
+        for (name, weight) in request.weights.sorted(by: { $0.key < $1.key }) {
+            guard weights.sources.contains(SourceName(rawValue: name)) else {
+                throw ServiceError.invalid(
+                    "weights names the source '\(name.clipped)'; there are \(sourceNames)", parameter: "weights")
+            }
+            guard (0...SearchRequest.maximumWeight).contains(Double(weight)) else {
+                throw ServiceError.invalid(
+                    "weights.\(name.clipped) must lie between 0 and \(Int(SearchRequest.maximumWeight)), found \(weight)",
+                    parameter: "weights")
+            }
+        }
+        let named = request.weights.map { (SourceName(rawValue: $0.key), $0.value) }
+        guard let replaced = weights.replacing(Dictionary(uniqueKeysWithValues: named)) else {
+            // Whether anything is left depends on the artefact's own weights.
+            throw ServiceError(
+                .conflict, .invalidRequest, "all weights are 0: one of \(sourceNames) needs a weight above 0",
+                parameter: "weights", code: "no_weight_left")
+        }
+        return replaced
     }
 }
 
-/// One search over the mapped vectors.
+/// One search over the documents of an index.
 private struct Searching: Sendable {
-    let index: SearchIndex
-    let blackBox: [Float]?
-    let local: [Float]
-    let lambda: Float
-    let lexical: BM25?
-
-    /// Depth of the lists that are fused.
-    private static let fusionDepth = 1000
-
-    /// The query's vector for the index: both parts, unweighted.
-    private var unweighted: [Float] {
-        (blackBox ?? [Float](repeating: 0, count: index.manifest.blackBoxDimension)) + local
-    }
-
-    private var weights: MixtureWeights { MixtureWeights(lambda: lambda) }
-
-    private var weighted: [Float] { weights.weighting(unweighted, split: index.manifest.blackBoxDimension) }
+    let texts: SearchIndex
+    let documents: SourceIndex
+    /// One query.
+    let queries: SourceIndex.Queries
+    let weights: SourceWeights
 
     /// - Parameter check: throws once the answer is no longer wanted.
-    func answer(
-        _ request: ServedModel.SearchRequest, degraded: String?, tokens: Int,
-        _ check: @Sendable () throws -> Void
-    ) throws -> ServedModel.SearchAnswer {
-        let count = min(request.count, index.count)
-        let depth = request.lexicalWeight == nil ? count : max(count, min(Self.fusionDepth, index.count))
-        let query = Matrix(rows: 1, columns: unweighted.count, values: weighted)
-        var ranking = Array(try index.joined.search(queries: query, count: depth, check: check)[0])
-        var lexicalScores: [Int: Float] = [:]
+    func results(
+        count wanted: Int, _ check: @Sendable () throws -> Void
+    ) throws -> (hits: [ServedModel.Hit], blackBox: [ServedModel.Hit]) {
+        let count = min(wanted, documents.documentCount)
+        let ranking = Array(try documents.rankings(of: queries, weights: weights, count: count, check: check)[0])
+        let alone = blackBoxAlone
+        let places = try alone.map {
+            try $0.index.places(of: ranking.map(\.index), query: Array($0.query.row(0)), check: check)
+        }
+        let hits = try hits(ranking, blackBoxRanks: places)
         try check()
-        if let weight = request.lexicalWeight, let lexical {
-            let words = lexical.ranking(of: request.query, count: depth)
-            lexicalScores = Dictionary(uniqueKeysWithValues: words.map { ($0.index, $0.score) })
-            // A convex combination: the weights add up to 1.
-            ranking = Fusion.weightedSum(weights: [1 - Double(weight), Double(weight)], .minMax)
-                .ranking(of: [ranking, Array(words)], count: count)
-        }
-        let rows = ranking.map(\.index)
-        let places = try blackBox.map { try index.blackBox.places(of: rows, query: $0, check: check) }
-        var hits = try self.hits(rows, scores: ranking.map(\.score))
-        for place in hits.indices {
-            hits[place].rank = place + 1
-            hits[place].joinedRank = place + 1
-            hits[place].blackBoxRank = places?[place]
-            hits[place].lexicalScore = lexicalScores[rows[place]]
-        }
-        try check()
-        var own: [ServedModel.Hit] = []
-        if let blackBox {
-            let query = Matrix(rows: 1, columns: blackBox.count, values: blackBox)
-            let best = try index.blackBox.search(queries: query, count: count, check: check)[0]
-            let joinedPlaces = try index.joined.places(of: best.map(\.index), query: weighted, check: check)
-            own = try self.hits(best.map(\.index), scores: best.map(\.score))
-            for place in own.indices {
-                own[place].rank = place + 1
-                own[place].blackBoxRank = place + 1
-                own[place].joinedRank = request.lexicalWeight == nil ? joinedPlaces[place] : nil
-            }
-        }
-        var candidates: [ServedModel.Hit]?
-        if request.withCandidates, blackBox != nil {
-            let found = try LambdaCandidates(
-                index: index.joined, query: unweighted, split: index.manifest.blackBoxDimension, count: count,
-                lambda: lambda, check: check)
-            try check()
-            var hits = try self.hits(found.rows, scores: found.rows.map { _ in 0 })
-            if !request.withCandidateTexts {
-                for place in hits.indices { hits[place].leaveOutText() }
-            }
-            candidates = hits
-        }
-        return .init(
-            lambda: lambda, hits: hits, blackBoxRanking: own, candidates: candidates, degraded: degraded, tokens: tokens
-        )
+        guard let alone else { return (hits, []) }
+        let own = Array(try alone.index.search(queries: alone.query, count: count, check: check)[0])
+        return (hits, try self.hits(own, blackBoxRanks: Array(1...max(1, own.count))))
     }
 
-    /// Results without ranks.
-    private func hits(_ rows: [Int], scores: [Float]) throws -> [ServedModel.Hit] {
-        let parts = index.joined.partScores(of: rows, query: unweighted)
-        return try rows.enumerated().map { place, row in
-            let document = try index.document(row)
-            let (remote, local) = (parts[place, 0], parts[place, 1])
+    /// The black box's own vectors of documents, and its vector of the query; `nil` if one of them is missing.
+    private var blackBoxAlone: (index: VectorIndex, query: Matrix)? {
+        guard let vectors = documents.vectors, let query = queries.inputs.blackBox,
+            let part = documents.parts.firstIndex(of: .blackBox)
+        else { return nil }
+        return (vectors.part(part), query)
+    }
+
+    private func hits(_ ranking: [ScoredIndex], blackBoxRanks: [Int]?) throws -> [ServedModel.Hit] {
+        let usable = documents.sources.map { queries.inputs.has($0.queryInputs) }
+        // With the weight 1 a source's part is its own score.
+        let own = documents.parts(
+            of: ranking.map(\.index), query: 0, of: queries,
+            weights: SourceWeights(zip(documents.sources, usable).map { ($0.name, $1 ? 1 : 0) }))
+        return try ranking.enumerated().map { place, entry in
+            let document = try texts.document(entry.index)
+            let parts = documents.sources.indices.filter { usable[$0] }.map { column in
+                let name = documents.sources[column].name
+                return ServedModel.Hit.Part(
+                    source: name, score: own[place, column], part: weights[name] * own[place, column])
+            }
             return ServedModel.Hit(
-                rank: 0, id: document.id, title: document.title, text: document.text, score: scores[place],
-                blackBoxScore: blackBox == nil ? nil : remote, localScore: local,
-                blackBoxPart: blackBox == nil ? nil : weights.blackBox * remote, localPart: weights.local * local)
+                rank: place + 1, id: document.id, title: document.title, text: document.text, score: entry.score,
+                parts: parts, blackBoxRank: blackBoxRanks?[place])
         }
     }
 }

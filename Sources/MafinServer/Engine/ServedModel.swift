@@ -14,11 +14,14 @@ final class ServedModel: Sendable {
     /// The name that clients call the model by.
     let name: String
     let manifest: ArtefactManifest
+    let sources: [any ScoreSource]
     /// SHA-256 of the artefact's manifest. It shows which version of the artefact is served.
     let hash: String
     let created: Date
-    let engine: LocalEngine
-    let upstream: UpstreamBatcher
+    /// `nil` if no source is a local encoder.
+    let engine: LocalEngine?
+    /// `nil` if no source needs the black box.
+    let upstream: UpstreamBatcher?
     let index: ServedIndex?
     let searching: SearchQueue
     let readiness: ReadinessCheck
@@ -42,35 +45,52 @@ final class ServedModel: Sendable {
         let url = artefact.folder.appendingPathComponent(Artefact.manifestName)
         hash = try ContentHash.sha256(of: url)
         created = (try? FileManager.default.attributesOfItem(atPath: url.path)[.modificationDate] as? Date) ?? Date()
-        index = try loaded.index.map { try ServedIndex.open($0, holdsBM25: options.usesBM25, sharing: before) }
-        try index?.search.require(artefact)
+        let sources = loaded.model.sources
+        self.sources = sources
+        index = try loaded.index.map { try ServedIndex($0, for: artefact, sources: sources, sharing: before) }
         searching = SearchQueue(longestWait: options.longestSearchWait)
-        upstream = UpstreamBatcher(
-            loaded.blackBox,
-            limits: .init(calls: options.upstreamCalls, timeout: options.upstreamTimeout),
-            observer: .init(
-                call: { metrics.recordCall(texts: $0, seconds: $1, failure: $2) },
-                known: { metrics.recordCache(hits: $0, asked: 0) }),
-            classify: options.classify)
-        engine = LocalEngine(
-            loaded.model, limits: .init(batchTokens: options.batchTokens, queueTokens: options.queueTokens),
-            observer: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) })
+        upstream = loaded.blackBox.map { blackBox in
+            UpstreamBatcher(
+                blackBox, limits: .init(calls: options.upstreamCalls, timeout: options.upstreamTimeout),
+                observer: .init(
+                    call: { metrics.recordCall(texts: $0, seconds: $1, failure: $2) },
+                    known: { metrics.recordCache(hits: $0, asked: 0) }),
+                classify: options.classify)
+        }
         (cache, spending) = (loaded.cache, loaded.spending)
+        engine =
+            loaded.model.encoder == nil
+            ? nil
+            : LocalEngine(
+                loaded.model, limits: .init(batchTokens: options.batchTokens, queueTokens: options.queueTokens),
+                observer: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) })
+        // Without a source that can go on alone, a service whose black box is away cannot do its work.
+        let canDegrade = options.degrades && manifest.mixing.rankingWeights.withoutBlackBox(sources) != nil
         readiness = ReadinessCheck(
-            engine, BlackBoxProbe(upstream), cache: loaded.cache, degrades: options.degrades, log: log)
-        description = try ServiceDescription(manifest, name: name, hasBM25: index?.lexical != nil, options).text()
+            engine, upstream.map { BlackBoxProbe($0) }, cache: cache, degrades: canDegrade, log: log)
+        description = try ServiceDescription(manifest, sources, name: name, options).text()
         page = try PageSource.page([
-            "model": name, "lambda": manifest.mixing.lambda ?? 0.5, "documents": index?.search.count ?? 0,
-            "hasIndex": index != nil, "hasFeedback": options.feedbackFolder != nil, "hasReport": options.report != nil,
-            // BM25's weight when the page adds it.
-            "hasBM25": index?.lexical != nil, "bm25Weight": Float(1) / 3, "hasKeys": options.hasKeys,
+            "model": name, "sources": manifest.mixing.rankingWeights.described(sources),
+            "documents": index?.search.count ?? 0, "hasIndex": index != nil, "hasLocal": engine != nil,
+            "hasFeedback": options.feedbackFolder != nil, "hasReport": options.report != nil,
+            "hasKeys": options.hasKeys,
         ])
         degrades = options.degrades
         self.metrics = metrics
     }
 
-    /// Numbers in a joined vector.
-    var dimension: Int { manifest.joinedDimension }
+    /// Numbers in a joined vector; 0 if no source has vectors.
+    var dimension: Int { Mixture.denseParts(of: sources).reduce(0) { $0 + $1.dimension } }
+
+    /// How the texts of one role are counted.
+    func tokens(_ role: TextRole) -> TokenCount { engine.map { .local($0.tokenizer(role)) } ?? .estimated }
+
+    /// The names of the sources, for messages.
+    var sourceNames: String { sources.map(\.name.rawValue).joined(separator: ", ") }
+
+    /// The sources with a weight that joined vectors do not hold: those without vectors, and documents moved by labels. The service does not
+    /// know the ids of the documents that it embeds, so it gives the vector from which each was moved.
+    var leftOut: [SourceName] { manifest.mixing.rankingWeights.leftOutOfVectors(sources) }
 
     /// - Throws: ``ServiceError`` 404 where no index is served.
     func requireIndex() throws -> ServedIndex {
@@ -92,64 +112,68 @@ final class ServedModel: Sendable {
 
     // MARK: Vectors
 
-    /// The vectors of both sources for some texts.
-    struct SourceVectors: Sendable {
+    /// What the sources read of some texts.
+    struct TextVectors: Sendable {
         /// The black box's rows; `nil` if it was not asked, or if it did not answer and the service goes on without it.
         var blackBox: Matrix?
-        /// The local rows, as the encoder emits them.
-        var local: Matrix
-        /// Tokens of all texts, as the local encoder reads them.
+        /// The local rows, as the encoder emits them; `nil` without a local encoder.
+        var local: Matrix?
+        /// Tokens of all texts; see ``TokenCount``.
         var tokens: Int
         /// Why the black box's vector is missing.
         var degraded: String?
     }
 
-    /// Computes both sources at the same time, so it takes as long as the slower one. If the queue has no room, the request is refused before
-    /// the black box is asked. An error of one source ends the work on the other.
-    /// - Parameter asksBlackBox: false if only the local encoder is wanted.
+    /// Asks the black box and the local encoder at the same time, so it takes as long as the slower one. If the queue has no room, the request
+    /// is refused before the black box is asked. An error of one ends the work of the other.
+    /// - Parameters:
+    ///   - asksBlackBox: whether its vectors are needed.
+    ///   - goesOn: whether something is left to answer with if the black box is unavailable.
     /// - Throws: ``ServiceError``; `CancellationError`.
-    func sourceVectors(
-        of texts: [String], as role: TextRole, asksBlackBox: Bool = true, maximumTokens: Int
-    ) async throws -> SourceVectors {
+    func textVectors(
+        of texts: [String], as role: TextRole, asksBlackBox: Bool, goesOn: Bool, maximumTokens: Int
+    ) async throws -> TextVectors {
         let begin = ContinuousClock.now
-        let tokenizer = engine.tokenizer(role)
-        let batch = TokenBatch(rows: texts.map(tokenizer.tokens))
+        let batch = engine.map { engine in TokenBatch(rows: texts.map(engine.tokenizer(role).tokens)) }
+        let tokens = batch?.tokenCount ?? texts.reduce(0) { $0 + TokenCount.estimated.count($1) }
         metrics.recordStage(.tokenize, since: begin)
-        guard batch.tokenCount <= maximumTokens else {
+        guard tokens <= maximumTokens else {
             throw ServiceError.tooLarge(
-                "the texts have \(batch.tokenCount) tokens, one request may have \(maximumTokens); send fewer texts at a time"
-            )
+                "the texts have \(tokens) tokens, one request may have \(maximumTokens); send fewer texts at a time")
         }
-        let job = try engine.submit(batch, as: role)
-        metrics.recordInputs(role, texts: texts.count, tokens: batch.tokenCount)
-        return try await withThrowingTaskGroup(of: SourceAnswer.self) { group in
-            group.addTask {
-                .local(try await self.measured(.local) { try await self.engine.vectors(of: job) })
+        let work: (engine: LocalEngine, job: LocalEngine.Job)? =
+            if let engine, let batch { (engine, try engine.submit(batch, as: role)) } else { nil }
+        metrics.recordInputs(role, texts: texts.count, tokens: tokens)
+        return try await withThrowingTaskGroup(of: Answer.self) { group in
+            if let (engine, job) = work {
+                group.addTask { .local(try await self.measured(.local) { try await engine.vectors(of: job) }) }
             }
-            if asksBlackBox { group.addTask { try await self.blackBoxAnswer(of: texts, as: role) } }
-            var sources = SourceVectors(local: Matrix(rows: 0, columns: 0), tokens: batch.tokenCount)
+            if asksBlackBox {
+                group.addTask { try await self.blackBoxAnswer(of: texts, as: role, goesOn: goesOn) }
+            }
+            var vectors = TextVectors(tokens: tokens)
             for try await answer in group {
                 switch answer {
-                case .local(let matrix): sources.local = matrix
-                case .blackBox(let matrix): sources.blackBox = matrix
-                case .degraded(let reason): sources.degraded = reason
+                case .local(let matrix): vectors.local = matrix
+                case .blackBox(let matrix): vectors.blackBox = matrix
+                case .degraded(let reason): vectors.degraded = reason
                 }
             }
-            return sources
+            return vectors
         }
     }
 
-    private enum SourceAnswer: Sendable {
+    private enum Answer: Sendable {
         case local(Matrix), blackBox(Matrix)
         /// The black box's vector is left out, and why.
         case degraded(String)
     }
 
-    private func blackBoxAnswer(of texts: [String], as role: TextRole) async throws -> SourceAnswer {
+    private func blackBoxAnswer(of texts: [String], as role: TextRole, goesOn: Bool) async throws -> Answer {
         do {
             return .blackBox(try await ask(texts, as: role))
         } catch let failure as UpstreamFailure {
-            guard degrades, failure.kind != .textRefused, role == .query else {
+            guard degrades, goesOn, failure.kind != .textRefused, role == .query else {
                 let isOfDocument = degrades && role == .document && failure.kind == .unavailable
                 throw failure.serviceError(
                     note: isOfDocument
@@ -162,8 +186,9 @@ final class ServedModel: Sendable {
     }
 
     private func ask(_ texts: [String], as role: TextRole) async throws -> Matrix {
+        guard let upstream else { preconditionFailure("no source needs the black box") }
         let items = texts.enumerated().map { EmbeddingItem(id: "input \($0.offset)", text: $0.element) }
-        let answer = try await measured(.blackBox) { [upstream] in try await upstream.embed(items, as: role) }
+        let answer = try await measured(.blackBox) { try await upstream.embed(items, as: role) }
         guard answer.columns == manifest.blackBoxDimension else {
             throw UpstreamFailure(
                 .refused,
@@ -188,28 +213,51 @@ final class ServedModel: Sendable {
         var degraded: String?
     }
 
-    /// Joined vectors, `(texts.count, dimension)`: what `mafin embed` writes for the same texts.
+    /// Joined vectors, `(texts.count, dimension)`: what `mafin embed` writes for the same texts, but for documents moved by labels
+    /// (``leftOut``).
     /// - Parameter lambda: instead of the artefact's, for queries of the query-sided form.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func embed(
         _ texts: [String], as role: TextRole, lambda: Float?, maximumTokens: Int
     ) async throws -> Joined {
-        let mixture = try self.mixture(lambda: lambda, role: role)
-        // With λ = 1 the black box's vector has no weight, so it is not paid for.
-        let isLocalOnly = role == .query && mixture.lambda == 1
-        let sources = try await sourceVectors(
-            of: texts, as: role, asksBlackBox: !isLocalOnly, maximumTokens: maximumTokens)
+        guard dimension > 0 else {
+            throw ServiceError(
+                .notFound, .invalidRequest,
+                "this artefact has no vectors: its sources (\(sourceNames)) rank the documents of an index, with /search",
+                code: "no_vectors")
+        }
+        var mixture = try self.mixture(lambda: lambda, role: role)
+        let weights = mixture.rankingWeights
+        // A source without weight adds nothing to a query's vector, so the black box is not paid for it. A document's vector has all parts.
+        let asks = sources.contains { source in
+            source is any DenseSource
+                && (role == .document
+                    ? source.documentInputs.contains(.blackBox)
+                    : source.queryInputs.contains(.blackBox) && weights[source.name] > 0)
+        }
+        let vectors = try await textVectors(
+            of: texts, as: role, asksBlackBox: asks, goesOn: engine != nil, maximumTokens: maximumTokens)
         let start = ContinuousClock.now
         defer { metrics.recordStage(.join, since: start) }
+        if vectors.degraded != nil {
+            mixture = mixture.withLocalAlone
+        }
         do {
-            let vectors =
-                if let remote = sources.blackBox {
-                    try mixture.join(blackBox: remote, local: sources.local, as: role)
-                } else {
-                    try mixture.joinQueries(
-                        localOnly: sources.local, blackBoxDimension: manifest.blackBoxDimension)
+            let ids = texts.indices.map { "input \($0)" }
+            // Without the black box there is nothing that the length of a local vector would weigh.
+            let form = asks && vectors.blackBox == nil ? .unit : mixture.localForm
+            let joined =
+                switch role {
+                case .query:
+                    try mixture.join(
+                        SourceQueries(ids: ids, blackBox: vectors.blackBox, local: vectors.local, form: form),
+                        of: sources)
+                case .document:
+                    try mixture.join(
+                        SourceDocuments(ids: ids, blackBox: vectors.blackBox, local: vectors.local, form: form),
+                        of: sources)
                 }
-            return Joined(vectors: vectors, tokens: sources.tokens, degraded: sources.degraded)
+            return Joined(vectors: joined, tokens: vectors.tokens, degraded: vectors.degraded)
         } catch let error as CombinationError {
             throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "input")
         }
@@ -219,10 +267,9 @@ final class ServedModel: Sendable {
     func mixture(lambda: Float?, role: TextRole) throws -> Mixture {
         let own = manifest.mixing
         guard let lambda else { return own }
-        guard (0...1).contains(lambda) else {
-            throw ServiceError.invalid("lambda must lie between 0 and 1, found \(lambda)", parameter: "lambda")
-        }
-        guard own.isLambdaFree else {
+        try requireShare(lambda)
+        guard own.lambda != nil else { throw noLambda() }
+        guard own.areWeightsFree else {
             throw ServiceError.invalid(
                 "this artefact's vectors hold its own lambda on both sides; only a query-sided artefact takes another by request",
                 parameter: "lambda")
@@ -232,5 +279,17 @@ final class ServedModel: Sendable {
                 "vectors of documents do not depend on lambda: it belongs to the query's vector", parameter: "lambda")
         }
         return own.with(lambda: lambda)
+    }
+
+    func requireShare(_ lambda: Float) throws {
+        guard (0...1).contains(lambda) else {
+            throw ServiceError.invalid("lambda must lie between 0 and 1, found \(lambda)", parameter: "lambda")
+        }
+    }
+
+    func noLambda() -> ServiceError {
+        .invalid(
+            "lambda is the share of the local encoder beside the black box; this artefact has no such pair with a weight, but the sources "
+                + sourceNames, parameter: "lambda")
     }
 }

@@ -7,8 +7,8 @@ import MafinPipeline
 package struct LoadedArtefact {
     /// The artefact with its encoders.
     package var model: ArtefactModel
-    /// Its black box, with its cache if there is one.
-    package var blackBox: any BlackBox
+    /// Its black box, with its cache if there is one; `nil` if no source needs it.
+    package var blackBox: (any BlackBox)?
     /// Folder of the index that is searched.
     package var index: URL?
     /// The present state of the black box's cache; `nil` if there is none.
@@ -17,7 +17,8 @@ package struct LoadedArtefact {
     package var spending: (@Sendable () async -> SpendingFigures?)?
 
     package init(
-        model: ArtefactModel, blackBox: any BlackBox, index: URL? = nil, cache: (@Sendable () -> CacheFigures)? = nil,
+        model: ArtefactModel, blackBox: (any BlackBox)?, index: URL? = nil,
+        cache: (@Sendable () -> CacheFigures)? = nil,
         spending: (@Sendable () async -> SpendingFigures?)? = nil
     ) {
         (self.model, self.blackBox, self.index) = (model, blackBox, index)
@@ -59,10 +60,8 @@ package struct ServiceOptions: Sendable {
     package var name: String?
     /// The role of a text if the request does not say it.
     package var defaultRole: TextRole = .document
-    /// Whether queries are answered by the local encoder alone while the black box is unavailable.
+    /// Whether queries are answered by the sources that do not need the black box while it is unavailable.
     package var degrades = false
-    /// Whether BM25 over the index is loaded, for fusion.
-    package var usesBM25 = false
     /// Whether clients need a key; set by the service, for the page.
     var hasKeys = false
     /// Tokens that the local encoder computes at a time.

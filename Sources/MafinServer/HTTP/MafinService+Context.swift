@@ -5,7 +5,8 @@ import Synchronization
 extension MafinService {
     /// `POST /v1/context`: the best passages for a question as one text, numbered, within a budget of tokens.
     ///
-    /// Tokens are the local encoder's. Other models count a little differently, so clients should leave some room.
+    /// Tokens are the local encoder's, or an estimate if there is none (``TokenCount``). Other models count a little differently, so clients
+    /// should leave some room.
     func context(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let fields = try await fields(request)
         var asked = try searchRequest(fields)
@@ -13,32 +14,32 @@ extension MafinService {
         let budget = try fields.integer("max_tokens", in: 16...1_000_000) ?? 2000
         let answer = try await model.search(asked, maximumTokens: options.queueTokens)
         request.facts.withLock { ($0.inputs, $0.tokens) = (1, answer.tokens) }
-        let tokenizer = model.engine.tokenizer(.document)
+        let tokens = model.tokens(.document)
         var sources: [JSONObject] = []
         var context = ""
         var used = 0
         for hit in answer.hits {
             let number = sources.count + 1
-            let head = "[\(number)] " + (hit.title.isEmpty ? "" : hit.title + "\n")
-            let left = budget - used - tokenizer.count(head)
+            let head = (context.isEmpty ? "" : "\n\n") + "[\(number)] " + (hit.title.isEmpty ? "" : hit.title + "\n")
+            let left = budget - used - tokens.count(head)
             // A few words of a passage are of no use, unless there is nothing else.
-            guard left >= 16 || (left > 0 && (sources.isEmpty || tokenizer.count(hit.text) <= left)) else { break }
-            let text = tokenizer.beginning(of: hit.text, tokens: left)
+            guard left >= 16 || (left > 0 && (sources.isEmpty || tokens.count(hit.text) <= left)) else { break }
+            let text = tokens.beginning(of: hit.text, tokens: left)
             let passage = head + text
-            let tokens = tokenizer.count(passage)
-            guard used + tokens <= budget, !text.isEmpty else { break }
-            context += (context.isEmpty ? "" : "\n\n") + passage
-            used += tokens
+            let length = tokens.count(passage)
+            guard used + length <= budget, !text.isEmpty else { break }
+            context += passage
+            used += length
             let isCut = text.utf8.count < hit.text.utf8.count
             sources.append([
-                "source": number, "id": hit.id, "title": hit.title, "text": text, "score": hit.score, "tokens": tokens,
+                "source": number, "id": hit.id, "title": hit.title, "text": text, "score": hit.score, "tokens": length,
                 "is_cut": isCut,
             ])
             if isCut { break }
         }
         return try Reply(json: [
             "object": "context", "model": model.name, "query": asked.query, "context": context, "tokens": used,
-            "max_tokens": budget, "sources": sources, "degraded": answer.degraded,
+            "max_tokens": budget, "weights": answer.weights.byName, "sources": sources, "degraded": answer.degraded,
         ]).flagged(degraded: answer.degraded != nil)
     }
 }

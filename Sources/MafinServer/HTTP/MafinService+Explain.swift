@@ -1,3 +1,4 @@
+import HTTPTypes
 import MafinBlackBox
 import MafinRetrieval
 import Synchronization
@@ -10,13 +11,19 @@ extension MafinService {
         let fields = try await fields(request)
         let query = try fields.query()
         let id = try fields.document()
+        guard let engine = model.engine else {
+            throw ServiceError(
+                .notFound, .invalidRequest,
+                "there is no local encoder, whose words could be explained: the artefact has the sources "
+                    + model.sourceNames, code: "no_local_encoder")
+        }
         let (index, row) = try model.row(of: id, parameter: "document")
         let document = try index.document(row).textForEncoding
-        let ofQuery = WordShares(of: query, as: .query, against: document, engine: model.engine)
-        let ofDocument = WordShares(of: document, as: .document, against: query, engine: model.engine)
+        let ofQuery = WordShares(of: query, as: .query, against: document, engine: engine)
+        let ofDocument = WordShares(of: document, as: .document, against: query, engine: engine)
         let tokens = ofQuery.maximumTokens + ofDocument.maximumTokens
         guard let share = explanations.share(tokens) else {
-            throw ServiceError.overloaded(retryAfter: model.engine.seconds)
+            throw ServiceError.overloaded(retryAfter: engine.seconds)
         }
         defer { withExtendedLifetime(share) {} }
         async let left = ofQuery.find()

@@ -12,7 +12,8 @@ extension MafinService {
             ? ["status": status]
             : [
                 "status": status, "model": model.name, "artefact": model.hash, "local": readiness.local,
-                "black_box": readiness.blackBox?.sentence ?? "ok", "cache": readiness.cacheText,
+                "black_box": model.upstream == nil ? nil : readiness.blackBox?.sentence ?? "ok",
+                "cache": readiness.cacheText,
                 "index": model.index?.search.count,
             ]
         var reply = try Reply(json: body, status: isReady ? .ok : .serviceUnavailable)
@@ -25,7 +26,8 @@ extension MafinService {
         let spending = await model.spending?()
         return Reply(
             metrics.text(
-                requestsInFlight: requestsInFlight, queueTokens: model.engine.load, searches: model.searching.count,
+                requestsInFlight: requestsInFlight, queueTokens: model.engine?.load ?? 0,
+                searches: model.searching.count,
                 cache: model.cache?(), spending: spending, namesArtefact: mayKnow(request)),
             type: "text/plain; version=0.0.4; charset=utf-8")
     }

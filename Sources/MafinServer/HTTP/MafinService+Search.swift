@@ -8,20 +8,15 @@ extension MafinService {
     func search(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let fields = try await fields(request)
         var asked = try searchRequest(fields)
-        asked.withCandidates = try fields.boolean("candidates") ?? false
-        asked.withCandidateTexts = try fields.boolean("candidate_texts") ?? true
-        asked.count = try fields.integer("top", in: 1...(asked.withCandidates ? 100 : 1000)) ?? 10
+        asked.count = try fields.integer("top", in: 1...1000) ?? 10
         let answer = try await model.search(asked, maximumTokens: options.queueTokens)
         request.facts.withLock { ($0.inputs, $0.tokens) = (1, answer.tokens) }
-        // For each λ of 0, 1/steps … 1 the best results are among the candidates.
-        let candidates = answer.candidates.map { hits -> JSONObject in
-            ["steps": LambdaCandidates.steps, "count": answer.hits.count, "documents": hits]
-        }
         return try Reply(json: [
-            "object": "search", "model": model.name, "query": asked.query, "lambda": answer.lambda,
-            "artefact_lambda": model.manifest.mixing.lambda, "black_box_asked": !answer.blackBoxRanking.isEmpty,
-            "degraded": answer.degraded, "results": answer.hits, "black_box_ranking": answer.blackBoxRanking,
-            "candidates": candidates, "usage": ["prompt_tokens": answer.tokens],
+            "object": "search", "model": model.name, "query": asked.query, "weights": answer.weights.byName,
+            "lambda": answer.weights.lambda, "artefact_lambda": model.manifest.mixing.lambda,
+            "sources": answer.weights.described(model.sources),
+            "black_box_asked": answer.isBlackBoxAsked, "degraded": answer.degraded, "results": answer.hits,
+            "black_box_ranking": answer.blackBoxRanking, "usage": ["prompt_tokens": answer.tokens],
         ]).flagged(degraded: answer.degraded != nil)
     }
 
@@ -41,11 +36,12 @@ extension MafinService {
     func searchRequest(_ fields: RequestFields) throws -> ServedModel.SearchRequest {
         var request = ServedModel.SearchRequest(query: try fields.query())
         request.lambda = try fields.number("lambda")
-        if let weight = try fields.number("bm25") {
-            guard (0...1).contains(weight) else {
-                throw ServiceError.invalid("bm25 must be a weight between 0 and 1, found \(weight)", parameter: "bm25")
-            }
-            request.lexicalWeight = weight
+        request.weights = try fields.numbers("weights") ?? [:]
+        // Versions before BM25 became a source of the artefact mixed it by this field. To ignore it would change rankings without a word.
+        if try fields.has("bm25") {
+            throw ServiceError.invalid(
+                "bm25 is not a field any more: an artefact with BM25 among its sources is made by 'mafin ship' or 'mafin train --compose', and weights sets its weight: {\"bm25\": 0.3}",
+                parameter: "bm25")
         }
         return request
     }

@@ -10,14 +10,14 @@ extension MafinService {
     func embeddings(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let asked = try EmbeddingsRequest(try await fields(request), for: reading(model))
         let joined = try await embed(asked.texts, asked.role, asked.lambda, request, model)
-        return Reply.embeddings(joined, model: asked.model, encoding: asked.encoding)
+        return Reply.embeddings(joined, model: asked.model, encoding: asked.encoding, leftOut: model.leftOut)
     }
 
     /// `POST /v2/embed`: Cohere's shape.
     func cohere(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let asked = try CohereRequest(try await fields(request), for: reading(model))
-        if asked.refusesLongTexts {
-            let tokenizer = model.engine.tokenizer(asked.role)
+        // Without a local encoder nothing cuts a text.
+        if asked.refusesLongTexts, let tokenizer = model.engine?.tokenizer(asked.role) {
             for (place, text) in asked.texts.enumerated() {
                 let count = tokenizer.fullLength(of: text)
                 guard count <= tokenizer.maximumLength else {

@@ -11,18 +11,24 @@ import MafinPipeline
 struct ServiceDescription {
     private let values: [String: Any]
 
-    init(_ manifest: ArtefactManifest, name: String, hasBM25: Bool, _ options: ServiceOptions) {
+    init(_ manifest: ArtefactManifest, _ sources: [any ScoreSource], name: String, _ options: ServiceOptions) {
         let share: [String: Any] = ["type": ["number", "null"], "minimum": 0, "maximum": 1]
         let none: [String: Any] = ["type": "null"]
-        // A request can give λ only if λ is in the query's vector alone.
-        let isFree = manifest.mixing.isLambdaFree
+        // A request for vectors can give λ only if λ is in the query's vector alone.
+        let isFree = manifest.mixing.lambda != nil && manifest.mixing.areWeightsFree
+        let weight: [String: Any] = [
+            "type": "number", "minimum": 0, "maximum": ServedModel.SearchRequest.maximumWeight,
+        ]
+        let leftOut = manifest.mixing.rankingWeights.leftOutOfVectors(sources).map(\.rawValue)
         values = [
-            "MAFIN_BLACK_BOX_DIMENSION": manifest.blackBoxDimension, "MAFIN_DIMENSION": manifest.joinedDimension,
+            "MAFIN_BLACK_BOX_DIMENSION": manifest.blackBoxDimension,
+            "MAFIN_DIMENSION": Mixture.denseParts(of: sources).reduce(0) { $0 + $1.dimension },
             "MAFIN_MAX_INPUTS": options.maximumInputs,
-            "MAFIN_BM25": (hasBM25 ? share : none).merging([
-                "description": hasBM25
-                    ? "Weight of BM25 beside the joined ranking (convex, min-max normalised)."
-                    : "BM25 is not loaded: the service was started without --bm25."
+            "MAFIN_WEIGHTS": Dictionary(uniqueKeysWithValues: sources.map { ($0.name.rawValue, weight) }),
+            "MAFIN_LEFT_OUT": leftOut.isEmpty ? "nothing" : leftOut.joined(separator: ", "),
+            "MAFIN_SEARCH_LAMBDA": (manifest.mixing.lambda == nil ? none : share).merging([
+                "description":
+                    "Share of the local score in that of the black box and the local encoder, instead of the artefact's. Short for two of the weights."
             ]) { $1 },
             "MAFIN_LAMBDA": isFree ? share : none,
             "MAFIN_DEFAULT_LAMBDA": isFree && options.defaultRole == .query ? share : none,

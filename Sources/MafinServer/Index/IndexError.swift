@@ -10,8 +10,10 @@ package enum IndexError: Error, Equatable, CustomStringConvertible {
     case wrongFile(path: String, expected: String, found: String)
     /// The artefact's document vectors are not those in the index.
     case otherArtefact(path: String, differences: [String])
-    /// Each text of the artefact has a weight of its own, so no λ can rank its parts again.
+    /// Each text of the artefact has a weight of its own, so no weights can rank its parts again.
     case normForm(artefact: String)
+    /// A file cannot have the name of a source.
+    case unusableName(artefact: String, source: String)
     /// The folder to be written holds something other than an index.
     case occupied(path: String)
 
@@ -30,7 +32,9 @@ package enum IndexError: Error, Equatable, CustomStringConvertible {
             "\(path) holds other vectors than the artefact makes: " + differences.joined(separator: ", ")
                 + "; run 'mafin index' again"
         case .normForm(let artefact):
-            "\(artefact) is of the norm form, where each text has a weight of its own; an index of two parts cannot hold that"
+            "\(artefact) is of the norm form, where each text has a weight of its own; an index of unweighted parts cannot hold that"
+        case .unusableName(let artefact, let source):
+            "\(artefact) has a source '\(source)'; a source with vectors needs a name of at most 100 letters, digits, '-', '_', '.' and '+', so that a file can have it"
         case .occupied(let path):
             "\(path) holds files of something else than an index; nothing was written: choose another folder or empty it"
         }

@@ -21,48 +21,57 @@ extension SearchIndex {
         }
     }
 
-    /// Embeds a collection's documents with both sources and writes the index, whole or not at all.
+    /// Computes the document vectors of an artefact's sources and writes the index, whole or not at all.
     ///
     /// An existing index is replaced when the new one is complete. It takes the memory of the documents' texts and of the vectors of a block.
     /// - Parameters:
-    ///   - model: the artefact, of a form with λ.
+    ///   - model: the artefact, of a form with the same weights for all texts.
     ///   - documents: documents with unique ids.
     ///   - collection: the collection's name, for the manifest.
-    ///   - blackBox: the artefact's black box.
+    ///   - blackBox: the artefact's black box; `nil` if no source reads its vectors of documents (`ArtefactModel.documentInputs`).
     ///   - progress: told how many documents are done.
     /// - Throws: ``IndexError``, `ArtefactError`, what the black box throws, `NumericsError`; `CancellationError` when cancelled.
     package static func write(
-        _ model: ArtefactModel, documents: [Document], collection: String, asking blackBox: any BlackBox,
+        _ model: ArtefactModel, documents: [Document], collection: String, asking blackBox: (any BlackBox)?,
         to folder: URL,
         options: WritingOptions = WritingOptions(), isCancelled: () -> Bool = { false },
         progress: (Int) -> Void = { _ in }
     ) async throws {
-        guard model.manifest.mixing.lambda != nil else {
+        let asked = model.documentInputs.contains(.blackBox) ? blackBox : nil
+        precondition((asked != nil) == model.documentInputs.contains(.blackBox), "the black box is missing")
+        guard model.manifest.mixing.localForm == .unit else {
             throw IndexError.normForm(artefact: model.artefact.folder.path)
         }
+        let sources = Mixture.denseParts(of: model.sources).map(\.first)
+        let parts = IndexManifest.parts(of: model.sources, in: model.manifest)
+        if let part = parts.first(where: { !IndexManifest.isUsable($0.source) }) {
+            throw IndexError.unusableName(artefact: model.artefact.folder.path, source: part.source.rawValue)
+        }
         try requireReplaceable(folder)
-        try model.artefact.require(blackBox: blackBox.identity)
+        if let asked { try model.artefact.require(blackBox: asked.identity) }
         try await AtomicFile.replaceDirectory(at: folder) { work in
-            let remote = try NumPyFile.PendingRows(
-                to: work.appendingPathComponent(blackBoxFile), columns: model.manifest.blackBoxDimension,
-                as: options.element)
-            let local = try NumPyFile.PendingRows(
-                to: work.appendingPathComponent(localFile), columns: model.manifest.documentEncoder.dimension,
-                as: options.element)
-            for start in stride(from: 0, to: documents.count, by: options.blockSize) {
+            let files = try parts.map {
+                try NumPyFile.PendingRows(
+                    to: work.appendingPathComponent($0.file), columns: $0.dimension, as: options.element)
+            }
+            // Without vectors there is nothing to compute.
+            for start in stride(from: 0, to: parts.isEmpty ? 0 : documents.count, by: options.blockSize) {
                 if isCancelled() { throw CancellationError() }
                 let block = documents[start..<min(start + options.blockSize, documents.count)]
                 let items = block.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
-                let answers = try await blackBox.embed(items, as: .document)
-                try model.artefact.require(blackBoxDimension: answers.columns)
-                let ids = items.map(\.id)
-                try remote.append(UnitRows.make(answers, source: .blackBox, ids: ids))
-                let made = try model.localVectors(
-                    of: items.map(\.text), as: .document, isCancelled: isCancelled, progress: { progress(start + $0) })
-                try local.append(UnitRows.make(made, source: .local, ids: ids))
+                let answers = try await asked?.embed(items, as: .document)
+                if let answers { try model.artefact.require(blackBoxDimension: answers.columns) }
+                let made =
+                    model.encoder == nil
+                    ? nil
+                    : try model.localVectors(
+                        of: items.map(\.text), as: .document, isCancelled: isCancelled,
+                        progress: { progress(start + $0) })
+                let read = try SourceDocuments(ids: items.map(\.id), blackBox: answers, local: made, form: .unit)
+                for (source, file) in zip(sources, files) { try file.append(source.vectors(of: read)) }
+                progress(start + block.count)
             }
-            try remote.commit()
-            try local.commit()
+            for file in files { try file.commit() }
             try writeTexts(documents, to: work)
 
             var manifest = IndexManifest(
@@ -72,11 +81,9 @@ extension SearchIndex {
                 blackBox: model.manifest.blackBox, documentEncoder: model.manifest.documentEncoder,
                 encodingVersion: TextEncoder.encodingVersion,
                 element: options.element == .float16 ? "float16" : "float32", documents: documents.count,
-                blackBoxDimension: model.manifest.blackBoxDimension,
-                localDimension: model.manifest.documentEncoder.dimension, collection: collection,
-                files: try ArtefactManifest.FileRecord.all(in: work))
+                parts: parts, collection: collection, files: try ArtefactManifest.FileRecord.all(in: work))
             // A path of this machine has no meaning on another.
-            manifest.documentEncoder.path = nil
+            manifest.documentEncoder?.path = nil
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             try AtomicFile.write(

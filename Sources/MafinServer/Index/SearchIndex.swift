@@ -4,15 +4,12 @@ import MafinMethod
 import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
-import Synchronization
 
-/// An index that `mafin index` wrote, mapped into memory: both sources' vectors of every document, and the texts.
+/// An index that `mafin index` wrote, mapped into memory: the vectors of every document, and the texts.
 ///
 /// Rows and texts are read from the files' own pages, which all processes share. While the files are mapped, replace them and never overwrite
-/// them in place: reading a page that no longer exists ends the process. ``approximate()`` adds a byte of memory for each number.
+/// them in place: reading a page that no longer exists ends the process.
 package final class SearchIndex: Sendable {
-    static let blackBoxFile = "black-box.npy"
-    static let localFile = "local.npy"
     static let corpusFile = "corpus.jsonl"
     static let offsetsFile = "corpus.offsets"
     static let lookupFile = "corpus.lookup"
@@ -21,11 +18,8 @@ package final class SearchIndex: Sendable {
     package let folder: URL
     /// Its manifest.
     package let manifest: IndexManifest
-    /// Both parts side by side, the black box's first.
-    var joined: VectorIndex { bothSources.withLock { $0 } }
-    /// The black box's vector alone.
-    var blackBox: VectorIndex { joined.part(0) }
-    private let bothSources: Mutex<VectorIndex>
+    /// The rows of each part, in the order of the manifest.
+    private let rows: [VectorRows]
     private let corpus: MappedFile
     private let offsets: MappedFile
     private let lookup: IdentifierLookup
@@ -40,16 +34,14 @@ package final class SearchIndex: Sendable {
             Self.manifestData(in: folder), path: folder.appendingPathComponent(IndexManifest.fileName).path)
         for file in manifest.files { try file.verify(in: folder, verification, orThrow: IndexError.wrongFile) }
         func file(_ name: String) -> URL { folder.appendingPathComponent(name) }
-        let remote = try VectorRows(contentsOf: file(Self.blackBoxFile))
-        let local = try VectorRows(contentsOf: file(Self.localFile))
+        rows = try manifest.parts.map { try VectorRows(contentsOf: file($0.file)) }
         corpus = try MappedFile(file(Self.corpusFile))
         offsets = try MappedFile(file(Self.offsetsFile))
         lookup = try IdentifierLookup(file(Self.lookupFile))
-        for (name, rows, columns) in [
-            (Self.blackBoxFile, remote, manifest.blackBoxDimension), (Self.localFile, local, manifest.localDimension),
-        ] where rows.count != manifest.documents || rows.columns != columns {
+        for (part, rows) in zip(manifest.parts, rows)
+        where rows.count != manifest.documents || rows.columns != part.dimension {
             throw IndexError.wrongFile(
-                path: file(name).path, expected: "\(manifest.documents) × \(columns) elements",
+                path: file(part.file).path, expected: "\(manifest.documents) × \(part.dimension) elements",
                 found: "\(rows.count) × \(rows.columns)")
         }
         guard offsets.count == 8 * (manifest.documents + 1), lookup.count == manifest.documents else {
@@ -59,7 +51,6 @@ package final class SearchIndex: Sendable {
         }
         self.folder = folder
         self.manifest = manifest
-        bothSources = Mutex(VectorIndex(parts: [remote, local]))
         var last: UInt64 = 0
         for row in 0...manifest.documents {
             let offset = Self.offset(row, in: offsets)
@@ -72,24 +63,50 @@ package final class SearchIndex: Sendable {
         }
     }
 
-    /// Reads all rows once and holds one byte of each number, so that single searches read a quarter of the memory. Their results stay the
-    /// same. Until it is done, searches read the full rows.
-    package func approximate() {
-        let parts = joined.parts
-        let approximated = VectorIndex(parts: parts, isApproximated: true)
-        bothSources.withLock { $0 = approximated }
-    }
-
-    /// Checks that an artefact's document vectors are those of the index.
+    /// Checks that the document vectors that an artefact needs are those of the index.
+    /// - Parameter sources: the artefact's sources.
     /// - Throws: ``IndexError/otherArtefact(path:differences:)``, ``IndexError/normForm(artefact:)``.
-    package func require(_ artefact: Artefact) throws {
-        guard artefact.manifest.mixing.lambda != nil else {
+    package func require(_ artefact: Artefact, sources: [any ScoreSource]) throws {
+        guard artefact.manifest.mixing.localForm == .unit else {
             throw IndexError.normForm(artefact: artefact.folder.path)
         }
-        let differences = manifest.differences(from: artefact.manifest)
+        let differences = manifest.differences(from: artefact.manifest, sources: sources)
         guard differences.isEmpty else {
             throw IndexError.otherArtefact(path: folder.path, differences: differences)
         }
+    }
+
+    /// The documents, ready to be ranked by sources that ``require(_:sources:)`` has accepted.
+    /// - Parameter other: an index of the same files. Its vectors, with their approximation if it has one, are used again if the sources need
+    ///   the same.
+    /// - Throws: ``IndexError/wrongFile(path:expected:found:)`` for a text that is not a document; whatever the sources throw.
+    package func prepared(for sources: [any ScoreSource], sharing other: SourceIndex? = nil) throws -> SourceIndex {
+        // In the order of the sources, because the order of a sum changes its last bits.
+        let parts = Mixture.denseParts(of: sources).map(\.source)
+        let documents = try self.documents(for: sources)
+        if let other, other.parts == parts {
+            return try SourceIndex(sources, documents: documents, parts: parts, vectors: other.vectors)
+        }
+        return try SourceIndex(
+            sources, documents: documents,
+            vectors: parts.compactMap { source in
+                manifest.parts.firstIndex { $0.source == source }.map { (source, rows[$0]) }
+            })
+    }
+
+    /// What sources that compute document by document read. Nothing is read if there are none.
+    private func documents(for sources: [any ScoreSource]) throws -> SourceDocuments {
+        let inputs = sources.filter { $0 is any ScoringSource }.reduce(into: SourceInputs()) {
+            $0.formUnion($1.documentInputs)
+        }
+        guard !inputs.isEmpty else { return SourceDocuments() }
+        var (ids, texts) = ([String](), [String]())
+        for row in 0..<count {
+            let document = try document(row)
+            ids.append(document.id)
+            if inputs.contains(.text) { texts.append(document.textForEncoding) }
+        }
+        return SourceDocuments(ids: ids, texts: texts)
     }
 
     /// The document of a row.
@@ -139,11 +156,7 @@ package final class SearchIndex: Sendable {
                     path: path, newestKnown: IndexManifest.currentFormatVersion, found: version)
             }
             let manifest = try JSONDecoder().decode(IndexManifest.self, from: data)
-            guard manifest.documents >= 0, manifest.blackBoxDimension > 0, manifest.localDimension > 0,
-                manifest.files.allSatisfy({ !$0.path.contains("/") && $0.path != ".." })
-            else {
-                throw IndexError.malformedManifest(path: path, reason: "counts or file names make no sense")
-            }
+            if let fault = manifest.fault() { throw IndexError.malformedManifest(path: path, reason: fault) }
             return manifest
         } catch let error as DecodingError {
             throw IndexError.malformedManifest(path: path, reason: error.sentence)

@@ -1,30 +1,37 @@
 import Foundation
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
+import Synchronization
 
-/// An index, and the tables that are computed from it once. A reload of the artefact uses it again if the index's files are the same.
+/// An index, ready to be ranked by the sources of one artefact. A reload of the artefact uses its mapped files and vectors again if the index's
+/// files are the same.
 final class ServedIndex: Sendable {
     /// SHA-256 of `index.json`, which holds the hash of every other file.
     let hash: String
     let search: SearchIndex
-    /// `nil` if BM25 is not loaded.
-    let lexical: BM25?
+    private let held: Mutex<SourceIndex>
 
-    private init(_ folder: URL, _ hash: String, holdsBM25: Bool) throws {
-        self.hash = hash
-        let search = try SearchIndex(readingFrom: folder)
-        self.search = search
-        lexical =
-            holdsBM25 ? BM25(texts: try (0..<search.count).map { try search.document($0).textForEncoding }) : nil
+    /// The documents for the sources. In the background its vectors get their approximation, which changes no result.
+    var documents: SourceIndex { held.withLock { $0 } }
+
+    /// Opens an index for an artefact.
+    /// - Parameters:
+    ///   - sources: the artefact's sources.
+    ///   - open: the index that was served before.
+    /// - Throws: ``IndexError``, also for an index of other vectors; file errors.
+    init(_ folder: URL, for artefact: Artefact, sources: [any ScoreSource], sharing open: ServedIndex?) throws {
+        hash = ContentHash.hexadecimal(ContentHash.sha256(try SearchIndex.manifestData(in: folder)))
+        let isSame = open?.hash == hash
+        search = try (isSame ? open?.search : nil) ?? SearchIndex(readingFrom: folder)
+        try search.require(artefact, sources: sources)
+        let documents = try search.prepared(for: sources, sharing: isSame ? open?.documents : nil)
+        held = Mutex(documents)
+        guard documents.vectors?.approximationByteCount == 0 else { return }
         // In the background, so that the service is ready at once.
-        DispatchQueue.global(qos: .utility).async { [weak search] in search?.approximate() }
-    }
-
-    /// Opens an index, or returns the open one if its files are the same.
-    /// - Throws: ``IndexError``; file errors.
-    static func open(_ folder: URL, holdsBM25: Bool, sharing open: ServedIndex?) throws -> ServedIndex {
-        let hash = ContentHash.hexadecimal(ContentHash.sha256(try SearchIndex.manifestData(in: folder)))
-        if let open, open.hash == hash, (open.lexical != nil) == holdsBM25 { return open }
-        return try ServedIndex(folder, hash, holdsBM25: holdsBM25)
+        DispatchQueue.global(qos: .utility).async { [weak self] in
+            let approximated = documents.approximated()
+            self?.held.withLock { $0 = approximated }
+        }
     }
 }

@@ -5,10 +5,10 @@ import Synchronization
 
 /// Whether an artefact can be served.
 struct Readiness: Sendable {
-    /// `ok`, or why the local encoder does not work.
-    var local: String
+    /// `ok`, or why the local encoder does not work; `nil` if no source is one.
+    var local: String?
     var isLocalWell: Bool
-    /// Why the black box cannot be asked; `nil` if it can.
+    /// Why the black box cannot be asked; `nil` if it can, or if no source needs it.
     var blackBox: UpstreamFailure?
     /// The state of the cache; `nil` if there is none.
     var cache: CacheFigures?
@@ -39,15 +39,18 @@ final class ReadinessCheck: Sendable {
         var running: Task<Readiness, Never>?
     }
 
-    private let engine: LocalEngine
-    private let probe: BlackBoxProbe
+    private let engine: LocalEngine?
+    private let probe: BlackBoxProbe?
     private let cache: (@Sendable () -> CacheFigures)?
     private let degrades: Bool
     private let log: ServiceLog
     private let state = Mutex(State())
 
+    /// - Parameters:
+    ///   - engine: `nil` without a local encoder.
+    ///   - probe: `nil` if no source needs the black box.
     init(
-        _ engine: LocalEngine, _ probe: BlackBoxProbe, cache: (@Sendable () -> CacheFigures)?, degrades: Bool,
+        _ engine: LocalEngine?, _ probe: BlackBoxProbe?, cache: (@Sendable () -> CacheFigures)?, degrades: Bool,
         log: ServiceLog
     ) {
         (self.engine, self.probe, self.cache) = (engine, probe, cache)
@@ -68,7 +71,7 @@ final class ReadinessCheck: Sendable {
     }
 
     private func find() async -> Readiness {
-        async let remote = probe.failure()
+        async let remote = probe?.failure()
         let local = await localState()
         let found = Readiness(
             local: local.text, isLocalWell: local.isWell, blackBox: await remote, cache: cache?(), degrades: degrades)
@@ -80,15 +83,16 @@ final class ReadinessCheck: Sendable {
             log.record(
                 "readiness", level: found.isReady ? "info" : "error",
                 [
-                    ("status", .text(found.status)), ("local", .text(found.local)),
+                    ("status", .text(found.status)), ("local", .text(found.local ?? "none")),
                     ("black_box", .text(found.blackBox.map { $0.detail.clipped(to: 500) } ?? "ok")),
                 ] + (found.cacheText.map { [("cache", .text($0))] } ?? []))
         }
         return found
     }
 
-    private func localState() async -> (isWell: Bool, text: String) {
-        let (engine, batch) = (engine, TokenBatch(rows: [engine.tokenizer(.query).tokens("ready")]))
+    private func localState() async -> (isWell: Bool, text: String?) {
+        guard let engine else { return (true, nil) }
+        let batch = TokenBatch(rows: [engine.tokenizer(.query).tokens("ready")])
         do {
             _ = try await withDeadline(.seconds(5)) {
                 try await engine.embed(batch, as: .query)

@@ -26,7 +26,8 @@ package final class ServiceMetrics: Sendable {
         "mafin_http_requests_refused_total", .counter, "Requests refused, by reason.", labels: ["reason"])
     private let inputs = MetricFamily("mafin_inputs_total", .counter, "Texts embedded, by role.", labels: ["role"])
     private let tokens = MetricFamily(
-        "mafin_tokens_total", .counter, "Tokens of these texts as the local encoder reads them, by role.",
+        "mafin_tokens_total", .counter,
+        "Tokens of these texts as the local encoder reads them, by role. Without a local encoder a token is 4 bytes of UTF-8.",
         labels: ["role"])
     private let stageSeconds = MetricFamily(
         "mafin_stage_duration_seconds", .histogram(bounds: seconds),
@@ -52,7 +53,7 @@ package final class ServiceMetrics: Sendable {
         "Estimated cost of the texts sent to the black box, from the price given and the local encoder's count of tokens."
     )
     private let degraded = MetricFamily(
-        "mafin_degraded_total", .counter, "Queries answered by the local encoder alone, without the black box.")
+        "mafin_degraded_total", .counter, "Queries answered without the black box, by the sources that do not need it.")
     private let reloads = MetricFamily(
         "mafin_reloads_total", .counter, "Reloads of the artefact, by outcome.", labels: ["outcome"])
     private let info = MetricFamily(

@@ -6,14 +6,15 @@
   const narrow = matchMedia('(max-width: 44rem)');
   const still = matchMedia('(prefers-reduced-motion: reduce)');
 
-  // The last answer. The slider computes its rankings from it.
+  // The last answer, and the black box's own ranking of its query. The ranking stays when weights of 0 leave the black box out.
   let answer = null;
-  let fused = null;
+  let own = [];
   let marks = {};
   let open = new Set();
   let words = new Map();
-  // Texts by id: search results bring theirs, others are fetched when their card is opened.
-  let texts = new Map();
+  // The weights of the next search, by source. Not the sliders' own values, because the artefact's may lie between their steps.
+  const weights = new Map(config.sources.map(source => [source.name, source.weight]));
+  let waiting = null;
   let key = sessionStorage.getItem('mafin-key');
   let asking = null;
   // What to do once a key has been entered.
@@ -46,34 +47,39 @@
     element('error').hidden = false;
   }
 
+  // Searches for a new query, or for the same query again with other weights.
   async function search(query) {
     if (!query.trim()) return;
+    clearTimeout(waiting);
     if (asking) asking.abort();
+    element('error').hidden = true;
+    if ([...weights.values()].every(weight => weight === 0)) {
+      fail(new Error('One source needs a weight above 0.'));
+      return;
+    }
     // Marks and explanations that are under way are not aborted.
     const mine = asking = new AbortController();
     const signal = mine.signal;
-    element('error').hidden = true;
-    element('status').textContent = 'Searching …';
+    const isNew = !answer || answer.query !== query;
+    if (isNew) element('status').textContent = 'Searching …';
     const begun = performance.now();
     try {
-      const request = { query, top: count, lambda: config.lambda, candidates: true, candidate_texts: false };
-      const wanted = [ask('/search', request, signal)];
-      const isFused = element('bm25').checked;
-      if (isFused) wanted.push(ask('/search', { query, top: count, lambda: lambda(), bm25: config.bm25Weight }, signal));
-      if (config.hasFeedback) wanted.push(ask('/feedback?query=' + encodeURIComponent(query), undefined, signal));
-      const answers = await Promise.all(wanted);
-      answer = answers[0];
-      fused = isFused ? answers[1] : null;
-      texts = new Map([...answer.results, ...answer.black_box_ranking, ...(fused ? fused.results : [])].map(hit => [hit.id, hit.text]));
-      marks = config.hasFeedback ? answers[answers.length - 1].grades : {};
-      open = new Set();
-      words = new Map();
+      const wanted = [ask('/search', { query, top: count, weights: changed() }, signal)];
+      if (isNew && config.hasFeedback) wanted.push(ask('/feedback?query=' + encodeURIComponent(query), undefined, signal));
+      const [found, marked] = await Promise.all(wanted);
+      answer = found;
+      if (isNew) {
+        own = [];
+        open = new Set();
+        words = new Map();
+        marks = marked ? marked.grades : {};
+      }
+      if (answer.black_box_ranking.length) own = answer.black_box_ranking;
       element('results').hidden = false;
       element('skip').hidden = false;
       element('notice').hidden = !answer.degraded;
-      if (answer.degraded) element('notice').textContent = 'The black box is unavailable. These are the results of the local encoder alone. ' + answer.degraded;
-      element('lambda').disabled = Boolean(fused) || !answer.candidates;
-      render(false);
+      if (answer.degraded) element('notice').textContent = `The black box is unavailable. Ranked by ${ranked().join(' + ')} alone. ${answer.degraded}`;
+      render(!isNew);
       element('status').textContent = summary() + ' ' + Math.round(performance.now() - begun) + ' ms.';
       remember();
     } catch (error) {
@@ -84,35 +90,65 @@
     }
   }
 
-  // ---- ranking, without requests
+  // ---- weights
 
-  // Not the slider's own value, because the λ of the artefact may lie between its steps.
-  let share = config.lambda;
-  const lambda = () => share;
+  // The weights that differ from the artefact's.
+  const changed = () => Object.fromEntries(config.sources.filter(source => weights.get(source.name) !== source.weight)
+    .map(source => [source.name, weights.get(source.name)]));
 
-  // The best at a λ, from both cosines of every candidate.
-  function ranking() {
-    if (fused) return fused.results;
-    if (!answer.candidates) return answer.results;
-    return answer.candidates.documents
-      .map((hit, place) => ({
-        ...hit, place, black_box_part: (1 - share) * hit.black_box_score, local_part: share * hit.local_score,
-        score: (1 - share) * hit.black_box_score + share * hit.local_score,
-      }))
-      .sort((a, b) => b.score - a.score || a.place - b.place)
-      .slice(0, answer.results.length)
-      .map((hit, place) => ({ ...hit, rank: place + 1 }));
+  // The sources that the last answer was ranked by.
+  const ranked = () => config.sources.map(source => source.name).filter(name => answer.weights[name] > 0);
+
+  const colour = name => 'source-' + Math.max(0, config.sources.findIndex(source => source.name === name)) % 8;
+  const short = value => String(Number(value.toPrecision(3)));
+
+  function makeSliders() {
+    const largest = Math.max(...config.sources.map(source => source.weight));
+    config.sources.forEach((source, place) => {
+      const block = make('div', 'slider ' + colour(source.name));
+      const label = make('label');
+      label.htmlFor = 'weight-' + place;
+      const swatch = make('span', 'swatch');
+      swatch.setAttribute('aria-hidden', 'true');
+      const value = make('output');
+      value.htmlFor = label.htmlFor;
+      label.append(swatch, source.name + ' ', value);
+      const input = make('input');
+      input.type = 'range';
+      input.id = label.htmlFor;
+      input.dataset.source = source.name;
+      input.min = 0;
+      input.max = 2 * (source.weight || largest);
+      input.step = input.max / 200;
+      input.addEventListener('input', () => setWeight(source.name, Number(input.value), false));
+      block.append(label, input);
+      element('sliders').append(block);
+    });
   }
 
-  const blackBoxRanks = () => new Map(answer.black_box_ranking.map(hit => [hit.id, hit.rank]));
+  function setWeight(name, weight, movesSlider) {
+    weights.set(name, weight);
+    const place = config.sources.findIndex(source => source.name === name);
+    const input = element('weight-' + place);
+    if (movesSlider) input.value = weight;
+    input.setAttribute('aria-valuetext', short(weight));
+    input.parentElement.querySelector('output').textContent = short(weight);
+    if (!answer) return;
+    // A moving slider asks when it rests for a moment.
+    clearTimeout(waiting);
+    waiting = setTimeout(() => search(answer.query), 150);
+  }
+
+  const ownRanks = () => new Map(own.map(hit => [hit.id, hit.rank]));
 
   function summary() {
-    const before = blackBoxRanks();
-    const after = ranking();
-    if (!answer.black_box_ranking.length) return after.length + ' results of the local encoder.';
+    const before = ownRanks();
+    const after = answer.results;
+    const by = `${after.length} results by ${ranked().join(' + ')}`;
+    if (!own.length) return by + '.';
     const moved = after.filter(hit => before.get(hit.id) !== hit.rank).length;
     const fresh = after.filter(hit => !before.has(hit.id)).length;
-    return `${after.length} results at λ = ${lambda().toFixed(2)}: ${moved} have another rank than with the black box alone, ${fresh} of them are new.`;
+    return `${by}: ${moved} have another rank than with the black box alone, ${fresh} of them are new.`;
   }
 
   // ---- drawing
@@ -125,7 +161,7 @@
   }
 
   // Cuts between characters. A cut within one would show a replacement character.
-  const shown = hit => hit.title || [...(texts.get(hit.id) || hit.text).slice(0, 300)].slice(0, 120).join('');
+  const shown = hit => hit.title || [...hit.text.slice(0, 300)].slice(0, 120).join('');
   const number = value => (value === undefined || value === null ? '–' : value.toFixed(3));
 
   function movement(before, after) {
@@ -148,25 +184,26 @@
     head.setAttribute('aria-expanded', open.has(name));
     const title = make('span', 'title');
     title.append(make('span', 'rank', hit.rank + '.'), foreign(make('span', 'name', shown(hit))));
-    if (answer.black_box_ranking.length) {
+    if (own.length) {
       const [kind, sign, spoken] = movement(before, after);
       const move = make('span', 'move ' + kind, sign);
       move.setAttribute('aria-label', spoken);
       title.append(move);
     }
     head.append(title);
+    // The left side is ranked by the black box alone, the right side by the sum of all parts.
+    const parts = side === 'left' ? [{ source: 'black-box', part: hit.score }]
+      : hit.parts.filter(part => answer.weights[part.source] > 0);
     const bar = make('span', 'bar');
-    const parts = side === 'left' ? [['box', hit.black_box_score]] : [['box', hit.black_box_part], ['local', hit.local_part]];
-    for (const [kind, part] of parts) {
-      if (part === undefined) continue;
-      const segment = make('span', part < 0 ? 'negative' : kind);
+    for (const { source, part } of parts) {
+      const segment = make('span', colour(source) + (part < 0 ? ' negative' : ''));
       segment.style.width = 100 * Math.min(1, Math.abs(part) / scale) + '%';
+      segment.title = source + ' ' + number(part);
       bar.append(segment);
     }
     head.append(bar);
-    head.append(make('span', 'numbers', side === 'left'
-      ? 'cosine ' + number(hit.black_box_score)
-      : (fused ? 'fused ' + number(hit.score) + ', of ' : number(hit.score) + ' = ') + number(hit.black_box_part) + ' black box + ' + number(hit.local_part) + ' local'));
+    head.append(make('span', 'numbers', side === 'left' ? 'cosine ' + number(hit.score)
+      : number(hit.score) + ' = ' + parts.map(({ source, part }) => number(part) + ' ' + source).join(' + ')));
     item.append(head);
     if (open.has(name)) {
       const body = details(hit, name);
@@ -186,7 +223,7 @@
 
   function details(hit, name) {
     const body = make('div', 'body');
-    body.append(foreign(make('p', '', texts.has(hit.id) ? texts.get(hit.id) : '…')));
+    body.append(foreign(make('p', '', hit.text)));
     body.append(make('span', 'id', 'id ' + hit.id));
     const actions = make('div', 'actions');
     // By these names the focus stays in place when the cards are drawn again.
@@ -197,7 +234,7 @@
       actions.append(node);
       return node;
     };
-    button('explain', 'Which words matter for the local score?', 'explain');
+    if (config.hasLocal) button('explain', 'Which words matter for the local score?', 'explain');
     if (config.hasFeedback) {
       for (const [grade, text] of [[1, 'Relevant'], [0, 'Wrong']]) {
         const isMarked = marks[hit.id] === grade;
@@ -238,18 +275,17 @@
 
   function render(animated) {
     if (!answer) return;
-    const after = ranking();
+    const after = answer.results;
     const afterRanks = new Map(after.map(hit => [hit.id, hit.rank]));
-    const beforeRanks = blackBoxRanks();
+    const beforeRanks = ownRanks();
     const focused = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.name : null;
     const places = new Map([...element('right').children].map(item => [item.dataset.id, item.getBoundingClientRect().top]));
-    const scale = Math.max(1e-6, ...after.map(hit => Math.max(0, hit.black_box_part || 0) + Math.max(0, hit.local_part || 0)));
-    const scaleLeft = Math.max(1e-6, ...answer.black_box_ranking.map(hit => hit.black_box_score));
-    element('left').replaceChildren(...answer.black_box_ranking.map(hit => card(hit, 'left', hit.rank, afterRanks.get(hit.id), scaleLeft)));
+    const scale = Math.max(1e-6, ...after.map(hit => hit.parts.reduce((sum, { part }) => sum + Math.abs(part), 0)));
+    const scaleLeft = Math.max(1e-6, ...own.map(hit => hit.score));
+    element('left').replaceChildren(...own.map(hit => card(hit, 'left', hit.rank, afterRanks.get(hit.id), scaleLeft)));
     element('right').replaceChildren(...after.map(hit => card(hit, 'right', beforeRanks.get(hit.id), hit.rank, scale)));
-    element('left-column').hidden = !answer.black_box_ranking.length;
-    element('right-head').textContent = fused ? `${config.model}, fused with BM25, λ = ${fused.lambda.toFixed(2)}`
-      : `${config.model}, λ = ${(answer.candidates ? lambda() : answer.lambda).toFixed(2)}`;
+    element('left-column').hidden = !own.length;
+    element('right-head').textContent = `${config.model}: ${ranked().join(' + ')}`;
     if (focused) {
       const again = document.querySelector(`[data-name="${CSS.escape(focused)}"]`);
       if (again) again.focus({ preventScroll: true });
@@ -270,7 +306,7 @@
   // Lines from each document's rank by the black box to its rank by mafin.
   function draw(before, after) {
     const svg = element('moves');
-    if (narrow.matches || !answer.black_box_ranking.length) return svg.replaceChildren();
+    if (narrow.matches || !own.length) return svg.replaceChildren();
     const frame = svg.getBoundingClientRect();
     const middle = item => {
       const head = item.querySelector('.head').getBoundingClientRect();
@@ -308,18 +344,6 @@
   }
 
   // ---- doing
-
-  async function fetchText(id) {
-    if (texts.has(id)) return;
-    const query = answer.query;
-    try {
-      const found = await ask('/document?id=' + encodeURIComponent(id));
-      if (answer.query === query) texts.set(id, found.text);
-    } catch (error) {
-      fail(error);
-    }
-    render(false);
-  }
 
   async function explain(id) {
     words.set(id, 'asking');
@@ -363,7 +387,9 @@
   }
 
   function remember() {
-    const parts = new URLSearchParams({ q: element('query').value, lambda: String(share) });
+    const others = changed();
+    const parts = new URLSearchParams({ q: answer.query });
+    if (Object.keys(others).length) parts.set('weights', JSON.stringify(others));
     history.replaceState(null, '', '#' + parts);
   }
 
@@ -376,7 +402,6 @@
       const name = head.dataset.name;
       if (open.has(name)) open.delete(name); else open.add(name);
       render(false);
-      if (open.has(name)) fetchText(item.dataset.id);
     } else if (button && button.classList.contains('explain')) {
       explain(item.dataset.id);
     } else if (button) {
@@ -410,16 +435,9 @@
     event.preventDefault();
     openReport();
   });
-  element('lambda').addEventListener('input', () => moveTo(Number(element('lambda').value)));
-  element('lambda').addEventListener('change', () => {
-    if (answer) element('status').textContent = summary();
-    remember();
+  element('weights-reset').addEventListener('click', () => {
+    for (const source of config.sources) setWeight(source.name, source.weight, true);
   });
-  element('lambda-reset').addEventListener('click', () => {
-    setLambda(config.lambda);
-    remember();
-  });
-  element('bm25').addEventListener('change', () => search(element('query').value));
   document.addEventListener('keydown', event => {
     if (event.key === '/' && !/^(INPUT|TEXTAREA)$/.test(document.activeElement.tagName)) {
       event.preventDefault();
@@ -427,19 +445,7 @@
       element('query').select();
     }
   });
-  new ResizeObserver(() => { if (answer) draw(blackBoxRanks(), new Map(ranking().map(hit => [hit.id, hit.rank]))); }).observe(element('board'));
-
-  function moveTo(value) {
-    share = value;
-    element('lambda-value').textContent = lambda().toFixed(2);
-    render(true);
-  }
-
-  function setLambda(value) {
-    element('lambda').value = value;
-    moveTo(value);
-    if (answer) element('status').textContent = summary();
-  }
+  new ResizeObserver(() => { if (answer) draw(ownRanks(), new Map(answer.results.map(hit => [hit.id, hit.rank]))); }).observe(element('board'));
 
   // ---- start
 
@@ -447,16 +453,15 @@
   element('report').hidden = !config.hasReport;
   element('no-index').hidden = config.hasIndex;
   element('search').hidden = !config.hasIndex;
-  element('bm25-label').hidden = !config.hasBM25;
-  element('bm25-weight').textContent = config.bm25Weight.toFixed(2);
   if (config.hasIndex) element('documents').textContent = `${config.documents.toLocaleString()} documents`;
-  const own = document.createElement('option');
-  own.value = config.lambda;
-  element('lambda-marks').append(own);
-  element('lambda-reset').textContent = `as trained: ${config.lambda.toFixed(2)}`;
+  makeSliders();
   const given = new URLSearchParams(location.hash.slice(1));
-  const asked = Number(given.get('lambda'));
-  setLambda(given.has('lambda') && asked >= 0 && asked <= 1 ? asked : config.lambda);
+  let kept = {};
+  try { kept = JSON.parse(given.get('weights') || '{}') || {}; } catch { /* A link that somebody changed. */ }
+  for (const source of config.sources) {
+    const asked = kept[source.name];
+    setWeight(source.name, Number.isFinite(asked) && asked >= 0 && asked <= 1e6 ? asked : source.weight, true);
+  }
   if (given.get('q') && config.hasIndex) {
     element('query').value = given.get('q');
     search(given.get('q'));

@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTypes
+import MafinMethod
 import MafinNumerics
 import NIOCore
 
@@ -29,8 +30,9 @@ struct Reply: Sendable {
     }
 
     /// OpenAI's list of vectors; Voyage's is the same but for the usage.
+    /// - Parameter leftOut: the sources that the vectors do not hold.
     static func embeddings(
-        _ joined: ServedModel.Joined, model: String, encoding: VectorEncoding
+        _ joined: ServedModel.Joined, model: String, encoding: VectorEncoding, leftOut: [SourceName]
     ) -> Reply {
         let vectors = joined.vectors
         var buffer = ByteBuffer()
@@ -44,6 +46,10 @@ struct Reply: Sendable {
         let tokens = joined.tokens
         buffer.writeString(
             "],\"model\":\(JSONText.quoted(model)),\"usage\":{\"prompt_tokens\":\(tokens),\"total_tokens\":\(tokens)}")
+        if !leftOut.isEmpty {
+            let names = leftOut.map { JSONText.quoted($0.rawValue) }.joined(separator: ",")
+            buffer.writeString(",\"left_out\":[\(names)]")
+        }
         if let reason = joined.degraded {
             buffer.writeString(
                 ",\"degraded\":{\"half\":\"black_box\",\"lambda\":1,\"reason\":\(JSONText.quoted(reason))}")

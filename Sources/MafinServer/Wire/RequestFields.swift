@@ -100,6 +100,24 @@ struct RequestFields {
         }
     }
 
+    /// An object whose values are numbers.
+    func numbers(_ name: String) throws -> [String: Float]? {
+        try read(name) { scanner, first in
+            guard first == UInt8(ascii: "{") else { throw try wrong(name, "an object of numbers", &scanner) }
+            var numbers: [String: Float] = [:]
+            try scanner.members { scanner, key in
+                let place = "\(name).\(key.clipped)"
+                guard let number = try Self.number(&scanner) else { throw try wrong(place, "a number", &scanner) }
+                guard Float(number).isFinite else { throw wrong(place, "a number", "a number that is too large") }
+                guard numbers.count < Self.maximumFields else {
+                    throw ServiceError.invalid("\(name) has more than \(Self.maximumFields) fields", parameter: name)
+                }
+                numbers[key] = Float(number)
+            }
+            return numbers
+        }
+    }
+
     /// An array of at most `maximum` strings.
     func texts(_ name: String, maximum: Int) throws -> [String]? {
         try read(name) { scanner, _ in try texts(name, "an array of strings", maximum: maximum, &scanner) }

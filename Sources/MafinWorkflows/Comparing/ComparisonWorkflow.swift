@@ -80,7 +80,7 @@ package struct ComparisonWorkflow {
             training, plan: plan, store: store, qrels: labels.measured, source: source,
             allowsLeaks: allowsLeaks, isCancelled: context.isCancelled, onEvent: onEvent)
         let result = try comparison.run()
-        return try write(comparison, result, collection, splits, vectors, detectable, leaks)
+        return try write(comparison, result, splits, detectable, leaks)
     }
 
     /// The request, with all settings that the results depend on.
@@ -129,22 +129,18 @@ package struct ComparisonWorkflow {
     // MARK: The report
 
     private func write(
-        _ comparison: Comparison, _ result: ComparisonOutcome, _ collection: RetrievalCollection,
-        _ splits: JudgedSplits,
-        _ vectors: BlackBoxVectors, _ detectable: MinimumDetectableDifference, _ leaks: LeakReport
+        _ comparison: Comparison, _ result: ComparisonOutcome, _ splits: JudgedSplits,
+        _ detectable: MinimumDetectableDifference, _ leaks: LeakReport
     ) throws -> ComparisonFacts {
         context.note("writing the report: measuring what each word adds in wins and losses")
-        let model = try result.chosen.map { _ in
-            try ArtefactModel(artefact: store.artefact, released: ArtefactOpening.releasedFolder)
-        }
-        let scores = try model.map { model in
-            try PairScores(
-                model, on: collection, queries: collection.queries(judgedIn: comparison.qrels), vectors: vectors,
-                cache: .shared, isCancelled: context.isCancelled)
+        let artefact = try ComparisonVerdict.candidate(of: result).map { _ in
+            try comparison.measured(
+                ArtefactModel(artefact: store.artefact, released: ArtefactOpening.releasedFolder), cache: .shared)
         }
         let report = ComparisonReport(
-            comparison: comparison, result: result, splits: splits, detectable: detectable, leaks: leaks, model: model,
-            scores: scores, shippingCommand: shippingCommand, provenance: try provenance(comparison, model))
+            comparison: comparison, result: result, splits: splits, detectable: detectable, leaks: leaks,
+            artefact: artefact, commands: (use: commandsForUse, others: commandForOthers),
+            provenance: try provenance(comparison, artefact?.model))
         let facts = try report.facts()
         let folder = store.folder
         try AtomicFile.write(Data(facts.html().utf8), to: folder.appendingPathComponent("index.html"))
@@ -159,12 +155,16 @@ package struct ComparisonWorkflow {
     }
 
     /// The commands that index the documents and start the service.
-    private func shippingCommand(usesBM25: Bool) -> String {
+    private var commandsForUse: String {
         let artefact = ShellText.path(output + "/artefact")
         let index = ShellText.path(output + "/index")
-        return ShellText.line(
-            "mafin", "index", artefact, "--data", ShellText.path(data), "--output", index)
-            + "\n" + ShellText.line(["mafin", "serve", artefact, "--index", index] + (usesBM25 ? ["--bm25"] : []))
+        return ShellText.line("mafin", "index", artefact, "--data", ShellText.path(data), "--output", index)
+            + "\n" + ShellText.line("mafin", "serve", artefact, "--index", index)
+    }
+
+    /// The command that makes an artefact of another system.
+    private var commandForOthers: String {
+        ShellText.line("mafin", "ship", ShellText.path(output)) + " --system NAME --output ARTEFACT"
     }
 
     private func provenance(_ comparison: Comparison, _ model: ArtefactModel?) throws -> ProvenanceFacts {
@@ -182,6 +182,7 @@ package struct ComparisonWorkflow {
                     Setting("seeds", plan.seeds.map(String.init).joined(separator: ", ")),
                     Setting("mode", "\(training.choice.mode.rawValue): \(training.choice.reason)"),
                     Setting("systems", plan.request.systems?.joined(separator: ", ") ?? "all"),
+                    Setting("expected share of new documents", "\(comparison.expectedNewDocuments)"),
                 ]),
             .init(
                 title: "Black box",

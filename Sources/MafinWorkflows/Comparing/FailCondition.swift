@@ -26,7 +26,7 @@ package struct FailCondition: CustomStringConvertible, Equatable, Sendable {
         case number(Double)
     }
 
-    /// The system on the left; nil for the comparison's artefact.
+    /// The system on the left; nil for the artefact that the comparison ships.
     package var system: String?
     package var metric: Metric
     var comparison: Comparison
@@ -66,26 +66,27 @@ package struct FailCondition: CustomStringConvertible, Equatable, Sendable {
     /// - Throws: ``WorkflowError/undecidableCondition(condition:system:)`` for a system that was not measured.
     package func holds(in facts: ComparisonFacts) throws -> Bool {
         func value(_ name: String) throws -> Double {
-            var name = name
             // As in --systems, mafin+… stands for the system that is built on the method that is best on dev.
-            let prefix = ComparedSystem.chosenPrefix + "+"
-            if facts.system(named: name) == nil, name.hasPrefix(prefix), let chosen = facts.examples?.system {
-                name = "\(chosen)+\(name.dropFirst(prefix.count))"
-            }
-            guard let value = facts.system(named: name)?.metrics[metric] else {
-                throw WorkflowError.undecidableCondition(condition: description, system: name)
-            }
+            let found = facts.system(named: name) ?? facts.systems.first { ComparedSystem.named($0.name)?.name == name }
+            guard let value = found?.metrics[metric] else { throw undecidable(name) }
             return value
         }
-        guard let name = system ?? facts.examples?.system else {
-            throw WorkflowError.undecidableCondition(condition: description, system: "artefact")
+        func undecidable(_ name: String) -> WorkflowError {
+            .undecidableCondition(condition: description, system: name)
+        }
+        let left: Double
+        if let system {
+            left = try value(system)
+        } else {
+            guard let artefact = facts.chosen?.all.metrics[metric] else { throw undecidable("artefact") }
+            left = artefact
         }
         let right: Double =
             switch other {
             case .number(let number): number
             case .system(let name): try value(name)
             }
-        return comparison.holds(try value(name), right)
+        return comparison.holds(left, right)
     }
 }
 

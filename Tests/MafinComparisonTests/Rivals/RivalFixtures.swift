@@ -39,9 +39,9 @@ enum RivalFixture {
             queries: Matrix(rows: queries, columns: width, values: queryRows).normalizedRows().matrix,
             documents: Matrix(rows: documents, columns: width, values: documentRows).normalizedRows().matrix)
         let (train, dev) = (queries / 2, queries * 3 / 4)
-        // The words tell the topic, and something of the document.
-        let documentTexts = topicOfDocument.enumerated().map { "topic\($1) item\($0 % 7)" }
-        let queryTexts = topicOfQuery.enumerated().map { "topic\($1) item\($0 % 5)" }
+        // The words tell two topics apart from the others, but not from each other.
+        let documentTexts = topicOfDocument.enumerated().map { "pair\($1 / 2) item\($0 % 7)" }
+        let queryTexts = topicOfQuery.enumerated().map { "pair\($1 / 2) item\($0 % 5)" }
         return World(
             system: system,
             data: try RivalData(

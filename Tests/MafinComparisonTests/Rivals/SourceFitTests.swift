@@ -63,7 +63,8 @@ import Testing
     /// Each query against a memory of the other folds, once as it is and once without its own answers.
     @Test func heldOutQueriesAreMeasuredTwice() throws {
         let world = try RivalFixture.world(documents: 30, queries: 60)
-        let data = world.data
+        var data = world.data
+        data.newAnswers = 1
         let labelled = data.labelledQueries
         let held = try HeldOutScores(
             [Self.blackBox(data)], remembering: [RememberedQueries(bandwidth: 0.3), RememberedByMoving()], data: data,
@@ -88,6 +89,22 @@ import Testing
         // Without sources that remember both are the same.
         let alone = try held.values(weights: held.folds.map { _ in [1, 0, 0] }, isCancelled: Self.never)
         #expect(alone.known == alone.new)
+    }
+
+    @Test func aShareOfTheAnswersIsNew() throws {
+        let world = try RivalFixture.world()
+        var data = world.data
+        func counts() -> [Int: Set<Int>] {
+            Dictionary(grouping: data.labelledQueries) { world.labels[$0].count }
+                .mapValues { Set($0.map { data.newAnswers(of: $0).count }) }
+        }
+        #expect(counts() == [1: [1], 2: [1], 3: [2], 4: [2]])
+        for query in data.labelledQueries {
+            let new = Set(data.newAnswers(of: query).map(\.column))
+            #expect(new.isSubset(of: world.labels[query].map(\.column)))
+        }
+        data.newAnswers = 1
+        #expect(counts() == [1: [1], 2: [2], 3: [3], 4: [4]])
     }
 
     @Test func queriesOfOneTextStayInOneFold() throws {
@@ -193,8 +210,9 @@ import Testing
         let world = try RivalFixture.world(queries: 240)
         let data = world.data
         let plain = try SourceFit([Self.blackBox(data)], name: "plain").fit(to: data)
-        let fit = SourceFit(
-            [Self.blackBox(data)], remembering: RememberedQueries.standard + [RememberedByMoving()], name: "sum")
+        // What they cost new documents is another test's subject.
+        var fit = SourceFit([Self.blackBox(data)], remembering: RememberedQueries.standard, name: "sum")
+        fit.level = 0
         let fitted = try fit.fit(to: data)
         let before = try RivalFixture.figure(plain.system, queries: world.testQueries, labels: world.labels)
         let after = try RivalFixture.figure(fitted.system, queries: world.testQueries, labels: world.labels)
@@ -261,7 +279,7 @@ import Testing
             labels: world.labels, documentCount: 60, trainQueries: world.data.index.trainQueries,
             devQueries: world.data.index.devQueries, vectors: system)
         let fitted = try SourceFit(
-            [Self.blackBox(data)], remembering: [RememberedQueries(bandwidth: 0.03)], name: "sum"
+            [Self.blackBox(data)], remembering: [RememberedQueries(bandwidth: 0.001)], name: "sum"
         ).fit(to: data)
         #expect(fitted.sum?.weights.sources.first == .blackBox)
     }
