@@ -67,10 +67,15 @@ package struct TrainingReport {
         let parts = weights.sources.map { "\($0) \(String(format: "%.3g", weights[$0]))" }.joined(separator: ", ")
         let development = composition.development
         let figures = String(
-            format: "%@ on dev, each query measured with weights fitted to others: %.4f, and %.4f if no label named its answers.",
-            development.metric.description, development.known, development.new)
+            format: "%@ on dev is %.4f, and %.4f if no label named the answers. "
+                + "Each query is measured with weights that were fitted to others.", development.metric.description,
+            development.known, development.new)
         let omission = composition.omission.map { " Memories of labelled queries are \($0)." } ?? ""
-        return "Composed of \(parts). \(figures)\(omission)\nThe table and the judgement are of the encoder beside the black box alone.\n"
+        return """
+            Composed of \(parts). \(figures)\(omission)
+            The table and the judgement are of the encoder beside the black box alone.
+
+            """
     }
 
     /// The proposed next step, for people.

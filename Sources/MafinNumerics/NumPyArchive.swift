@@ -94,7 +94,8 @@ struct NumPyArchive {
         var bytes = LittleEndianBytes()
         bytes.append(Self.version)
         bytes.append(UInt32(0))  // No flags, no compression.
-        bytes.append(UInt32(0x0021_0000))  // The first date there is, 1980-01-01, so that equal arrays give equal files.
+        // The first date that there is, 1980-01-01, so that equal arrays give equal files.
+        bytes.append(UInt32(0x0021_0000))
         bytes.append(entry.checksum)
         bytes.append(UInt32.max)  // The sizes are in the extra field.
         bytes.append(UInt32.max)

@@ -93,8 +93,8 @@ package struct EvaluationWorkflow {
             names.contains(JudgedSplits.Part.train.rawValue) || names == [RetrievalCollection.wholeSplit]
         else { return nil }
         let splits = JudgedSplits(collection, measured: split, allowsLeaks: allowsLeaks)
-        // Labels of which the leak guard leaves nothing name no document.
-        let learned = parts.compactMap { try? splits.qrels($0) }
+        // The measured split does not need these labels, so a fault in them costs the division alone.
+        guard let learned = try? parts.map({ try splits.qrels($0) }) else { return nil }
         let qrels = evaluation.split.qrels
         let (known, new) = qrels.divided(
             byDocumentsOf: learned, identity: ContentIdentity(collection, labelledBy: learned + [qrels]))

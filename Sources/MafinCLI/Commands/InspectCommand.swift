@@ -116,6 +116,8 @@ struct InspectCommand: AsyncParsableCommand {
             text += String(
                 format: "; on %@ they reach %@ %.3f, all sources %.3f", cost.split, cost.metric.description, cost.dense,
                 cost.all)
+        } else if !vectors.leftOut.isEmpty {
+            text += "; 'mafin evaluate' measures what that costs (\(ArtefactEvaluation.denseName))"
         }
         return text
     }

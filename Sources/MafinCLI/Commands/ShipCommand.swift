@@ -39,16 +39,11 @@ struct ShipCommand: ParsableCommand {
     }
 
     func run() throws {
-        var shipping = ShippingWorkflow(report: report, output: output, open: Self.open)
+        var shipping = ShippingWorkflow(report: report, output: output, open: FinishedComparison.open)
         shipping.system = system
         let shipped = try shipping.run()
         if !shipped.verdict.allowsUse { shared.warn("\(shipped.system): \(shipped.verdict.reason)") }
         try format.print(shipped, or: Self.text(shipped, output: output).safeForTerminal)
-    }
-
-    /// Reads the report of a folder.
-    private static func open(_ folder: URL) throws -> (any ShippableComparison)? {
-        try FinishedComparison.open(folder) { _ in nil }
     }
 
     static func text(_ shipped: ShippingWorkflow.Result, output: String) -> String {
