@@ -81,8 +81,8 @@ extension Comparison {
     }
 
     /// The row of a fitted system. If the system can be shipped, its sources are written too.
-    /// - Parameter encoder: the training whose encoder it contains.
-    func row(of fitted: FittedRival, seed: UInt64? = nil, encoder: TrainingRecord? = nil) throws -> ComparisonRow {
+    /// - Parameter encoder: the method whose encoder it contains.
+    func row(of fitted: FittedRival, seed: UInt64? = nil, encoder: Contender? = nil) throws -> ComparisonRow {
         var row = try row(
             fitted.name, training.run(of: fitted.system, on: qrels), development: fitted.development,
             choices: fitted.choices, seed: seed)
@@ -90,19 +90,39 @@ extension Comparison {
         guard let sum = fitted.sum, let kind = ComparedSystem.named(fitted.name)?.kind,
             [.rival, .adapter, .derived].contains(kind)
         else { return row }
-        row.sources = sum.sources.filter { sum.weights[$0.name] > 0 }.map(\.record.kind)
-        if row.sources?.contains(.local) == true { row.encoder = encoder?.contender }
-        try store.write(sum, mixture: encoder?.mixing, of: row.name, seed: row.seed)
+        // Sources without weight are not shipped.
+        let sources = sum.sources.filter { sum.weights[$0.name] > 0 }
+        row.sources = sources.map(\.record.kind)
+        if row.sources?.contains(.local) == true { row.encoder = encoder }
+        let remembers = sources.contains { [.queryMemory, .movedDocuments].contains($0.record.kind) }
+        let mixture = Mixture(
+            SourceWeights(sources.map { ($0.name, sum.weights[$0.name]) }), origin: .calibrated,
+            newDocuments: remembers ? data.newDocuments : nil)
+        try store.write(
+            ShippedSources(sources, mixture: mixture), of: row.name, seed: row.seed,
+            development: developmentReport(of: sum))
         return row
+    }
+
+    /// A system and the black box on the development queries, for the manifest of its artefact.
+    private func developmentReport(of system: any RankingSystem) throws -> EvaluationReport {
+        let ids = Set(data.index.devQueries.map { training.queries[$0].id })
+        let qrels = training.devQrels.filter { ids.contains($0) }
+        let systems: [(String, any RankingSystem)] = [
+            (ArtefactEvaluation.baseline, training.blackBoxSystem), (ArtefactEvaluation.artefactName, system),
+        ]
+        return try EvaluationReport(
+            split: JudgedSplits.Part.dev.rawValue, runs: systems.map { ($0, try training.run(of: $1, on: qrels)) },
+            qrels: qrels, baseline: ArtefactEvaluation.baseline, metrics: plan.request.metrics)
     }
 
     /// Fits the system of a step within some seconds.
     /// - Parameters:
-    ///   - encoder: the training on which it is built.
+    ///   - encoder: the method on which it is built.
     ///   - rivals: the systems among which it is. Only called if there is no record yet, because it may read files.
     @discardableResult
     func fit(
-        _ step: ComparisonSchedule.Step, seconds: Double, encoder: TrainingRecord? = nil,
+        _ step: ComparisonSchedule.Step, seconds: Double, encoder: Contender? = nil,
         among rivals: () throws -> [any Rival]
     ) throws -> ComparisonUnit {
         let name = step.system

@@ -78,6 +78,12 @@ public final class Comparison {
     /// Makes and measures every system for which there is time, in the order of ``ComparisonSchedule``.
     /// - Throws: `CancellationError` when cancelled; errors of training, vectors and files.
     public func run() throws -> ComparisonOutcome {
+        if !store.isFinished {
+            try store.write(
+                ComparisonStore.Common(
+                    blackBoxSource: source, blackBoxDimension: training.data.blackBoxDocuments.columns,
+                    data: training.dataRecords, knownQueries: training.knownQueries.lines))
+        }
         let lexical = try measureLexical()
         try measureReleased()
         var schedule = try schedule()
@@ -104,7 +110,7 @@ public final class Comparison {
         // No learning curve when single systems were requested.
         if plan.request.systems == nil, let chosen = result.chosen { try measureLearningCurve(of: chosen) }
         let outcome = finished()
-        try store.finish(winner(of: outcome))
+        try store.finish(ComparisonVerdict.candidate(of: outcome))
         return outcome
     }
 
@@ -153,7 +159,7 @@ public final class Comparison {
             (system, current) = (contender.joinedName, (contender, seed))
         case .derived(_, let contender, let seed):
             current = (contender, seed)
-            unit = try fit(step, seconds: seconds, encoder: record(of: contender, seed: seed)) {
+            unit = try fit(step, seconds: seconds, encoder: contender) {
                 StandardRivals(
                     blackBox: training.blackBoxSystem, lexical: lexical,
                     joined: try systems(of: contender, seed: seed)
@@ -180,13 +186,6 @@ public final class Comparison {
         case .query: estimate.query
         case .block: estimate.block
         case .pair: estimate.pair
-        }
-    }
-
-    /// What is shipped of the system that is best on dev.
-    private func winner(of outcome: ComparisonOutcome) -> ComparisonStore.Shippable? {
-        ComparisonVerdict.candidate(of: outcome).flatMap { name in
-            ComparisonStore.best(outcome.rows)[name].map(store.shippable)
         }
     }
 

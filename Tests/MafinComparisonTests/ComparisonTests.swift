@@ -228,7 +228,8 @@ import Testing
         let toy = try await ToyComparison()
         defer { toy.remove() }
         let systems = ["black-box+bm25", "query-memory", "mafin", "mafin+bm25"]
-        let outcome = try toy.comparison(systems).run()
+        let comparison = try toy.comparison(systems)
+        let outcome = try comparison.run()
         #expect(Set(try toy.store.shippable()) == Set(systems))
         for name in systems {
             let shippable = try toy.store.shippable(name)
@@ -245,7 +246,26 @@ import Testing
             for row in rows where name != "mafin" {
                 #expect(toy.exists("state/systems/\(name).\(row.seed)") == (row.seed == shippable.seed))
             }
+            // What is kept of a system gives the values that were measured.
+            let target = toy.url("shipped/\(name)")
+            let manifest = try toy.store.ship(name, to: target).manifest
+            #expect(manifest.sources?.map(\.kind) == best.sources)
+            guard let folder = shippable.sources else { continue }
+            #expect(manifest.system == name)
+            let measured = manifest.test?.systems.first { $0.name == ArtefactEvaluation.artefactName }?.metrics
+            #expect(measured == best.evaluation.means)
+            guard shippable.artefact == nil else { continue }
+            let kept = try ShippedSources(readingFrom: folder)
+            let system = try SourceSystem(
+                kept.sources, weights: kept.mixture.weights, queries: comparison.data.queries,
+                documents: comparison.data.documents)
+            #expect(try toy.training.evaluate(system, on: toy.qrels) == best.evaluation)
         }
+        #expect(throws: ArtefactError.self) { try toy.store.ship("mafin", to: toy.url("state")) }
+        #expect(throws: ArtefactError.self) { try toy.store.ship("query-memory", to: toy.url("state")) }
+        let candidate = try #require(ComparisonVerdict.candidate(of: outcome))
+        let artefact = try Artefact(readingFrom: toy.store.artefact)
+        #expect(artefact.manifest.sources?.map(\.kind) == outcome.rows.first { $0.name == candidate }?.sources)
         // All answers of test are new to training.
         #expect(outcome.partition?.newDocuments.count == 10 && outcome.partition?.seenDocuments.isEmpty == true)
         let again = try toy.comparison(systems).run()
