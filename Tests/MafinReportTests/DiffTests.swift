@@ -188,6 +188,20 @@ import Testing
                 String(decoding: try JSONEncoder().encode(evaluation), as: UTF8.self), to: "run-1.json")
             guard case .report(let converted) = try ComparableFile(contentsOf: evaluated) else { throw RunWasNotRead() }
             #expect(converted.title == "run-1" && converted.split == "dev" && converted.perQuery == nil)
+            // Evaluations have their figures for known and new documents beside those of all queries.
+            let both = try folder.write(
+                """
+                {"split": "test", "baseline": "b", "queries": 5, "queriesWithoutRelevantDocument": 0,
+                 "systems": [{"name": "artefact", "metrics": {"nDCG@10": 0.5}}], "omitted": [],
+                 "known": {"split": "test", "baseline": "b", "queries": 2, "queriesWithoutRelevantDocument": 0,
+                  "systems": [{"name": "artefact", "metrics": {"nDCG@10": 0.75}}]},
+                 "new": {"split": "test", "baseline": "b", "queries": 3, "queriesWithoutRelevantDocument": 0,
+                  "systems": [{"name": "artefact", "metrics": {"nDCG@10": 0.25}}]}}
+                """, to: "run-2.json")
+            guard case .report(let parts) = try ComparableFile(contentsOf: both) else { throw RunWasNotRead() }
+            #expect(parts.systems[0].known == GroupResult(queries: 2, metrics: [SampleFacts.nDCG: 0.75]))
+            #expect(parts.systems[0].new == GroupResult(queries: 3, metrics: [SampleFacts.nDCG: 0.25]))
+            #expect(parts.newDocuments?.newQueries == 3)
             #expect(throws: RetrievalError.self) {
                 try ComparableFile(contentsOf: folder.url.appendingPathComponent("none"))
             }

@@ -24,9 +24,33 @@ public enum ComparableFile: Sendable {
         // Reports of comparisons name their schema. Evaluations do not.
         let schema = try? JSONDecoder().decode(ComparisonFacts.Head.self, from: data).schema
         if schema == nil, let report = try? JSONDecoder().decode(EvaluationReport.self, from: data) {
-            self = .report(ComparisonFacts(title: url.deletingPathExtension().lastPathComponent, report))
+            var facts = ComparisonFacts(title: url.deletingPathExtension().lastPathComponent, report)
+            if let parts = try? JSONDecoder().decode(EvaluatedParts.self, from: data) { facts.add(parts) }
+            self = .report(facts)
         } else {
             self = .report(try ComparisonFacts(json: data, path: url.path))
+        }
+    }
+}
+
+/// The fields of an evaluation's JSON with the figures on queries about known documents, and on those about new ones.
+private struct EvaluatedParts: Decodable {
+    var known: EvaluationReport?
+    var new: EvaluationReport?
+}
+
+extension ComparisonFacts {
+    fileprivate mutating func add(_ parts: EvaluatedParts) {
+        guard let known = parts.known, let new = parts.new else { return }
+        newDocuments = NewDocumentFacts(knownQueries: known.queries, newQueries: new.queries)
+        func result(_ name: String, _ report: EvaluationReport) -> GroupResult? {
+            report.systems.first { $0.name == name }.map {
+                GroupResult(queries: report.queries, metrics: $0.metrics, difference: $0.difference)
+            }
+        }
+        for index in systems.indices {
+            let name = systems[index].name
+            (systems[index].known, systems[index].new) = (result(name, known), result(name, new))
         }
     }
 }
