@@ -51,7 +51,8 @@ private struct World {
             AdapterSource(both, mapsDocuments: true, name: SourceName(rawValue: "adapter-of-both")),
             MovedDocuments(
                 ids: ["d2", "d40", "gone"], vectors: random(3, 24, seed: 9), name: SourceName(rawValue: "nudge-n")),
-            QueryMemory(known, bandwidth: 0.5), QueryMemory(known, bandwidth: 1, sharing: 0),
+            QueryMemory(known, bandwidth: 0.5, reach: 0.2, name: SourceName(rawValue: "memory")),
+            QueryMemory(known, bandwidth: 1, sharing: 0, name: SourceName(rawValue: "wide-memory")),
         ]
     }
 
@@ -74,12 +75,16 @@ private struct World {
             guard let row = source.ids.firstIndex(of: "d\(document)") else { return inner(q, d) }
             return inner(q, source.moved.row(row))
         case let source as QueryMemory:
-            return source.known.answers.indices.reduce(0) { sum, known in
-                let answers = source.known.answers[known]
-                guard answers.contains("d\(document)") else { return sum }
-                let kernel = exp((inner(q, source.known.queries.row(known)) - 1) / Double(source.bandwidth))
-                return sum + kernel * pow(Double(answers.count), -source.sharing)
+            func kernelSum(_ id: String) -> Double {
+                source.known.answers.indices.reduce(0) { sum, known in
+                    let answers = source.known.answers[known]
+                    guard answers.contains(id) else { return sum }
+                    let kernel = exp((inner(q, source.known.queries.row(known)) - 1) / Double(source.bandwidth))
+                    return sum + kernel * pow(Double(answers.count), -source.sharing)
+                }
             }
+            let norm = Set(source.known.answers.joined()).reduce(0) { $0 + pow(kernelSum($1), 2) }.squareRoot()
+            return kernelSum("d\(document)") / (norm + exp((Double(source.reach) - 1) / Double(source.bandwidth)))
         case is LexicalSource: return bm25(query: queryTexts[query], document: texts[document])
         default: return .nan
         }
@@ -243,17 +248,36 @@ private struct World {
         #expect("\(try #require(error))".contains("sources.linear-adapter.folder"))
     }
 
-    /// A memory is silent where no known query is near.
+    /// A memory is at half its strength at its reach, and falls silent beyond it.
     @Test func aMemoryIsSilentFarFromWhatItKnows() throws {
         let known = QueryMemory.Known(queries: Matrix(rows: 1, columns: 2, values: [1, 0]), answers: [["a"]])
-        let scorer = QueryMemory(known, bandwidth: 0.05).scorer(of: SourceDocuments(ids: ["b", "a"]))
-        for (query, expected) in [([Float(1), 0], Float(1)), ([0, 1], exp(-20)), ([-1, 0], 0)] {
+        let memory = QueryMemory(known, bandwidth: 0.05, reach: 0.6, name: SourceName(rawValue: "memory"))
+        let scorer = memory.scorer(of: SourceDocuments(ids: ["b", "a"]))
+        for (cosine, expected) in [(Float(1), Float(0.99966)), (0.6, 0.5), (0.5, 0.11920), (0, 6e-6), (-1, 0)] {
+            let query = Matrix(rows: 1, columns: 2, values: [cosine, (1 - cosine * cosine).squareRoot()])
             var sums: [Float] = [0, 0]
             sums.withUnsafeMutableBufferPointer {
-                scorer.add(
-                    1, row: 0, of: SourceQueries(blackBox: Matrix(rows: 1, columns: 2, values: query)), to: $0)
+                scorer.add(1, row: 0, of: SourceQueries(blackBox: query), to: $0)
             }
-            #expect(sums[0] == 0 && abs(sums[1] - expected) < 1e-7)
+            #expect(sums[0] == 0 && abs(sums[1] - expected) < 1e-5, "\(cosine)")
+            #expect(abs(memory.scores(of: query, ids: ["b", "a"])[0, 1] - expected) < 1e-5)
         }
+    }
+
+    /// The spread of cosines, and the distance at which nearly all known queries have a neighbour.
+    @Test func theScaleOfKnownQueries() {
+        let angles = (0..<40).map { 0.1 * Float($0 % 20) }
+        let known = QueryMemory.Known(
+            queries: Matrix(rows: 40, columns: 2, values: angles.flatMap { [cos($0), sin($0)] }),
+            answers: angles.map { _ in [] })
+        // Each query has a twin, which does not count, and a neighbour at 0.1 radians.
+        let scale = known.scale
+        #expect(abs(scale.reach - cos(0.1)) < 1e-5)
+        let cosines = (0..<20).flatMap { a in (0..<20).filter { $0 != a }.map { cos(0.1 * Double(a - $0)) } }
+        let mean = cosines.reduce(0, +) / Double(cosines.count)
+        let spread = (cosines.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(cosines.count)).squareRoot()
+        #expect(abs(Double(scale.spread) - spread) < 1e-4)
+        let one = QueryMemory.Known(queries: Matrix(rows: 1, columns: 2, values: [1, 0]), answers: [["a"]])
+        #expect(one.scale == (0.1, -1))
     }
 }

@@ -110,7 +110,7 @@ enum SampleFacts {
         ChosenFacts(
             name: "mafin-bm25", seed: 2,
             weights: SourceWeights([
-                (.blackBox, 20.125), (.local, 11.5), (.bm25, 0.4375), (SourceName(rawValue: "query-memory-0.05"), 140),
+                (.blackBox, 20.125), (.local, 11.5), (.bm25, 0.4375), (SourceName(rawValue: "query-memory-medium"), 140),
             ]),
             all: GroupResult(queries: 60, metrics: [nDCG: 0.5712]),
             known: GroupResult(queries: 21, metrics: [nDCG: 0.6218]),
@@ -146,7 +146,7 @@ enum SampleFacts {
                     .init(source: .blackBox, value: 0.31 - 0.011 * Double(id % 7)),
                     .init(source: .local, value: 0.22 - 0.017 * Double(id % 5) - (id == 3 ? 0.3 : 0)),
                     .init(source: .bm25, value: 0.013 * Double(id % 3)),
-                    .init(source: SourceName(rawValue: "query-memory-0.05"), value: id % 4 == 0 ? 0.125 : 0),
+                    .init(source: SourceName(rawValue: "query-memory-medium"), value: id % 4 == 0 ? 0.125 : 0),
                 ])
                 return RankedDocument(
                     id: "d\(id)", rank: place + 1, score: parts.total, parts: parts,

@@ -6,7 +6,7 @@ import Testing
 @Suite struct SourceTitlesTests {
     @Test(arguments: [
         ("black-box", "black box"), ("local", "local encoder"), ("bm25", "BM25"),
-        ("query-memory", "memory of queries"), ("query-memory-0.05", "memory of queries, τ = 0.05"),
+        ("query-memory", "memory of queries"), ("query-memory-medium", "memory of queries, medium"),
         ("nudge-n", "moved documents (NUDGE-N)"), ("two-layer-adapter", "two-layer adapter"),
         ("of-a-later-version", "of-a-later-version"),
     ])

@@ -14,10 +14,10 @@ import Testing
         #expect(ComparedSystem.named("lambda-mafin+bm25")?.kind == .derived)
         #expect(ComparedSystem.named("bm25+bm25") == nil)
         let weights: [String: ManifestValue] = [
-            "query-memory-0.05": .number(140), "bm25": .number(0.4375), "black-box": .number(20.125),
+            "query-memory-medium": .number(140), "bm25": .number(0.4375), "black-box": .number(20.125),
         ]
         #expect(
             SystemTitles.summary("composition", choices: ["weights": .record(weights)])?
-                .hasSuffix("; black box × 20.1, BM25 × .438, memory of queries, τ = 0.05 × 140") == true)
+                .hasSuffix("; black box × 20.1, BM25 × .438, memory of queries, medium × 140") == true)
     }
 }

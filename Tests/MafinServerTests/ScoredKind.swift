@@ -98,12 +98,18 @@ struct ScoredKind {
             queries: Matrix(
                 rows: 3, columns: ToyBlackBox.dimension, values: queries.flatMap { ToyBlackBox.vector($0, .query) }),
             answers: answers)
-        return ScoredKind(source: QueryMemory(known, bandwidth: 0.5, sharing: 0.5)) { query, document in
-            zip(queries, answers).reduce(0.0) { sum, entry in
-                guard entry.1.contains(document.id) else { return sum }
-                let similarity = dot(box(query, .query), box(entry.0, .query))
-                return sum + exp((similarity - 1) / 0.5) / Double(entry.1.count).squareRoot()
+        let memory = QueryMemory(
+            known, bandwidth: 0.5, sharing: 0.5, reach: 0.1, name: SourceName(rawValue: "query-memory"))
+        return ScoredKind(source: memory) { query, document in
+            func sum(_ id: String) -> Double {
+                zip(queries, answers).reduce(0.0) { sum, entry in
+                    guard entry.1.contains(id) else { return sum }
+                    let similarity = dot(box(query, .query), box(entry.0, .query))
+                    return sum + exp((similarity - 1) / 0.5) / Double(entry.1.count).squareRoot()
+                }
             }
+            let norm = answers.joined().reduce(0) { $0 + sum($1) * sum($1) }.squareRoot()
+            return sum(document.id) / (norm + exp((0.1 - 1) / 0.5))
         }
     }
 }

@@ -244,7 +244,7 @@ import Testing
             #expect((answer.json["usage"] as? [String: Any])?["prompt_tokens"] as? Int == 2 + 1, "\(answer.text)")
             #expect(try answer.vectors()[0].count == 2 * ToyBlackBox.dimension)
             let moved = SourceName(rawValue: "nudge-n").rawValue
-            #expect(answer.json["left_out"] as? [String] == [moved, "bm25", "query-memory-0.5"])
+            #expect(answer.json["left_out"] as? [String] == [moved, "bm25", "query-memory"])
             let long = try await client.post("/v1/embeddings", ["input": String(repeating: "w3 ", count: 300)])
             #expect(long.status == 413 && long.message.contains("225 tokens"), "\(long.text)")
             // The documents of the index keep to a budget.
@@ -257,7 +257,7 @@ import Testing
             let models = try await client.get("/v1/models/toy")
             let sources = try #require(models.json["sources"] as? [[String: Any]])
             #expect(sources.map { $0["face"] as? String } == ["dense", "dense", "sparse", "own"])
-            #expect(models.json["left_out"] as? [String] == [moved, "bm25", "query-memory-0.5"])
+            #expect(models.json["left_out"] as? [String] == [moved, "bm25", "query-memory"])
 
             // Without the black box the sources that do not need it rank.
             toy.blackBox.behaviour.withLock { $0.isAway = true }

@@ -25,7 +25,7 @@ import Testing
         #expect(sources[2].bytes == lexical[.size] as? Int)
         // The adapter shares the black box's document vectors.
         #expect(description.vectors.dimension == 8)
-        #expect(description.vectors.leftOut.map(\.rawValue) == ["bm25", "query-memory-0.1"])
+        #expect(description.vectors.leftOut.map(\.rawValue) == ["bm25", "query-memory-wide"])
         #expect(description.vectors.cost == nil)
 
         let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(description)) as? [String: Any]
@@ -35,7 +35,7 @@ import Testing
             (json["ranking"] as? [[String: Any]])?.map { $0["face"] as? String } == [
                 "dense", "dense", "sparse", "ours",
             ])
-        #expect((json["vectors"] as? [String: Any])?["leftOut"] as? [String] == ["bm25", "query-memory-0.1"])
+        #expect((json["vectors"] as? [String: Any])?["leftOut"] as? [String] == ["bm25", "query-memory-wide"])
     }
 
     @Test func theCostOfLeavingSourcesOutIsShownIfItWasMeasured() throws {

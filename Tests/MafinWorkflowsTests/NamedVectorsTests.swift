@@ -102,7 +102,7 @@ import Testing
         #expect(documentFacts.parts.map(\.name) == ["black-box", "bm25"])
         #expect(documentFacts.parts.map(\.face) == [.dense, .sparse])
         #expect(documentFacts.parts[0].dimension == ToySources.dimension)
-        #expect(documentFacts.leftOut.map(\.rawValue) == ["query-memory-0.1"])
+        #expect(documentFacts.leftOut.map(\.rawValue) == ["query-memory-wide"])
         let stored = try JSONDecoder().decode(
             NamedVectors.Description.self, from: Data(contentsOf: documentFolder.appendingPathComponent("vectors.json"))
         )
@@ -119,7 +119,7 @@ import Testing
             model.queries(
                 toy.queries.map(\.text), blackBox: CountingBlackBox.matrix(toy.queries.map(\.text), .query)))
         let weights = try #require(
-            model.manifest.mixing.rankingWeights.replacing([SourceName(rawValue: "query-memory-0.1"): 0]))
+            model.manifest.mixing.rankingWeights.replacing([SourceName(rawValue: "query-memory-wide"): 0]))
         let scores = index.scores(of: inputs, weights: weights)
         for query in toy.queries.indices {
             for document in toy.documents.indices {
@@ -137,7 +137,7 @@ import Testing
 
     /// Artefacts can come from strangers.
     @Test(arguments: [
-        ("bm25", true), ("query-memory-0.1", true), ("", false), ("..", false), (".x", false), ("a/b", false),
+        ("bm25", true), ("query-memory-wide", true), ("", false), ("..", false), (".x", false), ("a/b", false),
         ("a b", false), ("ä", false), ("a\u{0}", false),
     ])
     func namesOfFilesAreChecked(_ name: String, _ isAllowed: Bool) {

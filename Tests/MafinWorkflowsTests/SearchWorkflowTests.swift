@@ -8,7 +8,7 @@ import Testing
 @testable import MafinWorkflows
 
 @Suite struct SearchWorkflowTests {
-    private static let memory = SourceName(rawValue: "query-memory-0.1")
+    private static let memory = SourceName(rawValue: "query-memory-wide")
 
     private func search(
         _ toy: ToySources, _ query: String, _ weights: [SourceName: Float] = [:], lambda: Float? = nil

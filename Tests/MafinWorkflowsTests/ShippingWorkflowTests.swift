@@ -41,7 +41,7 @@ import Testing
         defer { toy.remove() }
         let shipped = try ship(toy)
         #expect(shipped.system == "toy-sum" && shipped.weights.values == [1, 0.25, 0.375, 1.5])
-        #expect(shipped.leftOutOfVectors.map(\.rawValue) == ["bm25", "query-memory-0.1"])
+        #expect(shipped.leftOutOfVectors.map(\.rawValue) == ["bm25", "query-memory-wide"])
         #expect(try ship(toy, "black-box+bm25", to: "B").system == "black-box+bm25")
         // Without a verdict, the best on dev.
         #expect(try ship(toy, to: "C", candidate: nil).system == "toy-sum")

@@ -12,7 +12,7 @@ import Synchronization
 struct ToySources {
     static let dimension = 8
     static let weights = SourceWeights([
-        (.blackBox, 2), (adapterName, 0.5), (.bm25, 0.75), (SourceName(rawValue: "query-memory-0.1"), 3),
+        (.blackBox, 2), (adapterName, 0.5), (.bm25, 0.75), (SourceName(rawValue: "query-memory-wide"), 3),
     ])
     static let adapterName = SourceName(rawValue: "linear-adapter")
 
@@ -57,7 +57,7 @@ struct ToySources {
         let memory = QueryMemory(
             QueryMemory.Known(
                 queries: CountingBlackBox.matrix(queries[..<10].map(\.text), .query),
-                answers: (0..<10).map { ["d\($0)"] }), bandwidth: 0.1)
+                answers: (0..<10).map { ["d\($0)"] }), bandwidth: 0.1, name: SourceName(rawValue: "query-memory-wide"))
         let mixture = Mixture(Self.weights, origin: .calibrated, fittedQueries: 2, newDocuments: 0.25)
         try Artefact.ship(
             ShippedSources(

@@ -194,9 +194,10 @@ public struct BestComposition: Rival {
     public let others: [(name: String, system: any RankingSystem)]
     /// The query memories. Several of them may get weight. They use near or also far queries, and divide the weight of a
     /// query among its answers or not.
-    public var memories: [RememberedQueries] = [(0.03, 0.5), (0.05, 0), (0.05, 0.5), (0.1, 0), (0.1, 0.5)].map {
-        RememberedQueries(bandwidth: $0, sharing: $1)
-    }
+    public var memories: [RememberedQueries] = RememberedQueries.standard + [
+        RememberedQueries(width: 0.45, sharing: 0, name: "query-memory-medium, ν = 0"),
+        RememberedQueries(width: 0.9, sharing: 0, name: "query-memory-wide, ν = 0"),
+    ]
 
     /// A composition of a black box and other systems.
     public init(
@@ -220,7 +221,7 @@ public struct BestComposition: Rival {
             let system = ScoreFunction(documentCount: data.index.documentCount) {
                 try scorer.scores(queries.selecting(rows: $0))
             }
-            parts.append(("memory τ=\(memory.bandwidth) ν=\(memory.sharing)", system))
+            parts.append((memory.name.rawValue, system))
         }
         return try Composition(parts, name: name).fit(to: data, seed: seed, isCancelled: isCancelled)
     }

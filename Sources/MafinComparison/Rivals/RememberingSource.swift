@@ -20,19 +20,23 @@ public protocol RememberingSource: Sendable {
 
 /// Makes a ``MafinPipeline/QueryMemory``.
 public struct RememberedQueries: RememberingSource {
-    /// τ.
-    public let bandwidth: Float
+    /// See ``RememberingSource``.
+    public let name: SourceName
+    /// τ in standard deviations of the cosines of known queries. Black boxes spread their cosines differently.
+    public let width: Float
     /// ν.
     public let sharing: Double
 
     /// A memory with the given settings.
-    public init(bandwidth: Float, sharing: Double = 0.5) { (self.bandwidth, self.sharing) = (bandwidth, sharing) }
+    public init(width: Float, sharing: Double = 0.5, name: String) {
+        (self.width, self.sharing, self.name) = (width, sharing, SourceName(rawValue: name))
+    }
 
     /// Three memories, which use near or also far queries.
-    public static let standard = [0.03, 0.05, 0.1].map { RememberedQueries(bandwidth: $0) }
+    public static let standard = [("narrow", 0.28), ("medium", 0.45), ("wide", 0.9)].map {
+        RememberedQueries(width: $1, name: "query-memory-\($0)")
+    }
 
-    /// See ``RememberingSource``.
-    public var name: SourceName { SourceName(rawValue: "query-memory-\(bandwidth)") }
     /// See ``RememberingSource``.
     public var keepsBlackBoxScore: Bool { false }
 
@@ -41,7 +45,9 @@ public struct RememberedQueries: RememberingSource {
         let known = QueryMemory.Known(
             queries: data.blackBox.queries.selecting(rows: queries),
             answers: queries.map { data.index.labels[$0].map { data.documents.ids[$0.column] } })
-        return QueryMemory(known, bandwidth: bandwidth, sharing: sharing, name: name)
+        let scale = known.scale
+        return QueryMemory(
+            known, bandwidth: width * scale.spread, sharing: sharing, reach: scale.reach, name: name)
     }
 }
 
@@ -75,7 +81,7 @@ struct BatchScorer: Sendable {
     /// - Parameter rows: the row of each document's identifier.
     init(_ source: any ScoreSource, documents: SourceDocuments, rows: [String: Int]) throws {
         switch source {
-        case let memory as QueryMemory: scores = Self.scores(memory, documents.count, rows)
+        case let memory as QueryMemory: scores = { memory.scores(of: Self.vectors($0), ids: documents.ids) }
         case let moved as MovedDocuments: scores = Self.scores(moved, documents, rows)
         default:
             let index = try SourceIndex([source], documents: documents)
@@ -86,28 +92,6 @@ struct BatchScorer: Sendable {
     private static func vectors(_ queries: SourceQueries) -> Matrix {
         guard let vectors = queries.blackBox else { preconditionFailure("the black box's vectors are missing") }
         return vectors
-    }
-
-    private static func scores(
-        _ memory: QueryMemory, _ documentCount: Int, _ rows: [String: Int]
-    ) -> @Sendable (SourceQueries) -> Matrix {
-        let answers = memory.known.answers.map { $0.compactMap { rows[$0] } }
-        let shares = memory.known.answers.map { Float(pow(Double(max(1, $0.count)), -memory.sharing)) }
-        return { queries in
-            var result = Matrix(rows: queries.count, columns: documentCount)
-            guard !answers.isEmpty else { return result }
-            let similarity = Matrix.multiply(vectors(queries), transposed: memory.known.queries)
-            result.forEachRow { row, target in
-                for (position, similarity) in similarity.row(row).enumerated() {
-                    let exponent = (similarity - 1) / memory.bandwidth
-                    // As in the memory itself, smaller shares are left out.
-                    guard exponent > -20.7 else { continue }
-                    let share = exp(exponent) * shares[position]
-                    for document in answers[position] { target[document] += share }
-                }
-            }
-            return result
-        }
     }
 
     private static func scores(

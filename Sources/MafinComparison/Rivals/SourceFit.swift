@@ -14,7 +14,7 @@ import MafinRetrieval
 /// sources, and at last they are left out.
 ///
 /// The value on dev is cross-fitted: each query is measured with weights that were fitted to other folds. Only which
-/// sources have a weight at all is chosen with all queries. The final sources remember all labels of train and dev.
+/// sources have a weight at all, and the few factors that adjust weights to the metric, are chosen with all queries. The final sources remember all labels of train and dev.
 public struct SourceFit: Rival {
     /// Its name in tables and JSON.
     public let name: String
@@ -28,12 +28,17 @@ public struct SourceFit: Rival {
     public let fitsTrainingQueries: Bool
     /// How many standard errors of the loss a smaller sum may cost; see ``WeightFit``.
     public var standardErrors = standardErrors
+    /// Whether weights are adjusted to the metric after the fit; see
+    /// ``SourceProblem/factors(of:newDocuments:metric:isCancelled:)``.
+    public var adjustsToMetric = adjustsToMetric
     /// The level of the test that new documents are not worse off. At 0 nothing is tested, and ρ in the fit alone weighs
     /// what known documents gain against what new ones lose.
     public var level = level
 
     /// The standard errors of all sums.
     package static let standardErrors = 0.5
+    /// Whether all sums are adjusted to the metric.
+    package static let adjustsToMetric = true
     /// The level of all sums.
     package static let level = 0.05
     /// ρ in further fits, where new documents would be worse off.
@@ -64,7 +69,7 @@ public struct SourceFit: Rival {
         let problem = try SourceProblem(
             held, queries: held.folds.map { $0.filter(fitted.contains) }, isCancelled: isCancelled)
 
-        var sum = try Candidate(held, problem, among: Array(held.fixed), standardErrors, isCancelled)
+        var sum = try Candidate(self, held, problem, among: Array(held.fixed), isCancelled)
         var choices: [String: ManifestValue] = ["fittedQueries": .integer(Int64(problem.queryCount))]
         if !remembering.isEmpty {
             choices["newDocuments"] = .number(data.newDocuments)
@@ -77,7 +82,9 @@ public struct SourceFit: Rival {
             }
         }
 
-        let weights = try problem.weights(of: sum.sources, newDocuments: sum.share).map(Float.init)
+        let weights = zip(try problem.weights(of: sum.sources, newDocuments: sum.share), sum.factors).map {
+            Float($0 * $1)
+        }
         let used = weights.indices.filter { weights[$0] > 0 }
         let labelled = data.labelledQueries
         let chosen = try used.map { position in
@@ -100,9 +107,9 @@ public struct SourceFit: Rival {
         beside plain: Candidate, _ held: HeldOutScores, _ problem: SourceProblem, _ isCancelled: () -> Bool
     ) throws -> Candidate? {
         let own = held.data.newDocuments
-        var sum = try Candidate(held, problem, among: Array(held.names.indices), standardErrors, isCancelled)
+        var sum = try Candidate(self, held, problem, among: Array(held.names.indices), isCancelled)
         for share in [own] + Self.higherShares.filter({ $0 > own }) {
-            if share != own { sum = try Candidate(held, problem, sum.sources, share, isCancelled) }
+            if share != own { sum = try Candidate(self, held, problem, sum.sources, share, isCancelled) }
             let differences = zip(sum.values.new, plain.values.new).map { $0 - $1 }
             let isWorse =
                 differences.reduce(0, +) < 0 && PairedRandomizationTest().pValue(of: differences) < level
@@ -127,28 +134,37 @@ public struct SourceFit: Rival {
         let sources: [Int]
         /// ρ in the fit.
         let share: Double
+        /// One factor per source of all, for the metric.
+        let factors: [Double]
         let values: HeldOutScores.Values
 
         /// The sources that are selected among `candidates`.
         init(
-            _ held: HeldOutScores, _ problem: SourceProblem, among candidates: [Int], _ standardErrors: Double,
+            _ fit: SourceFit, _ held: HeldOutScores, _ problem: SourceProblem, among candidates: [Int],
             _ isCancelled: () -> Bool
         ) throws {
             let share = held.data.newDocuments
             let selected = try problem.select(
-                among: candidates, newDocuments: share, standardErrors: standardErrors)
-            try self.init(held, problem, selected, share, isCancelled)
+                among: candidates, newDocuments: share, standardErrors: fit.standardErrors)
+            try self.init(fit, held, problem, selected, share, isCancelled)
         }
 
         init(
-            _ held: HeldOutScores, _ problem: SourceProblem, _ sources: [Int], _ share: Double,
+            _ fit: SourceFit, _ held: HeldOutScores, _ problem: SourceProblem, _ sources: [Int], _ share: Double,
             _ isCancelled: () -> Bool
         ) throws {
             (self.sources, self.share) = (sources, share)
+            let weights = try held.folds.indices.map {
+                try problem.weights(of: sources, newDocuments: share, without: $0)
+            }
+            let factors =
+                fit.adjustsToMetric
+                ? try problem.factors(
+                    of: weights, newDocuments: share, metric: held.data.metric, isCancelled: isCancelled)
+                : [Double](repeating: 1, count: held.names.count)
+            self.factors = factors
             values = try held.values(
-                weights: held.folds.indices.map {
-                    try problem.weights(of: sources, newDocuments: share, without: $0)
-                }, isCancelled: isCancelled)
+                weights: weights.map { zip($0, factors).map { $0 * $1 } }, isCancelled: isCancelled)
         }
 
         func development(_ held: HeldOutScores) -> DevelopmentValues {

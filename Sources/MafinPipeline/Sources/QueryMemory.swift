@@ -2,14 +2,18 @@ import Foundation
 import MafinMethod
 import MafinNumerics
 
-/// Scores documents as answers of similar queries that it knows:
-/// `s(q, d) = Σ_t exp((q · t − 1) / τ) · y(t, d) / n(t)^ν` over the known queries t. y is 1 for an answer of t and 0
-/// otherwise, and n is the number of answers of t.
+/// Scores documents as answers of similar queries that it knows: `s(q, d) = M(q, d) / (‖M(q, ·)‖ + κ)` with
+/// `M(q, d) = Σ_t k(q, t) · y(t, d) / n(t)^ν` and the kernel `k(q, t) = exp((q · t − 1) / τ)` over the known queries t.
+/// y is 1 for an answer of t and 0 otherwise, and n is the number of answers of t.
 ///
-/// This is a kernel estimate of relevance (Nadaraya 1964; Watson 1964), without its normalisation, with the cosine of the
-/// black box's query vectors as kernel. So it is silent where a query is not close to one that it knows. A memory keeps
-/// queries separate, where NUDGE moves a document toward the *sum* of its queries; so a document can answer questions of
-/// different kinds. It scores only documents that it knows, and is one term of a sum with sources that score all.
+/// M is a kernel estimate of relevance (Nadaraya 1964; Watson 1964), with the cosine of the black box's query vectors in
+/// its kernel. It is divided by its Euclidean norm over all known documents, because otherwise a query in a dense region
+/// would count many times as much as one at its edge. κ is the kernel of a query at the distance ``reach``: a query further
+/// away than that from all known ones has a norm below κ, so the memory falls silent where it knows nothing.
+///
+/// A memory keeps queries separate, where NUDGE moves a document toward the *sum* of its queries; so a document can answer
+/// questions of different kinds. It scores only documents that it knows, and is one term of a sum with sources that score
+/// all.
 public struct QueryMemory: ScoringSource {
     /// The queries that memories of different τ and ν share.
     public struct Known: Sendable {
@@ -33,12 +37,14 @@ public struct QueryMemory: ScoringSource {
     public let bandwidth: Float
     /// ν, in 0…1: how far a query with several answers divides its weight among them. 0: not at all; 1: fully.
     public let sharing: Double
+    /// The cosine to a known query at which the memory is at about half its strength; −1: it never falls silent.
+    public let reach: Float
 
     /// A memory of queries.
-    public init(_ known: Known, bandwidth: Float, sharing: Double = 0.5, name: SourceName? = nil) {
+    public init(_ known: Known, bandwidth: Float, sharing: Double = 0.5, reach: Float = -1, name: SourceName) {
         precondition(bandwidth > 0 && (0...1).contains(sharing), "τ = \(bandwidth), ν = \(sharing)")
         (self.known, self.bandwidth, self.sharing) = (known, bandwidth, sharing)
-        self.name = name ?? SourceName(rawValue: "query-memory-\(bandwidth)")
+        (self.reach, self.name) = (reach, name)
     }
 
     /// See ``ScoreSource/queryInputs``.
@@ -47,34 +53,115 @@ public struct QueryMemory: ScoringSource {
     public var documentInputs: SourceInputs { .identifier }
 
     /// See ``ScoringSource/scorer(of:)``.
-    public func scorer(of documents: SourceDocuments) -> any DocumentScorer {
-        let rows = Dictionary(
-            documents.ids.enumerated().map { ($1, Int32($0)) }, uniquingKeysWith: { first, _ in first })
-        let answers = known.answers.map { $0.compactMap { rows[$0] } }
-        return MemoryScorer(
-            queries: known.queries, answers: answers,
-            shares: known.answers.map { Float(pow(Double(max(1, $0.count)), -sharing)) }, bandwidth: bandwidth)
+    public func scorer(of documents: SourceDocuments) -> any DocumentScorer { MemoryScorer(self, documents.ids) }
+
+    /// The scores of many queries at a time, `(queries, documents)`.
+    ///
+    /// ``scorer(of:)`` computes one query at a time, so that a score never depends on other queries. Here a matrix product
+    /// for all is faster, and scores may differ in their last digits.
+    /// - Parameters:
+    ///   - queries: the black box's unit rows.
+    ///   - ids: identifiers of the documents.
+    package func scores(of queries: Matrix, ids: [String]) -> Matrix {
+        let scorer = MemoryScorer(self, ids)
+        var result = Matrix(rows: queries.rows, columns: ids.count)
+        guard known.queries.rows > 0 else { return result }
+        let similarity = Matrix.multiply(queries, transposed: known.queries)
+        result.forEachRow { row, sums in scorer.add(1, similarities: similarity.row(row), to: sums) }
+        return result
+    }
+}
+
+extension QueryMemory.Known {
+    /// The standard deviation of the cosines of different queries, and the cosine to the nearest other query that 95 of
+    /// 100 queries reach. They say what near and far mean to this black box. For fewer than two different queries they
+    /// are 0.1 and −1.
+    ///
+    /// At most 500 queries, evenly spaced, are compared with all others.
+    package var scale: (spread: Float, reach: Float) {
+        let count = min(queries.rows, 500)
+        let rows = (0..<count).map { $0 * queries.rows / count }
+        let cosines = Matrix.multiply(queries.selecting(rows: rows), transposed: queries)
+        var (sum, squares, pairs) = (0.0, 0.0, 0)
+        var nearest: [Float] = []
+        for (row, query) in rows.enumerated() {
+            var best: Float?
+            for (other, cosine) in cosines.row(row).enumerated() where other != query && cosine < 1 - 1e-5 {
+                sum += Double(cosine)
+                squares += Double(cosine) * Double(cosine)
+                pairs += 1
+                best = max(best ?? cosine, cosine)
+            }
+            if let best { nearest.append(best) }
+        }
+        let mean = sum / Double(max(1, pairs))
+        let spread = max(0, squares / Double(max(1, pairs)) - mean * mean).squareRoot()
+        guard spread > 1e-6 else { return (0.1, -1) }
+        nearest.sort()
+        return (Float(spread), nearest[nearest.count / 20])
     }
 }
 
 /// A memory whose answers are rows of documents.
 private struct MemoryScorer: DocumentScorer {
-    let queries: Matrix
-    let answers: [[Int32]]
-    let shares: [Float]
-    let bandwidth: Float
+    private let queries: Matrix
+    private let bandwidth: Float
+    private let reach: Float
+    /// For each query its answers as numbers of known documents, and its share of each.
+    private let answers: [[Int32]]
+    private let shares: [Float]
+    /// For each known document its row; −1 if it is not among the documents.
+    private let rows: [Int32]
 
-    /// - Complexity: O(known queries × dimension), and one step per answer of those that are close enough to count.
+    init(_ memory: QueryMemory, _ ids: [String]) {
+        var numbers: [String: Int32] = [:]
+        answers = memory.known.answers.map { answers in
+            answers.map { id in
+                if let number = numbers[id] { return number }
+                let number = Int32(numbers.count)
+                numbers[id] = number
+                return number
+            }
+        }
+        var rows = [Int32](repeating: -1, count: numbers.count)
+        for (row, id) in ids.enumerated() {
+            if let number = numbers[id], rows[Int(number)] < 0 { rows[Int(number)] = Int32(row) }
+        }
+        self.rows = rows
+        shares = memory.known.answers.map { Float(pow(Double(max(1, $0.count)), -memory.sharing)) }
+        (queries, bandwidth) = (memory.known.queries, memory.bandwidth)
+        reach = memory.reach
+    }
+
     func add(_ weight: Float, row: Int, of queries: SourceQueries, to sums: UnsafeMutableBufferPointer<Float>) {
         guard let vectors = queries.blackBox else { preconditionFailure("the black box's vectors are missing") }
+        guard self.queries.rows > 0 else { return }
         // One row at a time, so that a score does not depend on the other queries.
-        let similarity = Matrix.multiply(vectors.selecting(rows: [row]), transposed: self.queries)
-        for (position, similarity) in similarity.values.enumerated() {
-            let exponent = (similarity - 1) / bandwidth
-            // Beyond it the kernel is below 1e-9, and no sum changes.
-            guard exponent > -20.7 else { continue }
-            let share = weight * (exp(exponent) * shares[position])
-            for document in answers[position] { sums[Int(document)] += share }
+        let similarities = Matrix.multiply(vectors.selecting(rows: [row]), transposed: self.queries)
+        add(weight, similarities: similarities.values[...], to: sums)
+    }
+
+    /// - Complexity: O(known queries × dimension), and one step per answer of those that are close enough to count.
+    func add(_ weight: Float, similarities: ArraySlice<Float>, to sums: UnsafeMutableBufferPointer<Float>) {
+        let nearest = similarities.max() ?? 0
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: rows.count) { memory in
+            memory.initialize(repeating: 0)
+            for (position, similarity) in similarities.enumerated() {
+                // Kernels are computed relative to the nearest query, so that none underflows. Those below 1e-9 of it
+                // change no sum.
+                let exponent = (similarity - nearest) / bandwidth
+                guard exponent > -20.7 else { continue }
+                let share = exp(exponent) * shares[position]
+                for document in answers[position] { memory[Int(document)] += share }
+            }
+            let norm = memory.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            guard norm > 0 else { return }
+            // κ relative to the nearest query, too. It may overflow to infinity, which silences the memory.
+            let factor = weight / (norm + exp((reach - nearest) / bandwidth))
+            guard factor > 0 else { return }
+            for (number, row) in rows.enumerated() where row >= 0 && memory[number] > 0 {
+                sums[Int(row)] += factor * memory[number]
+            }
         }
     }
 }

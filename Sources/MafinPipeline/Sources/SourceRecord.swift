@@ -229,7 +229,9 @@ extension QueryMemory {
     public var record: SourceRecord {
         SourceRecord(
             name: name, kind: .queryMemory, dimension: known.queries.columns, folder: "memory",
-            settings: ["bandwidth": .number(Double(bandwidth)), "sharing": .number(sharing)])
+            settings: [
+                "bandwidth": .number(Double(bandwidth)), "sharing": .number(sharing), "reach": .number(Double(reach)),
+            ])
     }
 
     /// See ``ScoreSource/write(to:)``.
@@ -241,13 +243,16 @@ extension QueryMemory {
     init(_ record: SourceRecord, dimension: Int, in folder: URL) throws {
         let answers: [[String]] = try record.json(folder.appendingPathComponent("answers.json"))
         let (bandwidth, sharing) = (Float(try record.number("bandwidth")), try record.number("sharing"))
-        guard bandwidth > 0, (0...1).contains(sharing) else {
-            throw record.fault("settings", "a bandwidth above 0 and a sharing in 0…1", "\(bandwidth) and \(sharing)")
+        let reach = Float(try record.number("reach"))
+        guard bandwidth > 0, bandwidth.isFinite, (0...1).contains(sharing), (-1...1).contains(reach) else {
+            throw record.fault(
+                "settings", "a bandwidth above 0, a sharing in 0…1 and a reach in −1…1",
+                "\(bandwidth), \(sharing) and \(reach)")
         }
         self.init(
             Known(
                 queries: try record.matrix(
                     folder.appendingPathComponent("queries.npy"), rows: answers.count, columns: dimension),
-                answers: answers), bandwidth: bandwidth, sharing: sharing, name: record.name)
+                answers: answers), bandwidth: bandwidth, sharing: sharing, reach: reach, name: record.name)
     }
 }

@@ -6,9 +6,9 @@ extension SourceName {
         if let title = Self.titles[self] { return title }
         let memory = "query-memory"
         guard rawValue.hasPrefix(memory) else { return rawValue }
-        // Memories differ by how slowly the weight of a known query falls with its distance, τ.
-        let bandwidth = rawValue.dropFirst(memory.count).drop { $0 == "-" }
-        return "memory of queries" + (bandwidth.isEmpty ? "" : ", τ = \(bandwidth)")
+        // Memories differ by how slowly the weight of a known query falls with its distance: narrow, medium, wide.
+        let width = rawValue.dropFirst(memory.count).drop { $0 == "-" }
+        return "memory of queries" + (width.isEmpty ? "" : ", \(width)")
     }
 
     private static let titles: [SourceName: String] = [

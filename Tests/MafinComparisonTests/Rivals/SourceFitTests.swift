@@ -20,20 +20,22 @@ import Testing
 
     private static func never() -> Bool { false }
 
+    private static let memory = RememberedQueries(width: 0.8, name: "query-memory")
+
     /// The formula of a query memory in double precision.
-    private static func memory(
-        _ world: RivalFixture.World, query: Int, knowing known: [Int], bandwidth: Double
-    ) -> [Double] {
-        var sums = [Double](repeating: 0, count: world.system.documentCount)
-        for other in known {
-            let cosine = zip(world.system.queries.row(query), world.system.queries.row(other))
+    private static func scores(_ memory: QueryMemory, _ world: RivalFixture.World, query: Int) -> [Double] {
+        let ids = world.data.documents.ids
+        var sums = [Double](repeating: 0, count: ids.count)
+        for (known, answers) in memory.known.answers.enumerated() {
+            let cosine = zip(world.system.queries.row(query), memory.known.queries.row(known))
                 .reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
-            for answer in world.labels[other] {
-                sums[answer.column] +=
-                    exp((cosine - 1) / bandwidth) / Double(world.labels[other].count).squareRoot()
+            for answer in answers {
+                guard let column = ids.firstIndex(of: answer) else { continue }
+                sums[column] += exp((cosine - 1) / Double(memory.bandwidth)) / Double(answers.count).squareRoot()
             }
         }
-        return sums
+        let norm = sums.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        return sums.map { $0 / (norm + exp((Double(memory.reach) - 1) / Double(memory.bandwidth))) }
     }
 
     @Test func scoresOfManyQueriesAreThoseOfTheFormulaAndOfTheIndex() throws {
@@ -41,21 +43,21 @@ import Testing
         let data = world.data
         let rows = Dictionary(uniqueKeysWithValues: data.documents.ids.enumerated().map { ($1, $0) })
         let asked = [25, 2]
-        for recipe in [RememberedQueries(bandwidth: 0.3), RememberedByMoving()] as [any RememberingSource] {
+        for recipe in [Self.memory, RememberedByMoving()] as [any RememberingSource] {
             let source = try recipe.source(rememberingLabelsOf: data.index.trainQueries, in: data)
             #expect(source.name == recipe.name)
             let found = try BatchScorer(source, documents: data.documents, rows: rows)
                 .scores(data.queries.selecting(rows: asked))
             let index = try SourceSystem(source, queries: data.queries, documents: data.documents)
             #expect(largestDifference(found.values, index.scores(queries: asked).values) < 1e-5)
-            guard recipe is RememberedQueries else { continue }
+            guard let memory = source as? QueryMemory else { continue }
             for (row, query) in asked.enumerated() {
-                let expected = Self.memory(world, query: query, knowing: data.index.trainQueries, bandwidth: 0.3)
+                let expected = Self.scores(memory, world, query: query)
                 #expect(largestDifference(found.row(row), expected) < 1e-5)
             }
         }
         // Nothing to remember.
-        let empty = RememberedQueries(bandwidth: 0.3).source(rememberingLabelsOf: [], in: data)
+        let empty = Self.memory.source(rememberingLabelsOf: [], in: data)
         let silent = try BatchScorer(empty, documents: data.documents, rows: rows).scores(data.queries)
         #expect(silent.rows == 30 && silent.values.allSatisfy { $0 == 0 })
     }
@@ -67,7 +69,7 @@ import Testing
         data.newAnswers = 1
         let labelled = data.labelledQueries
         let held = try HeldOutScores(
-            [Self.blackBox(data)], remembering: [RememberedQueries(bandwidth: 0.3), RememberedByMoving()], data: data,
+            [Self.blackBox(data)], remembering: [Self.memory, RememberedByMoving()], data: data,
             queries: labelled, isCancelled: Self.never)
         #expect(held.folds.count == 5 && held.queries.sorted() == labelled && held.names.count == 3)
         let weights = [1, 0.3, 0.5]
@@ -75,7 +77,8 @@ import Testing
         for (position, query) in held.queries.enumerated() {
             let fold = try #require(held.folds.firstIndex { $0.contains(query) })
             let others = labelled.filter { !held.folds[fold].contains($0) }
-            let remembered = Self.memory(world, query: query, knowing: others, bandwidth: 0.3)
+            let memory = try #require(Self.memory.source(rememberingLabelsOf: others, in: data) as? QueryMemory)
+            let remembered = Self.scores(memory, world, query: query)
             let moved = RememberedByMoving().source(rememberingLabelsOf: others, in: data)
             let system = try SourceSystem(moved, queries: data.queries, documents: data.documents)
             let (still, shifted) = (world.system.scores(queries: [query]), system.scores(queries: [query]))
@@ -175,7 +178,7 @@ import Testing
         let data = world.data
         let held = try HeldOutScores(
             [Self.blackBox(data), Self.words(data)],
-            remembering: [RememberedQueries(bandwidth: 0.1), RememberedByMoving()], data: data,
+            remembering: [Self.memory, RememberedByMoving()], data: data,
             queries: data.labelledQueries, isCancelled: Self.never)
         func weights(fullCandidates: Int, depth: Int) throws -> [Double] {
             try SourceProblem(
@@ -240,7 +243,7 @@ import Testing
                 labels: labels, documentCount: 200, trainQueries: Array(0..<80), devQueries: Array(80..<160),
                 vectors: system)
             let (known, new) = (Array(160..<240), Array(240..<320))
-            let memory = RememberedQueries(bandwidth: 10)
+            let memory = RememberedQueries(width: 50, name: "query-memory")
 
             // The fit alone, without the test of new documents.
             let held = try HeldOutScores(
@@ -279,7 +282,7 @@ import Testing
             labels: world.labels, documentCount: 60, trainQueries: world.data.index.trainQueries,
             devQueries: world.data.index.devQueries, vectors: system)
         let fitted = try SourceFit(
-            [Self.blackBox(data)], remembering: [RememberedQueries(bandwidth: 0.001)], name: "sum"
+            [Self.blackBox(data)], remembering: [RememberedQueries(width: 0.004, name: "query-memory")], name: "sum"
         ).fit(to: data)
         #expect(fitted.sum?.weights.sources.first == .blackBox)
     }
