@@ -102,7 +102,8 @@ extension ComparisonFacts {
             "A system that remembers documents, or moves them, gains on known documents and can lose on new ones.",
             newDocuments.expectation(split: split),
             systems.contains { $0.development?.new != nil }
-                ? "On dev, the figure for new documents is that of the same queries if no label had named their answers." : nil,
+                ? "On dev, the figure for new documents is that of the same queries if no label had named their answers."
+                : nil,
         ]
         return notes.compactMap(\.self)
     }
@@ -112,7 +113,9 @@ extension ComparisonFacts {
         let shown = documentGroups
         guard hasGroupFigures, !shown.isEmpty else { return nil }
         var columns: [Table.Column] = [.init(metric.description)]
-        for group in shown { columns += [.number(group.title.replacing(" documents", with: "").lowercased()), .number("gain")] }
+        for group in shown {
+            columns += [.number(group.title.replacing(" documents", with: "").lowercased()), .number("gain")]
+        }
         if hasDevelopment { columns += [.number("dev known"), .number("dev new")] }
         var table = Table(columns: columns)
         for system in systems {
