@@ -1,6 +1,7 @@
 import Foundation
 import MafinCommandLine
 import MafinComparison
+import MafinMethod
 import MafinPipeline
 import MafinReport
 import MafinRetrieval

@@ -70,8 +70,8 @@ extension ComparisonFacts {
         let share = newDocuments?.namedShare.map {
             "; on average, labels named \(Number.percent($0)) of a query’s relevant documents"
         }
-        add("Known documents", "labels of train or dev named every relevant document", to: &groups) { $0.known }
-        add("New documents", "labels of train or dev named not every relevant document" + (share ?? ""), to: &groups) {
+        add("Known documents", "every relevant document was named by a label of train or dev", to: &groups) { $0.known }
+        add("New documents", "some relevant document was named by none" + (share ?? ""), to: &groups) {
             $0.new
         }
         return groups
