@@ -61,7 +61,10 @@ def whole(reports):
 
 def single(report):
     metric = report["metric"]
-    subsets = report.get("subsets") or []
+    documents = report.get("newDocuments") or {}
+    groups = [(f"{title} ({documents[count]})", key) for title, key, count in (
+        ("Known documents", "known", "knownQueries"), ("New documents", "new", "newQueries")) if documents.get(count)]
+    groups += [(f"{subset['title']} ({subset['queries']})", subset["name"]) for subset in report.get("subsets") or []]
     print(f"**{report['title']}**, {report['queries']} queries of {report['split']}")
     print()
     verdict = report.get("verdict")
@@ -72,15 +75,16 @@ def single(report):
             print(f"- {note}")
         print()
     print(f"| system | {metric} | over seeds | difference | 95 % interval | p | p (Holm) | Recall@100 | "
-          + "".join(f"{subset['title']} ({subset['queries']}) | " for subset in subsets) + "seconds |")
-    print("|---|---|---|---|---|---|---|---|" + "---|" * len(subsets) + "---|")
+          + "".join(f"{heading} | " for heading, _ in groups) + "seconds |")
+    print("|---|---|---|---|---|---|---|---|" + "---|" * len(groups) + "---|")
     for system in report["systems"]:
         difference = (system.get("difference") or {}).get(metric)
         values = ((system.get("seeds") or {}).get(metric) or {}).get("values") or []
-        groups = {result["subset"]: result for result in system.get("subsets") or []}
+        results = {result["subset"]: result for result in system.get("subsets") or []}
+        results |= {key: system[key] for key in ("known", "new") if system.get(key)}
 
         def group(name):
-            result = groups.get(name)
+            result = results.get(name)
             if result is None:
                 return "–"
             found = (result.get("difference") or {}).get(metric)
@@ -90,7 +94,7 @@ def single(report):
             f"| {title(system)} | {number(system['metrics'][metric])} | {' / '.join(number(value) for value in values)} | "
             + (f"{signed(difference['mean'])} | {signed(difference['low'])}…{signed(difference['high'])} | {probability(difference['p'])} | "
                f"{probability(difference['pHolm'])}{mark(difference)} | " if difference else "| | | | ")
-            + f"{number(system['metrics'].get('Recall@100'))} | " + "".join(f"{group(subset['name'])} | " for subset in subsets)
+            + f"{number(system['metrics'].get('Recall@100'))} | " + "".join(f"{group(key)} | " for _, key in groups)
             + (f"{system['seconds']:.1f} |" if system.get("seconds") is not None else "|"))
     print()
     versus = report.get("headToHead")
@@ -98,7 +102,7 @@ def single(report):
         beaten = [o for o in versus["opponents"] if o["difference"]["pHolm"] < 0.05 and o["difference"]["mean"] > 0]
         rest = [o for o in versus["opponents"] if o not in beaten]
         names = {name: title(system) for name, system in rows(report).items()}
-        print(f"{names[versus['system']]}, the best on dev, is significantly better than {len(beaten)} of {len(versus['opponents'])} other systems "
+        print(f"{names[versus['system']]}, chosen on dev, is significantly better than {len(beaten)} of {len(versus['opponents'])} other systems "
               + "(p after Holm's correction over them)."
               + (" It is not significantly better than: "
                  + ", ".join(f"{names[o['name']]} ({signed(o['difference']['mean'])}, p {probability(o['difference']['pHolm'])})"

@@ -1,6 +1,7 @@
 import Foundation
 import MafinCommandLine
 import MafinComparison
+import MafinMethod
 import MafinPipeline
 import MafinReport
 import MafinRetrieval
@@ -42,8 +43,9 @@ struct CompareEndToEndTests {
             let names = facts.systems.map(\.name)
             for name in [
                 "tf-idf", "bm25", "bm25-tuned", "black-box", "local", "concatenation", "black-box+bm25-rrf",
-                "black-box+bm25",
-                "nudge-n", "nudge-m", "query-memory", "composition-without-encoder", "linear-adapter",
+                "black-box+bm25-convex", "black-box+bm25",
+                "nudge-n", "nudge-m", "query-memory", "composition-stepwise", "composition-without-encoder",
+                "linear-adapter",
                 "two-layer-adapter",
                 "linear-adapter-both", "tuned-alone", "tuned-alone-concatenated", "tuned-alone-mixed", "paper-mafin",
                 "lambda-mafin", "norm-mafin",
@@ -61,47 +63,59 @@ struct CompareEndToEndTests {
     /// All sections of the report have their facts.
     private func complete(_ facts: ComparisonFacts, _ world: TinyWorld) throws {
         let verdict = try #require(facts.verdict)
-        // The fusion with BM25 is almost perfect here, so no further gain is shown.
-        #expect(verdict.decision == .cannotTell && verdict.reason.contains("60 test queries"), "\(verdict)")
-        #expect(verdict.reason.contains("Black box + BM25") && verdict.notes?.isEmpty == false)
-        #expect(verdict.costs?.dimensions?.before == 16 && verdict.costs?.dimensions?.after == 48)
-        #expect(verdict.costs?.tokensToBuyAgain == 0)
+        #expect(verdict.decision == .ship && verdict.reason.contains("60 test queries"), "\(verdict)")
+        #expect(verdict.reason.contains("A query needs ") && verdict.notes?.isEmpty == false)
+        let costs = try #require(verdict.costs)
+        #expect(costs.dimensions?.before == 16 && costs.tokensToBuyAgain == 0 && costs.searchMilliseconds != nil)
+        let chosen = try #require(facts.chosen)
+        let sources = try #require(chosen.weights?.sources)
+        #expect(chosen.name == verdict.system && verdict.shippable?.contains(chosen.name) == true)
+        #expect(costs.query?.encodesLocally == sources.contains(.local))
+        #expect(costs.query?.searchesWords == sources.contains(.bm25))
+        // Every answer of this data set was an answer in training.
+        #expect(verdict.known?.queries == 60 && verdict.new == nil && chosen.known == chosen.all && chosen.new == nil)
+        #expect(facts.newDocuments?.knownQueries == 60 && facts.newDocuments?.isGiven == false)
         let trained = try #require(facts.system(named: "mafin"))
         #expect(trained.seeds?[facts.metric]?.values.count == 2)
         #expect(
             (trained.metrics[facts.metric] ?? 0) > (facts.system(named: "black-box")?.metrics[facts.metric] ?? 1) + 0.1)
-        // Every answer of this data set was an answer in training, and some questions are on both sides.
-        #expect(facts.subsets?.map(\.name) == ["seen-documents", "without-twins"])
+        #expect(trained.known?.queries == 60 && trained.new == nil && trained.development != nil)
+        // Some questions are on both sides.
+        #expect(facts.subsets?.map(\.name) == ["without-twins"])
         #expect(verdict.notes?.contains { $0.contains("have a twin in train or dev") } == true)
         #expect(facts.perQuery?.queryIds.count == 60)
-        #expect(facts.trainingCurves?.count == 12)
+        #expect(facts.trainingCurves?.count { $0.system == "mafin" } == 2)
         #expect(facts.learningCurve?.measured.map(\.queries) == [50, 100, 200, 240])
         #expect(facts.learningCurve?.expectation != nil && facts.lambdaSweeps?.isEmpty == false)
         let examples = try #require(facts.examples)
-        #expect(examples.wins.first?.systemRanking.first?.parts != nil && examples.wins.first?.attributions != nil)
-        #expect(facts.scoreHistograms?.count == 2 && facts.data?.splits.count == 3)
+        let win = try #require(examples.wins.first)
+        #expect(win.systemRanking.first?.parts?.parts.map(\.source) == sources)
+        #expect((win.attributions != nil) == sources.contains(.local))
+        #expect(facts.scoreHistograms?.count == sources.count && facts.data?.splits.count == 3)
         // Similar queries are reported. Only an equal text would have needed --allow-leak.
         let leaks = try #require(facts.leaks)
         #expect(leaks.found > 0 && !leaks.isAllowed && facts.suspectedFalseNegatives != nil)
         #expect(facts.provenance?.command?.contains("compare --data data") == true)
-        #expect(facts.omissions == nil, "\(facts.omissions ?? [])")
         for file in ["index.html", "report.md", "runs/mafin.run", "runs/mafin.seed-2.run", "artefact/manifest.json"] {
             #expect(FileManager.default.fileExists(atPath: world.url("REPORT/\(file)").path), "\(file)")
         }
-        #expect(!FileManager.default.fileExists(atPath: world.url("REPORT/state/artefacts").path))
     }
 
     /// Evaluating the artefact by another command gives the figures of the report, and so do its runs.
     private func isShipped(_ facts: ComparisonFacts, _ world: TinyWorld) async throws {
-        let chosen = try #require(facts.examples?.system)
+        let chosen = try #require(facts.chosen)
         let evaluate = try await world.mafin(["evaluate", "REPORT/artefact", "--data", "data", "--json", "--quiet"])
         #expect(evaluate.status == 0, "\(evaluate.error)")
         let report = try #require(
             try JSONSerialization.jsonObject(with: Data(evaluate.output.utf8)) as? [String: Any])
-        let row = (report["systems"] as? [[String: Any]])?.first { $0["name"] as? String == chosen }
-        let value = try #require((row?["metrics"] as? [String: Double])?["nDCG@10"])
-        let seeds = try #require(facts.system(named: chosen)?.seeds?[facts.metric]?.values)
-        #expect(seeds.contains { abs($0 - value) < 1e-3 }, "\(value) is none of \(seeds)")
+        let row = (report["systems"] as? [[String: Any]])?.first { $0["name"] as? String == "artefact" }
+        let metrics = try #require(row?["metrics"] as? [String: Double])
+        for (metric, value) in chosen.all.metrics {
+            #expect(abs((metrics[metric.description] ?? 0) - value) < 1e-9, "\(metric)")
+        }
+        try world.folder.write(evaluate.output, to: "evaluation.json")
+        let reports = try await world.mafin(["diff", "REPORT/report.json", "evaluation.json", "--json"])
+        #expect(reports.status == 0 && reports.output.contains("\"artefact\""), "\(reports.error)")
         let diff = try await world.mafin([
             "diff", "REPORT/runs/black-box.run", "REPORT/runs/mafin.run", "--data", "data", "--json",
         ])
@@ -116,8 +130,13 @@ struct CompareEndToEndTests {
         let summary = try #require(
             try JSONSerialization.jsonObject(with: Data(again.output.utf8)) as? [String: Any])
         #expect(summary["schema"] as? String == "mafin-comparison" && summary["perQuery"] == nil)
+        let chosen = try #require(summary["chosen"] as? [String: Any])
+        #expect(chosen["name"] as? String == (summary["verdict"] as? [String: Any])?["system"] as? String)
+        #expect(Set(chosen.keys).isSuperset(of: ["name", "seed", "all", "known"]))
         let other = try await world.mafin(Self.flags + ["--seeds", "3"])
         #expect(other.status == CommandStatus.usage.rawValue && other.error.contains("--seeds was 2, now it is 3"))
+        let share = try await world.mafin(Self.flags + ["--seeds", "2", "--new-documents", "0.5"])
+        #expect(share.status == CommandStatus.usage.rawValue && share.error.contains("--new-documents was default"))
     }
 
     @Test func goesOnAfterCtrlC() async throws {
@@ -173,6 +192,7 @@ struct CompareEndToEndTests {
             for (flags, reason) in [
                 (["--fail-if", "nDCG@10 <"], "--fail-if"), (["--systems", "mafin,nonsense"], "--systems"),
                 (["--split", "dev"], "used for training or for choices"), (["--seeds", "0"], "--seeds"),
+                (["--new-documents", "1.5"], "--new-documents must be in 0…1"),
                 (["--fail-if", "nDCG@5 < .3"], "not among --metrics"),
             ] {
                 let outcome = try await world.mafin(Self.flags + flags)

@@ -1,10 +1,13 @@
+import Foundation
 import MafinMethod
 import MafinNumerics
+import MafinTestSupport
 import Testing
 
 @testable import MafinComparison
 @testable import MafinMethod
 @testable import MafinPipeline
+@testable import MafinRetrieval
 
 @Suite struct EvidenceTests {
     private func system(_ scores: [[Float]]) -> ScoreFunction {
@@ -39,6 +42,47 @@ import Testing
         #expect(try find(Array(0..<7), 1).map(\.query) == [3])
         #expect(try find([6, 0]).map(\.query) == [0])
         #expect(try find([6], identities: nil).map(\.document) == [3])
+    }
+
+    /// What the report says of an artefact is measured with the artefact on disk, and is what its row in the table says.
+    @Test(arguments: [["black-box+bm25"], ["mafin"], ["mafin+bm25"]])
+    func anArtefactIsMeasuredAsItsRowWas(systems: [String]) async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        let comparison = try toy.comparison(systems, seeds: 1)
+        let outcome = try comparison.run()
+        let name = try #require(ComparisonVerdict.candidate(of: outcome))
+        let row = try #require(outcome.rows.first { $0.name == name })
+        let model = try ArtefactModel(artefact: toy.store.artefact) { _ in
+            toy.folder.url.appendingPathComponent("encoder")
+        }
+        let cache = LocalVectorCache(folder: toy.folder.url.appendingPathComponent("cache"))
+        let artefact = try comparison.measured(model, cache: cache)
+
+        let run = try comparison.rankings(of: artefact).chosen
+        #expect(evaluate(run, against: toy.qrels, metrics: Metric.standard).means == row.evaluation.means)
+        for query in run.queryIds {
+            for document in (run[query] ?? []).prefix(5) {
+                let parts = try #require(artefact.parts(query: query, document: document.id))
+                #expect(parts.parts.map(\.source) == model.sources.map(\.name))
+                #expect(abs(parts.total - Double(document.score)) < 1e-5)
+            }
+        }
+        #expect(
+            artefact.parts(query: "q0", document: "d0") == nil && artefact.parts(query: "q30", document: "x") == nil)
+
+        // Every source has its scores. Each of the ten queries has one relevant document.
+        let samples = comparison.scoreSamples(of: artefact)
+        #expect(samples.map(\.source) == model.sources.map(\.name))
+        let dense = try #require(samples.first { $0.source == .blackBox }?.sample)
+        #expect(dense.relevant.count == 10 && dense.other.count == 10 * 39)
+
+        let encodes = row.sources?.contains(.local) == true
+        let costs = try comparison.costs(of: artefact, training: 12, machine: "a machine")
+        #expect(costs.query == ComparisonVerdict.QueryCost(row.sources ?? []))
+        #expect(costs.query?.encodesLocally == encodes && (costs.encoderMilliseconds != nil) == encodes)
+        #expect(costs.dimensions == .init(before: 16, after: encodes ? 48 : 16))
+        #expect(costs.searchMilliseconds != nil && costs.trainingSeconds == 12)
     }
 
     @Test func theHybridContenderIsAboutItsLoss() {

@@ -31,7 +31,8 @@ import Testing
         #expect(verdict["decision"] as? String == "ship")
         #expect(
             Set(verdict.keys) == [
-                "decision", "system", "reason", "notes", "againstBlackBox", "known", "new", "encoder", "costs", "command",
+                "decision", "system", "reason", "notes", "againstBlackBox", "known", "new", "encoder", "costs",
+                "command",
                 "commandForOthers", "shippable",
             ])
         let gain = try #require(verdict["new"] as? [String: Any])

@@ -22,7 +22,8 @@ import Testing
 
     @Test(arguments: [
         ("nDCG@10 < black-box", false), ("nDCG@10 > black-box", true), ("ndcg@10<.36", true), ("nDCG@10 <= .355", true),
-        ("nDCG@10 < .355", false), ("nDCG@10>=0.355", true), ("nDCG@10 > lambda-mafin", true), ("lambda-mafin+bm25 nDCG@10 < lambda-mafin", false),
+        ("nDCG@10 < .355", false), ("nDCG@10>=0.355", true), ("nDCG@10 > lambda-mafin", true),
+        ("lambda-mafin+bm25 nDCG@10 < lambda-mafin", false),
         ("black-box nDCG@10 < lambda-mafin", true), ("mafin+bm25 nDCG@10 < .41", true),
         ("mafin+bm25 nDCG@10 < lambda-mafin", false),
     ])

@@ -110,7 +110,8 @@ public struct ComparisonReport {
         _ verdict: ComparisonVerdict, _ artefact: MeasuredArtefact, _ qrels: Qrels, to facts: inout ComparisonFacts
     ) throws {
         // The artefact has the seed that is best on dev, the first of equally good ones.
-        guard let row = result.rows.filter({ $0.name == verdict.candidate }).max(by: { $0.development < $1.development })
+        guard
+            let row = result.rows.filter({ $0.name == verdict.candidate }).max(by: { $0.development < $1.development })
         else { return }
         let chosen = ChosenFacts(
             name: row.name, seed: row.seed, weights: artefact.model.manifest.mixing.weights, row.evaluation,
@@ -137,7 +138,9 @@ public struct ComparisonReport {
         func add(_ report: EvaluationReport?, _ body: (inout SystemFacts, GroupResult) -> Void) {
             guard let report else { return }
             for index in facts.systems.indices {
-                guard let found = report.systems.first(where: { $0.name == facts.systems[index].name }) else { continue }
+                guard let found = report.systems.first(where: { $0.name == facts.systems[index].name }) else {
+                    continue
+                }
                 body(
                     &facts.systems[index],
                     GroupResult(queries: report.queries, metrics: found.metrics, difference: found.difference))

@@ -159,7 +159,8 @@ public struct ReportDifference: Sendable, Equatable, Codable {
     /// otherwise the last one.
     public func shown(verdict: VerdictFacts?) -> String? {
         let names = systems.map(\.name)
-        return [verdict?.system, ArtefactEvaluation.artefactName].compactMap(\.self).first(where: names.contains) ?? names.last
+        return [verdict?.system, ArtefactEvaluation.artefactName].compactMap(\.self).first(where: names.contains)
+            ?? names.last
     }
 
     private static func places(_ queryIds: [String]) -> [String: Int] {

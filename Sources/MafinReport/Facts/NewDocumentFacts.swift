@@ -70,8 +70,8 @@ extension ComparisonFacts {
         let share = newDocuments?.namedShare.map {
             "; on average, labels named \(Number.percent($0)) of a query’s relevant documents"
         }
-        add("Known documents", "labels of train or dev named every relevant document", to: &groups) { $0.known }
-        add("New documents", "labels of train or dev named not every relevant document" + (share ?? ""), to: &groups) {
+        add("Known documents", "every relevant document was named by a label of train or dev", to: &groups) { $0.known }
+        add("New documents", "some relevant document was named by none" + (share ?? ""), to: &groups) {
             $0.new
         }
         return groups
@@ -102,7 +102,8 @@ extension ComparisonFacts {
             "A system that remembers documents, or moves them, gains on known documents and can lose on new ones.",
             newDocuments.expectation(split: split),
             systems.contains { $0.development?.new != nil }
-                ? "On dev, the figure for new documents is that of the same queries if no label had named their answers." : nil,
+                ? "On dev, the figure for new documents is that of the same queries if no label had named their answers."
+                : nil,
         ]
         return notes.compactMap(\.self)
     }
@@ -112,7 +113,9 @@ extension ComparisonFacts {
         let shown = documentGroups
         guard hasGroupFigures, !shown.isEmpty else { return nil }
         var columns: [Table.Column] = [.init(metric.description)]
-        for group in shown { columns += [.number(group.title.replacing(" documents", with: "").lowercased()), .number("gain")] }
+        for group in shown {
+            columns += [.number(group.title.replacing(" documents", with: "").lowercased()), .number("gain")]
+        }
         if hasDevelopment { columns += [.number("dev known"), .number("dev new")] }
         var table = Table(columns: columns)
         for system in systems {

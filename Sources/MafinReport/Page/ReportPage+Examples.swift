@@ -82,7 +82,8 @@ extension ReportPage {
                     for entry in ranking {
                         row(
                             entry, name: example.line(of: entry.id, 160), isBaseline: isBaseline, isGraded: isGraded,
-                            bars: bars, sources: sources, link: ids.firstIndex(of: entry.id).map { "#\(id)-d\($0 + 1)" })
+                            bars: bars, sources: sources, link: ids.firstIndex(of: entry.id).map { "#\(id)-d\($0 + 1)" }
+                        )
                     }
                 }
             }

@@ -103,7 +103,8 @@ extension ReportPage {
             } else if let difference = system.difference?[facts.metric] {
                 figure(
                     "Difference", signed(difference.mean),
-                    "\(confidence) interval \(interval(difference)), p \(Self.probability(difference.pHolm)) after Holm’s correction")
+                    "\(confidence) interval \(interval(difference)), p \(Self.probability(difference.pHolm)) after Holm’s correction"
+                )
             }
             for (documents, gain) in [("known", verdict.known), ("new", verdict.new)] {
                 if let gain {
@@ -113,7 +114,9 @@ extension ReportPage {
                 }
             }
             if let costs = verdict.costs, let milliseconds = costs.queryMilliseconds, let query = costs.query {
-                figure("A query costs", Number.milliseconds(milliseconds), "without the API’s answer; it needs \(query.needs)")
+                figure(
+                    "A query costs", Number.milliseconds(milliseconds),
+                    "without the API’s answer; it needs \(query.needs)")
             }
             if let balance = facts.perQuery?.balance(of: system.name, against: facts.baseline, in: facts.metric) {
                 figure(

@@ -75,13 +75,18 @@ struct ComparisonPrelude {
         return detectable
     }
 
-    /// Tells what will be trained, for how long, and what is left out.
+    /// Tells what may be trained, for how long, and for which share of new documents choices are made.
     func announce(_ plan: ComparisonPlan, _ training: CollectionTraining) {
-        guard !plan.contenders.isEmpty else { return }
-        let names = plan.contenders.map(\.rawValue).joined(separator: ", ")
+        let share = plan.request.newDocuments ?? RivalData.standardNewDocuments
         context.note(
-            "\(plan.contenders.count) methods × \(plan.seeds.count) \(plan.seeds.count == 1 ? "seed" : "seeds"), each about "
-                + "\(Duration.seconds(plan.secondsEach).shortText): \(names)")
+            String(
+                format: "weights and choices are for %.0f %% of queries about documents that no label names%@",
+                share * 100,
+                plan.request.newDocuments == nil ? " (--new-documents)" : ""))
+        guard !plan.contenders.isEmpty else { return }
+        context.note(
+            "encoders, as far as there is time: \(plan.contenders.map(\.rawValue).joined(separator: ", ")); "
+                + "\(plan.seeds.count) \(plan.seeds.count == 1 ? "seed" : "seeds"), the best method first")
         context.note("mode \(training.choice.mode.rawValue): \(training.choice.reason)")
     }
 }
