@@ -6,7 +6,8 @@ usage: python3 Tools/resplit_by_documents.py COLLECTION OUTPUT [--share 0.5] [--
 COLLECTION is a folder in BEIR layout with qrels/train.tsv and qrels/test.tsv, and perhaps qrels/dev.tsv. Of the documents that
 are relevant to a test query, a random share is drawn. All labels of these documents are taken out of train and dev, and so are
 queries that have no relevant document left. Test keeps all its labels. So test asks for documents that labels name, and for
-documents that no label names, as a collection does that grows.
+documents that no label names, as a collection does that grows. qrels/test-new.tsv holds the test queries most of whose answers
+no label names, and qrels/test-known.tsv the others.
 
 The identifiers stay the same, so vectors of COLLECTION serve for OUTPUT too. Only the standard library is used.
 """
@@ -48,6 +49,16 @@ def main():
         (options.output / f"qrels/{split}.tsv").write_text(text, encoding="utf-8")
         print(f"{split}: {len(answered)} of {len({label[0] for label in labels})} queries, "
               f"{len(kept)} of {len(labels)} labels are left")
+    named = {}
+    for query, document, grade in test:
+        if float(grade) > 0:
+            named.setdefault(query, []).append(document not in hidden)
+    head, labels = read(options.collection / "qrels/test.tsv")
+    for name, is_known in (("new", False), ("known", True)):
+        queries = {query for query, found in named.items() if (2 * sum(found) >= len(found)) == is_known}
+        text = "\n".join([head] + ["\t".join(label) for label in labels if label[0] in queries]) + "\n"
+        (options.output / f"qrels/test-{name}.tsv").write_text(text, encoding="utf-8")
+        print(f"test-{name}: {len(queries)} queries")
     print(f"{len(hidden)} of {len(answers)} test answers are named by no label")
 
 

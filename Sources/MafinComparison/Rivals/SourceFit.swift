@@ -101,6 +101,38 @@ public struct SourceFit: Rival {
                 documents: data.documents), development: sum.development(held), choices: choices)
     }
 
+    /// The scores of the fitted sum for all labelled queries, to train an encoder beside them. Sources that remember are
+    /// made without the labels of the query that is scored.
+    ///
+    /// The weights are divided by the sum of those of the black box and the local encoder, so the scores are in the unit of
+    /// a cosine.
+    /// - Throws: see ``fit(to:seed:isCancelled:)``.
+    /// - Complexity: memory O(labelled queries × documents).
+    public func base(to data: RivalData, seed: UInt64 = 1) throws -> TrainingBase {
+        let fitted = try fit(to: data, seed: seed)
+        let data = try local.map(data.adding) ?? data
+        let labelled = data.labelledQueries
+        let held = try HeldOutScores(
+            sources, remembering: remembering, data: data, queries: labelled, isCancelled: { false })
+        guard let weights = fitted.sum?.weights.scaled(toUnitSumOf: [.blackBox, .local]) else {
+            preconditionFailure("a sum of sources has weights")
+        }
+        let used = held.names.indices.filter { weights[held.names[$0]] > 0 }
+        var scores = Matrix(rows: labelled.count, columns: data.index.documentCount)
+        let rowOfQuery = Dictionary(uniqueKeysWithValues: labelled.enumerated().map { ($1, $0) })
+        try held.forEachBlock(of: held.folds, isCancelled: { false }) { queries, fold in
+            let parts = try held.scores(of: queries, fold: fold, by: used)
+            for (place, query) in queries.enumerated() {
+                guard let row = rowOfQuery[query] else { continue }
+                for (source, part) in zip(used, parts) {
+                    let weight = weights[held.names[source]]
+                    for (column, score) in part.row(place).enumerated() { scores[row, column] += weight * score }
+                }
+            }
+        }
+        return TrainingBase(name: name, queries: labelled, scores: scores)
+    }
+
     /// The sum with the sources that remember, with the least ρ at which it is not worse for new documents; `nil` if it
     /// always is.
     private func remembered(
