@@ -35,7 +35,8 @@ public final class Comparison {
 
     /// Labels of the measured split.
     public let qrels: Qrels
-    let data: RivalData
+    /// The labels and vectors that systems are fitted to.
+    package let data: RivalData
     let source: BlackBoxSource?
     let isCancelled: () -> Bool
     let onEvent: (Event) -> Void
@@ -72,7 +73,7 @@ public final class Comparison {
         }
         data = try RivalData(
             training, metric: plan.metric,
-            newDocuments: plan.request.newDocuments ?? RivalData.standardNewDocuments)
+            newDocuments: plan.request.newDocuments ?? RivalData.newDocuments(expectedFrom: training.data.index))
     }
 
     /// Makes and measures every system for which there is time, in the order of ``ComparisonSchedule``.
@@ -228,6 +229,6 @@ public final class Comparison {
                 index.labels[query].map { (training.queries[query].id, documents[$0.column], 1) }
             })
         return QueryPartition(
-            qrels, learned: learned, identity: ContentIdentity(training.collection, labelledBy: [learned, qrels]))
+            qrels, learned: [learned], identity: ContentIdentity(training.collection, labelledBy: [learned, qrels]))
     }
 }

@@ -87,23 +87,24 @@ package struct EvaluationWorkflow {
     private func byDocuments(
         _ evaluation: ArtefactEvaluation, of collection: RetrievalCollection
     ) throws -> (known: EvaluationReport, new: EvaluationReport)? {
-        let parts: [JudgedSplits.Part] = [.train, .dev]
+        let others: [JudgedSplits.Part] = [.train, .dev]
         let names = collection.splits
-        guard !parts.map(\.rawValue).contains(split),
+        guard !others.map(\.rawValue).contains(split),
             names.contains(JudgedSplits.Part.train.rawValue) || names == [RetrievalCollection.wholeSplit]
         else { return nil }
         let splits = JudgedSplits(collection, measured: split, allowsLeaks: allowsLeaks)
         // The measured split does not need these labels, so a fault in them costs the division alone.
-        guard let learned = try? parts.map({ try splits.qrels($0) }) else { return nil }
+        guard let learned = try? others.map({ try splits.qrels($0) }) else { return nil }
         let qrels = evaluation.split.qrels
-        let (known, new) = qrels.divided(
-            byDocumentsOf: learned, identity: ContentIdentity(collection, labelledBy: learned + [qrels]))
-        guard !known.isEmpty, !new.isEmpty else { return nil }
-        func report(_ queries: Set<String>) throws -> EvaluationReport {
-            try EvaluationReport(
+        let parts = QueryPartition(
+            qrels, learned: learned, identity: ContentIdentity(collection, labelledBy: learned + [qrels]))
+        guard !parts.seenDocuments.isEmpty, !parts.newDocuments.isEmpty else { return nil }
+        func report(_ queries: [String]) throws -> EvaluationReport {
+            let queries = Set(queries)
+            return try EvaluationReport(
                 split: split, runs: evaluation.systems, qrels: qrels.filter { queries.contains($0) },
                 baseline: ArtefactEvaluation.baseline, metrics: metrics)
         }
-        return (try report(known), try report(new))
+        return (try report(parts.seenDocuments), try report(parts.newDocuments))
     }
 }

@@ -75,7 +75,7 @@ import Testing
         let learned = Qrels(ids.prefix(150).map { ("t\($0)", "d\($0)", 1) })
         let measured = Qrels(ids.map { ($0, "d\($0)", 1) })
         outcome.partition = QueryPartition(
-            measured, learned: learned, identity: ContentIdentity(queries: [], documents: []))
+            measured, learned: [learned], identity: ContentIdentity(queries: [], documents: []))
         let found = try #require(ComparisonVerdict(outcome, metric: MadeUpOutcome.metric))
         let differences = outcome.rows[1].evaluation.differences(
             from: outcome.rows[0].evaluation, in: MadeUpOutcome.metric)

@@ -107,7 +107,7 @@ import Testing
             ("p", "a", 1), ("p", "b", 1), ("q", "a", 1), ("q", "c", 1), ("r", "z", 1), ("s", "a", 0), ("p", "z", 0),
         ])
         let ids = ContentIdentity(queries: [], documents: [])
-        let partition = QueryPartition(measured, learned: learned, identity: ids)
+        let partition = QueryPartition(measured, learned: [learned], identity: ids)
         #expect(partition.seenDocuments == ["p"])
         #expect(partition.newDocuments == ["q", "r"] && partition.seenShares == [0.5, 0])
 
@@ -124,7 +124,7 @@ import Testing
         #expect(reports[.seenDocuments]?.queries == 1 && reports[.newDocuments]?.queries == 2)
         #expect(reports[.seenDocuments]?.systems.map { $0.metrics[metric] } == [1, 0])
         #expect(reports[.newDocuments]?.systems.map { $0.metrics[metric] } == [0, 1])
-        let known = QueryPartition(learned, learned: learned, identity: ids)
+        let known = QueryPartition(learned, learned: [learned], identity: ids)
         #expect(known.newDocuments.isEmpty)
         let all = try known.reports(
             split: "train",
@@ -137,7 +137,7 @@ import Testing
         let learned = try collection.qrels(split: "train")
         let measured = try collection.qrels(split: "test")
         let partition = QueryPartition(
-            measured, learned: learned, identity: ContentIdentity(collection, labelledBy: [learned, measured]))
+            measured, learned: [learned], identity: ContentIdentity(collection, labelledBy: [learned, measured]))
         #expect(partition.seenDocuments == ["m1", "m3"] && partition.newDocuments == ["m2"])
     }
 }

@@ -21,6 +21,18 @@ public struct RivalData: Sendable {
     /// ρ where nothing is known about it.
     public static let standardNewDocuments = 0.25
 
+    /// ρ if the user gives none: the mean over development queries of the share of their answers that no training label
+    /// names, but at least ``standardNewDocuments``. Collections are often split at random, so that dev asks for known
+    /// documents more often than users will.
+    package static func newDocuments(expectedFrom index: TrainingIndex) -> Double {
+        let isNamed = index.queriesOfDocument.map { !$0.isEmpty }
+        let shares = index.devQueries.map { query in
+            let answers = index.labels[query].filter { $0.grade > 0 }
+            return Double(answers.count { !isNamed[$0.column] }) / Double(max(1, answers.count))
+        }
+        return max(standardNewDocuments, shares.reduce(0, +) / Double(max(1, shares.count)))
+    }
+
     /// - Parameters:
     ///   - index: the index of the encoder's training, or one made only from labels.
     ///   - queries: `nil`: queries without texts and vectors.

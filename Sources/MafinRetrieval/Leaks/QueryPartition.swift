@@ -22,10 +22,12 @@ public struct QueryPartition: Sendable, Codable, Hashable {
     /// - Parameters:
     ///   - learned: the labels that systems learn from.
     ///   - identity: which documents have the same content. A copy of a document that training saw is not new.
-    public init(_ measured: Qrels, learned: Qrels, identity: ContentIdentity) {
+    public init(_ measured: Qrels, learned: [Qrels], identity: ContentIdentity) {
         var known = Set<ContentIdentity.Key>()
-        for query in learned.queryIds {
-            known.formUnion(learned.relevantDocuments(of: query).map { identity.document($0.document) })
+        for learned in learned {
+            for query in learned.queryIds {
+                known.formUnion(learned.relevantDocuments(of: query).map { identity.document($0.document) })
+            }
         }
         var (seen, new, shares): ([String], [String], [Double]) = ([], [], [])
         for query in measured.queryIds where measured.hasRelevantDocument(query) {

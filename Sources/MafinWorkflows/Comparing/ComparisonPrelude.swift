@@ -77,7 +77,7 @@ struct ComparisonPrelude {
 
     /// Tells what may be trained, for how long, and for which share of new documents choices are made.
     func announce(_ plan: ComparisonPlan, _ training: CollectionTraining) {
-        let share = plan.request.newDocuments ?? RivalData.standardNewDocuments
+        let share = plan.request.newDocuments ?? RivalData.newDocuments(expectedFrom: training.data.index)
         context.note(
             String(
                 format: "weights and choices are for %.0f %% of queries about documents that no label names%@",
