@@ -40,6 +40,27 @@ import Testing
         #expect(left.all("th").map(\.text) == ["nudge-n", "Wins and losses", "Learning curve", "Leaks"])
     }
 
+    /// The chosen system needs no encoder, and none was trained.
+    @Test func aSystemWithoutAnEncoderHasItsReport() throws {
+        var facts = facts
+        (facts.trainingCurves, facts.lambdaSweeps, facts.learningCurve) = (nil, nil, nil)
+        facts.verdict?.costs?.query = .init([.blackBox, .bm25])
+        facts.verdict?.costs?.encoderMilliseconds = nil
+        facts.chosen?.weights = SourceWeights([(.blackBox, 20), (.bm25, 0.5)])
+        for index in facts.systems.indices { facts.systems[index].seeds = nil }
+        for index in facts.examples?.wins.indices ?? 0..<0 { facts.examples?.wins[index].attributions = nil }
+        let page = try page(facts)
+        let sections = page.all("section").compactMap { $0.attributes["id"] }
+        #expect(!sections.contains("training") && !sections.contains("lambda") && sections.contains("examples"))
+        let header = page.all("header")[0].text
+        #expect(
+            header.contains("0.92 ms") && header.contains("the API and BM25") && !header.contains("Encoder, per query"))
+        #expect(header.contains("Its score is black box × 20.0 + BM25 × .500."))
+        let left = try #require(page.all("section").last)
+        #expect(left.text.contains("No encoder was trained."))
+        #expect(facts.seedNote == nil && !facts.markdown().contains("one seed"))
+    }
+
     @Test func identifiersAreUniqueAndReferencesLead() throws {
         let nodes = try page(facts).descendants
         let identifiers = nodes.compactMap { $0.attributes["id"] }

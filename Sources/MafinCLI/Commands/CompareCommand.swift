@@ -156,7 +156,10 @@ struct CompareCommand: AsyncParsableCommand {
             parts.append("Verdict: \(answer). \(verdict.reason)")
             parts += verdict.notes ?? []
             if let command = verdict.command { parts.append("To use \(output)/artefact:\n\n\(command)") }
-            if let command = verdict.commandForOthers { parts.append("To ship another system: \(command)") }
+            let others = verdict.shippable?.filter { $0 != verdict.system } ?? []
+            if let command = verdict.commandForOthers, !others.isEmpty {
+                parts.append("To ship another system (\(others.joined(separator: ", "))):\n\n\(command)")
+            }
         }
         if let expectation = facts.learningCurve?.expectation { parts.append(expectation) }
         for omission in facts.omissions ?? [] { parts.append("Left out: \(omission.what). \(omission.reason)") }

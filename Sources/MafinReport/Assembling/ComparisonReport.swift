@@ -78,7 +78,8 @@ public struct ComparisonReport {
         facts.perQuery = PerQueryFacts(
             evaluations.map { ($0.name, $0.evaluation.mean) }, metrics: metrics,
             texts: { collection.queryText($0) ?? "" })
-        facts.trainingCurves = result.trainings.map { TrainingCurve($0, metric: metric) }
+        facts.trainingCurves =
+            result.trainings.isEmpty ? nil : result.trainings.map { TrainingCurve($0, metric: metric) }
         facts.lambdaSweeps = sweeps
         facts.learningCurve = result.learningCurve.flatMap {
             LearningCurveFacts($0, system: result.chosen?.name ?? "", metric: metric)

@@ -43,7 +43,7 @@ extension ComparisonFacts {
         let sections: [(what: String, isAbsent: Bool, reason: String)] = [
             ("Query by query", perQuery == nil, "Values of single queries were not kept."),
             ("Wins and losses", examples == nil, "Rankings were not kept."),
-            ("Training", trainingCurves == nil, "The course of training was not recorded."),
+            ("Training", trainingCurves == nil, "No encoder was trained."),
             ("Learning curve", learningCurve == nil, "Training with fewer labels was not run."),
             ("Leaks", leaks == nil, "Training and \(split) were not searched for common texts."),
         ]
