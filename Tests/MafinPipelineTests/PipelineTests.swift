@@ -77,28 +77,7 @@ struct PipelineTests {
         #expect(Set(evaluation.omitted.map(\.name)) == ["tuned-alone", "paper-mafin", "lambda-mafin"])
 
         try searches(model, trained)
-        try splitsScores(model, trained)
         try joins(model, trained)
-    }
-
-    /// The parts of any pair's score are those that a search shows.
-    private func splitsScores(_ model: ArtefactModel, _ trained: Trained) throws {
-        let query = trained.collection.queries[3]
-        let scores = try PairScores(
-            model, on: trained.collection, queries: Array(trained.collection.queries[2...4]), vectors: trained.vectors,
-            cache: Self.cache)
-        let search = try ArtefactSearch(
-            model, documents: trained.collection.documents, blackBox: trained.vectors.documentVectors,
-            cache: Self.cache)
-        for hit in try search.hits(query.text, blackBoxVector: Array(trained.vectors.queryVectors.row(3)), count: 30) {
-            let parts = try #require(scores.parts(query: query.id, document: hit.id))
-            #expect(parts.parts.map(\.source) == [.blackBox, .local])
-            for part in parts.parts { #expect(abs(part.value - hit.parts[part.source]) < 1e-6) }
-            #expect(abs(parts.total - Double(hit.score)) < 1e-6)
-        }
-        #expect(scores.parts(query: query.id, document: "unknown") == nil)
-        #expect(
-            scores.parts(query: trained.collection.queries[0].id, document: trained.collection.documents[0].id) == nil)
     }
 
     /// The systems on which rivals are built rank like the artefact. A learning curve over two sizes has its points.

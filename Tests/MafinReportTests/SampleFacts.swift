@@ -110,7 +110,8 @@ enum SampleFacts {
         ChosenFacts(
             name: "mafin-bm25", seed: 2,
             weights: SourceWeights([
-                (.blackBox, 20.125), (.local, 11.5), (.bm25, 0.4375), (SourceName(rawValue: "query-memory-medium"), 140),
+                (.blackBox, 20.125), (.local, 11.5), (.bm25, 0.4375),
+                (SourceName(rawValue: "query-memory-medium"), 140),
             ]),
             all: GroupResult(queries: 60, metrics: [nDCG: 0.5712]),
             known: GroupResult(queries: 21, metrics: [nDCG: 0.6218]),

@@ -35,7 +35,8 @@ struct BenchBases: AsyncParsableCommand {
         let released = try ReleasedEncoder(name: encoder, folder: URL(fileURLWithPath: encoder))
         let training = try CollectionTraining(
             collection: collection, splits: splits, vectors: asked, released: released, settings: settings,
-            cache: LocalVectorCache(folder: FileManager.default.temporaryDirectory.appendingPathComponent("bench-bases")))
+            cache: LocalVectorCache(
+                folder: FileManager.default.temporaryDirectory.appendingPathComponent("bench-bases")))
         let rivals = try RivalData(training, metric: .nDCG(cutoff: 10))
         let test = try splits.qrels(.test)
         let blackBox = BlackBoxVectorSource(dimension: asked.dimension)
@@ -72,7 +73,8 @@ struct BenchBases: AsyncParsableCommand {
                     ("+all", [blackBox, own, words], memories),
                 ] as [(String, [any ScoreSource], [any RememberingSource])] {
                     let sum = SourceFit(
-                        sources, remembering: memories, local: local, fitsTrainingQueries: false, name: kind.name + name)
+                        sources, remembering: memories, local: local, fitsTrainingQueries: false, name: kind.name + name
+                    )
                     try measure(kind.name + name, sum.fit(to: rivals).system)
                 }
             }
@@ -83,7 +85,8 @@ struct BenchBases: AsyncParsableCommand {
     /// Positions of the test queries whose answers labels name, and of the others.
     private func parts(of test: Qrels, _ splits: JudgedSplits) throws -> [String: [Int]] {
         let learned = try [splits.qrels(.train), splits.qrels(.dev)]
-        let named = Set(learned.flatMap { qrels in qrels.queryIds.flatMap { qrels.relevantDocuments(of: $0).map(\.document) } })
+        let named = Set(
+            learned.flatMap { qrels in qrels.queryIds.flatMap { qrels.relevantDocuments(of: $0).map(\.document) } })
         let judged = test.queryIds.filter(test.hasRelevantDocument)
         let isKnown = judged.map { test.relevantDocuments(of: $0).allSatisfy { named.contains($0.document) } }
         return [

@@ -194,10 +194,11 @@ public struct BestComposition: Rival {
     public let others: [(name: String, system: any RankingSystem)]
     /// The query memories. Several of them may get weight. They use near or also far queries, and divide the weight of a
     /// query among its answers or not.
-    public var memories: [RememberedQueries] = RememberedQueries.standard + [
-        RememberedQueries(width: 0.45, sharing: 0, name: "query-memory-medium, ν = 0"),
-        RememberedQueries(width: 0.9, sharing: 0, name: "query-memory-wide, ν = 0"),
-    ]
+    public var memories: [RememberedQueries] =
+        RememberedQueries.standard + [
+            RememberedQueries(width: 0.45, sharing: 0, name: "query-memory-medium, ν = 0"),
+            RememberedQueries(width: 0.9, sharing: 0, name: "query-memory-wide, ν = 0"),
+        ]
 
     /// A composition of a black box and other systems.
     public init(

@@ -152,9 +152,13 @@ extension LexicalSource {
     init(_ record: SourceRecord, in folder: URL) throws {
         let stored: Stored = try record.json(folder.appendingPathComponent(Self.file))
         let (k1, b) = (try record.number("k1"), try record.number("b"))
-        guard k1 >= 0, (0...1).contains(b), stored.meanLength > 0, stored.terms.count == stored.documentFrequencies.count,
+        guard k1 >= 0, (0...1).contains(b), stored.meanLength > 0,
+            stored.terms.count == stored.documentFrequencies.count,
             Set(stored.terms).count == stored.terms.count
-        else { throw record.fault("settings", "k1 of at least 0, b in 0…1, a mean length above 0, and one frequency per term", "others") }
+        else {
+            throw record.fault(
+                "settings", "k1 of at least 0, b in 0…1, a mean length above 0, and one frequency per term", "others")
+        }
         self.init(
             BM25Weighting(
                 LexicalStatistics(
