@@ -61,11 +61,12 @@ private struct World {
         func inner(_ a: some Sequence<Float>, _ b: some Sequence<Float>) -> Double {
             zip(a, b).reduce(0) { $0 + Double($1.0) * Double($1.1) }
         }
-        let (q, d) = (queries.blackBox!.row(query), documents.blackBox!.row(document))
+        guard let q = queries.blackBox?.row(query), let d = documents.blackBox?.row(document),
+            let mine = queries.local?.vectors.row(query), let theirs = documents.local?.vectors.row(document)
+        else { return .nan }
         switch source {
         case is BlackBoxVectorSource: return inner(q, d)
-        case is LocalVectorSource:
-            return inner(queries.local!.vectors.row(query), documents.local!.vectors.row(document))
+        case is LocalVectorSource: return inner(mine, theirs)
         case let source as AdapterSource:
             func map(_ row: ArraySlice<Float>) -> [Float] {
                 source.adapter(Matrix(rows: 1, columns: 24, values: Array(row))).values
