@@ -100,20 +100,22 @@ extension Comparison {
             newDocuments: remembers ? data.newDocuments : nil)
         try store.write(
             ShippedSources(sources, mixture: mixture), of: row.name, seed: row.seed,
-            development: developmentReport(of: sum))
+            development: developmentReport(of: fitted))
         return row
     }
 
-    /// A system and the black box on the development queries, for the manifest of its artefact.
-    private func developmentReport(of system: any RankingSystem) throws -> EvaluationReport {
-        let ids = Set(data.index.devQueries.map { training.queries[$0].id })
-        let qrels = training.devQrels.filter { ids.contains($0) }
-        let systems: [(String, any RankingSystem)] = [
-            (ArtefactEvaluation.baseline, training.blackBoxSystem), (ArtefactEvaluation.artefactName, system),
+    /// A system and the black box on the development queries in the deciding metric, for the manifest of its artefact.
+    private func developmentReport(of fitted: FittedRival) throws -> EvaluationReport {
+        let ids = data.index.devQueries.map { training.queries[$0].id }
+        let systems = [
+            (ArtefactEvaluation.baseline, try developmentValues(of: training.blackBoxSystem)),
+            (ArtefactEvaluation.artefactName, try developmentValues(of: fitted)),
         ]
         return try EvaluationReport(
-            split: JudgedSplits.Part.dev.rawValue, runs: systems.map { ($0, try training.run(of: $1, on: qrels)) },
-            qrels: qrels, baseline: ArtefactEvaluation.baseline, metrics: plan.request.metrics)
+            split: JudgedSplits.Part.dev.rawValue,
+            evaluations: systems.map { name, values in
+                (name, SeededEvaluation([RunEvaluation(queryIds: ids, values: [plan.metric: values.map(Double.init)])]))
+            }, baseline: ArtefactEvaluation.baseline, metrics: [plan.metric])
     }
 
     /// Fits the system of a step within some seconds.
@@ -138,11 +140,17 @@ extension Comparison {
                 return ComparisonUnit(
                     rows: [row],
                     developmentValues: row.sources == nil
-                        ? nil : [name: try developmentValues(of: fitted.system)])
+                        ? nil : [name: try developmentValues(of: fitted)])
             } catch is CancellationError where !isCancelled() {
                 return ComparisonUnit(failure: "It could not be fitted in the time that was left.")
             }
         }
+    }
+
+    /// The deciding metric of each development query by what did not learn from the query, to five digits.
+    private func developmentValues(of fitted: FittedRival) throws -> [Float] {
+        try fitted.developmentQueries.map { $0.map { Float(($0 * 1e5).rounded() / 1e5) } }
+            ?? developmentValues(of: fitted.system)
     }
 
     /// The deciding metric of each development query, to five digits.

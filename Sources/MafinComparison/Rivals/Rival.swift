@@ -42,6 +42,9 @@ public struct FittedRival: Sendable {
     /// The same if no label had named some of the answers of these queries (``RivalData/newAnswers``). Equal to
     /// ``developmentKnown`` for a system that remembers no documents.
     public let developmentNew: Double
+    /// ``development`` query by query, in the order of the development queries, by weights and sources that did not learn
+    /// from the query; `nil`: ``system`` did not learn from these queries, and is measured as it is.
+    let developmentQueries: [Double]?
     /// What was chosen, by name.
     public let choices: [String: ManifestValue]
 
@@ -50,13 +53,16 @@ public struct FittedRival: Sendable {
         (self.name, self.system, self.choices) = (name, system, choices)
         sum = system as? SourceSystem
         (self.development, developmentKnown, developmentNew) = (development, development, development)
+        developmentQueries = nil
     }
 
     /// A rival that remembers documents.
     init(
-        name: String, sum: SourceSystem, development: DevelopmentValues, choices: [String: ManifestValue] = [:]
+        name: String, sum: SourceSystem, development: DevelopmentValues, queries: [Double]? = nil,
+        choices: [String: ManifestValue] = [:]
     ) {
         (self.name, system, self.sum, self.choices) = (name, sum, sum, choices)
+        developmentQueries = queries
         (developmentKnown, developmentNew) = (development.known, development.new)
         self.development = development.mean
     }

@@ -98,7 +98,8 @@ public struct SourceFit: Rival {
             name: name,
             sum: try SourceSystem(
                 chosen, weights: SourceWeights(used.map { (held.names[$0], weights[$0]) }), queries: data.queries,
-                documents: data.documents), development: sum.development(held), choices: choices)
+                documents: data.documents), development: sum.development(held), queries: sum.developmentQueries(held),
+            choices: choices)
     }
 
     /// The scores of the fitted sum for all labelled queries, to train an encoder beside them. Sources that remember are
@@ -199,9 +200,19 @@ public struct SourceFit: Rival {
                 weights: weights.map { zip($0, factors).map { $0 * $1 } }, isCancelled: isCancelled)
         }
 
+        /// The places of the development queries among the values.
+        private func rows(_ held: HeldOutScores) -> [Int] {
+            let places = Dictionary(uniqueKeysWithValues: held.queries.enumerated().map { ($1, $0) })
+            return held.data.index.devQueries.compactMap { places[$0] }
+        }
+
+        func developmentQueries(_ held: HeldOutScores) -> [Double] {
+            let share = held.data.newDocuments
+            return rows(held).map { (1 - share) * values.known[$0] + share * values.new[$0] }
+        }
+
         func development(_ held: HeldOutScores) -> DevelopmentValues {
-            let isDev = Set(held.data.index.devQueries)
-            let rows = held.queries.enumerated().filter { isDev.contains($0.element) }.map(\.offset)
+            let rows = rows(held)
             func mean(_ values: [Double]) -> Double { rows.reduce(0) { $0 + values[$1] } / Double(rows.count) }
             return DevelopmentValues(
                 known: mean(values.known), new: mean(values.new), newDocuments: held.data.newDocuments)

@@ -11,6 +11,25 @@ public struct RunEvaluation: Sendable, Equatable, Codable {
     /// Number of measured queries without a ranking in the run. They count as 0.
     public let queriesWithoutResult: Int
 
+    /// Values that were measured in another way, such as by cross-fitting.
+    /// - Parameter values: for each metric one value per query.
+    package init(queryIds: [String], values: [Metric: [Double]]) {
+        precondition(values.allSatisfy { $0.value.count == queryIds.count }, "values of another number of queries")
+        self.init(
+            queryIds: queryIds, values: values,
+            means: values.mapValues { $0.isEmpty ? 0 : $0.reduce(0, +) / Double($0.count) },
+            queriesWithoutRelevantDocument: 0, queriesWithoutResult: 0)
+    }
+
+    init(
+        queryIds: [String], values: [Metric: [Double]], means: [Metric: Double], queriesWithoutRelevantDocument: Int,
+        queriesWithoutResult: Int
+    ) {
+        (self.queryIds, self.values, self.means) = (queryIds, values, means)
+        self.queriesWithoutRelevantDocument = queriesWithoutRelevantDocument
+        self.queriesWithoutResult = queriesWithoutResult
+    }
+
     /// The differences of a metric, query by query: this run minus `baseline`.
     /// - Precondition: both were measured on the same qrels, with this metric.
     public func differences(from baseline: RunEvaluation, in metric: Metric) -> [Double] {
