@@ -192,6 +192,56 @@ import Testing
         #expect(try weights(fullCandidates: 0, depth: 5) != full)
     }
 
+    /// Too large a weight of noise is made smaller. Weights that are as good as their neighbours stay.
+    @Test func weightsAreAdjustedToTheMetric() throws {
+        let world = try RivalFixture.world(queries: 160)
+        let data = world.data
+        var random = Adapter(shape: .linear, dimension: world.system.queries.columns, seed: 1)
+        var generator = RandomGenerator(seed: 4)
+        random.weights = random.weights.map { _ in 20 * generator.normal() }
+        let noise = AdapterSource(random, mapsDocuments: false, name: SourceName(rawValue: "noise"))
+        let held = try HeldOutScores(
+            [Self.blackBox(data), noise], remembering: [], data: data, queries: data.labelledQueries,
+            isCancelled: Self.never)
+        let problem = try SourceProblem(held, queries: held.folds, isCancelled: Self.never)
+        func factors(_ weight: Double) throws -> [Double] {
+            try problem.factors(
+                of: held.folds.map { _ in [1, weight] }, newDocuments: 0.25, metric: data.metric,
+                isCancelled: Self.never)
+        }
+        func value(_ weight: Double) throws -> Double {
+            try held.values(weights: held.folds.map { _ in [1, weight] }, isCancelled: Self.never).known.reduce(0, +)
+        }
+        let found = try factors(2)
+        #expect(found[1] < found[0])
+        #expect(try value(2 * found[1] / max(found[0], 1e-9)) > value(2) + 1)
+        #expect(try factors(1e-4) == [1, 1])
+    }
+
+    /// The values of single queries on dev have the mean that the system is chosen by.
+    @Test func valuesOfQueriesAddUpToTheFigureOnDev() throws {
+        let data = try RivalFixture.world(queries: 160).data
+        let fitted = try SourceFit(
+            [Self.blackBox(data)], remembering: [Self.memory, RememberedByMoving()], name: "sum"
+        ).fit(to: data)
+        let values = try #require(fitted.developmentQueries)
+        #expect(values.count == data.index.devQueries.count)
+        #expect(abs(values.reduce(0, +) / Double(values.count) - fitted.development) < 1e-9)
+        #expect(
+            abs(fitted.development - 0.75 * fitted.developmentKnown - 0.25 * fitted.developmentNew) < 1e-9)
+    }
+
+    @Test func theExpectedShareOfNewDocumentsIsThatOfDev() throws {
+        func share(_ devAnswers: [[Int]]) throws -> Double {
+            let labels = ([[0], [1]] + devAnswers).map { $0.map { Judgement(column: $0) } }
+            let data = try RivalData(
+                labels: labels, documentCount: 6, trainQueries: [0, 1], devQueries: Array(2..<2 + devAnswers.count))
+            return RivalData.newDocuments(expectedFrom: data.index)
+        }
+        #expect(try share([[0], [1], [0, 1], [1]]) == 0.25)
+        #expect(try share([[0, 2], [3], [4, 5], [1]]) == 0.625)
+    }
+
     @Test func samplesHoldAsManyOfDevAsOfTrain() throws {
         let world = try RivalFixture.world()
         let data = world.data
