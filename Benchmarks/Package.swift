@@ -26,7 +26,7 @@ let package = Package(
         .executable(name: "bench-losses", targets: ["BenchLosses"]),
         .executable(name: "bench-providers", targets: ["BenchProviders"]),
         .executable(name: "bench-cache", targets: ["BenchCache"]),
-        .executable(name: "bench-bases", targets: ["BenchBases"]),
+        .executable(name: "bench-sources", targets: ["BenchSources"]),
     ],
     dependencies: [
         .package(name: "mafin", path: ".."),
@@ -51,7 +51,7 @@ let package = Package(
         benchmark("BenchLosses", ["Mafin"]),
         benchmark("BenchProviders", ["MafinProviders"]),
         benchmark("BenchCache", ["MafinProviders"]),
-        benchmark("BenchBases", ["Mafin"]),
+        benchmark("BenchSources", ["Mafin"]),
     ],
     swiftLanguageModes: [.v6]
 )

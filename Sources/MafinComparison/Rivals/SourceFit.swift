@@ -10,7 +10,7 @@ import MafinRetrieval
 /// ``RivalData/newDocuments``, in the fit and in ``FittedRival/development``.
 ///
 /// No sum may be worse for new documents than the sum without the sources that remember. If the metric of the second
-/// versions is, by a paired randomization test at ``level``, ρ is raised in the fit, which lowers the weights of these
+/// versions is lower by more than ``margin``, and by a paired randomization test at ``level``, ρ is raised in the fit, which lowers the weights of these
 /// sources, and at last they are left out.
 ///
 /// The value on dev is cross-fitted: each query is measured with weights that were fitted to other folds. Only which
@@ -31,6 +31,8 @@ public struct SourceFit: Rival {
     /// Whether weights are adjusted to the metric after the fit; see
     /// ``SourceProblem/factors(of:newDocuments:metric:isCancelled:)``.
     public var adjustsToMetric = adjustsToMetric
+    /// How far the metric of new documents may fall before it counts as worse.
+    public var margin = margin
     /// The level of the test that new documents are not worse off. At 0 nothing is tested, and ρ in the fit alone weighs
     /// what known documents gain against what new ones lose.
     public var level = level
@@ -41,6 +43,10 @@ public struct SourceFit: Rival {
     package static let adjustsToMetric = true
     /// The level of all sums.
     package static let level = 0.05
+    /// The margin of all sums. The second versions make the loss look larger than it is: the answer is forgotten, but the
+    /// queries beside which it was found are still known, and they speak for its competitors. A query about a document that
+    /// is really new is seldom so close to known ones.
+    package static let margin = 0.01
     /// ρ in further fits, where new documents would be worse off.
     static let higherShares = [0.5, 0.75, 0.9]
 
@@ -145,7 +151,8 @@ public struct SourceFit: Rival {
             if share != own { sum = try Candidate(self, held, problem, sum.sources, share, isCancelled) }
             let differences = zip(sum.values.new, plain.values.new).map { $0 - $1 }
             let isWorse =
-                differences.reduce(0, +) < 0 && PairedRandomizationTest().pValue(of: differences) < level
+                differences.reduce(0, +) < -margin * Double(differences.count)
+                && PairedRandomizationTest().pValue(of: differences) < level
             if !isWorse { return sum }
         }
         return nil

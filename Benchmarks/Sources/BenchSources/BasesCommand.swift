@@ -4,11 +4,10 @@ import Mafin
 
 /// What is the encoder best trained beside: nothing, the black box, or everything that is frozen? Trains it in each way with the same time and
 /// seeds, composes each with all other sources by the same fit, and prints paired tests as JSON.
-@main
-struct BenchBases: AsyncParsableCommand {
-    @Option(help: "Collection in BEIR layout.") var data: String
-    @Option(help: "Folder of the black box's vectors.") var vectors: String
-    @Option(help: "Folder of the released encoder.") var encoder: String
+struct BasesCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "bases")
+
+    @OptionGroup var collection: CollectionOptions
     @Option(help: "Minutes of each training.") var minutes = 4.0
     @Option(help: "Trainings of each kind.") var seeds = 3
     @Option(help: "query: the query tower alone. block: both towers.") var mode = "query"
@@ -24,25 +23,13 @@ struct BenchBases: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
-        let splits = JudgedSplits(collection)
-        let box = try StoredVectors(contentsOf: URL(fileURLWithPath: vectors))
-        let asked = try await BlackBoxVectors(
-            asking: box, documents: collection.documents, queries: collection.queries)
         var settings = CollectionTraining.Settings()
         settings.mode = mode == "block" ? .block : .query
         settings.options.time = minutes * 60
-        let released = try ReleasedEncoder(name: encoder, folder: URL(fileURLWithPath: encoder))
-        let training = try CollectionTraining(
-            collection: collection, splits: splits, vectors: asked, released: released, settings: settings,
-            cache: LocalVectorCache(
-                folder: FileManager.default.temporaryDirectory.appendingPathComponent("bench-bases")))
+        let (training, splits) = try await collection.training(settings)
         let rivals = try RivalData(training, metric: .nDCG(cutoff: 10))
         let test = try splits.qrels(.test)
-        let blackBox = BlackBoxVectorSource(dimension: asked.dimension)
-        let words = LexicalSource(
-            BM25Weighting(
-                LexicalStatistics(of: InvertedIndex(texts: collection.documents.map(\.textForEncoding)))))
+        let (blackBox, words) = collection.frozen(training)
         let memories: [any RememberingSource] = RememberedQueries.standard + [RememberedByMoving()]
         let frozen = SourceFit([blackBox, words], remembering: memories, name: "composition-without-encoder")
 
@@ -79,20 +66,7 @@ struct BenchBases: AsyncParsableCommand {
                 }
             }
         }
-        try report(measured, parts(of: test, splits))
-    }
-
-    /// Positions of the test queries whose answers labels name, and of the others.
-    private func parts(of test: Qrels, _ splits: JudgedSplits) throws -> [String: [Int]] {
-        let learned = try [splits.qrels(.train), splits.qrels(.dev)]
-        let named = Set(
-            learned.flatMap { qrels in qrels.queryIds.flatMap { qrels.relevantDocuments(of: $0).map(\.document) } })
-        let judged = test.queryIds.filter(test.hasRelevantDocument)
-        let isKnown = judged.map { test.relevantDocuments(of: $0).allSatisfy { named.contains($0.document) } }
-        return [
-            "all": Array(judged.indices), "known": judged.indices.filter { isKnown[$0] },
-            "new": judged.indices.filter { !isKnown[$0] },
-        ]
+        try report(measured, CollectionOptions.parts(of: test, splits))
     }
 
     private func report(_ measured: [String: Measured], _ parts: [String: [Int]]) throws {
@@ -123,6 +97,4 @@ struct BenchBases: AsyncParsableCommand {
             withJSONObject: ["systems": systems, "tests": tests], options: [.prettyPrinted, .sortedKeys])
         print(String(decoding: json, as: UTF8.self))
     }
-
-    private func log(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 }
