@@ -147,7 +147,9 @@ extension BlockScorer {
     ) {
         let room = queryCount * block
         let floats = room + scratchSize(rows: block) + queryCount
-        sums.withUnsafeBufferPointer { sums in
+        sums.withUnsafeBufferPointer { buffer in
+            // An empty buffer may have an address.
+            let sums = buffer.isEmpty ? nil : buffer.baseAddress
             withUnsafeTemporaryAllocation(byteCount: floats * 4, alignment: 64) { memory in
                 withUnsafeTemporaryAllocation(of: mafin_hit.self, capacity: room) { hits in
                     guard let scores = memory.bindMemory(to: Float.self).baseAddress, let hits = hits.baseAddress else {
@@ -164,7 +166,7 @@ extension BlockScorer {
                             } else {
                                 score(rows, into: scores, scratch: scratch)
                             }
-                            if let sums = sums.baseAddress {
+                            if let sums {
                                 for query in 0..<queryCount {
                                     let (scores, sums) = (scores + query * rows.count, sums + query * columns + start)
                                     for place in 0..<rows.count { scores[place] += sums[place] }
@@ -180,7 +182,7 @@ extension BlockScorer {
                                     // The threshold may have risen since the comparison.
                                     if score <= thresholds[query] { continue }
                                     score = self.score(row: start + row, query: query)
-                                    if let sums = sums.baseAddress { score += sums[query * columns + start + row] }
+                                    if let sums { score += sums[query * columns + start + row] }
                                 }
                                 selectors[query].offer(score, at: start + row)
                                 thresholds[query] = selectors[query].threshold
