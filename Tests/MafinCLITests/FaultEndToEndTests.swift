@@ -205,7 +205,7 @@ struct FaultEndToEndTests {
 
         let manifest = world.url("ART/manifest.json")
         let text = try String(contentsOf: manifest, encoding: .utf8)
-        try text.replacing("\"formatVersion\" : 2", with: "\"formatVersion\" : 99")
+        try text.replacing("\"formatVersion\" : 3", with: "\"formatVersion\" : 99")
             .write(to: manifest, atomically: true, encoding: .utf8)
         try await expect(evaluate, .data, manifest.path, "format version 99")
         try text.prefix(text.count / 2).write(to: manifest, atomically: true, encoding: .utf8)

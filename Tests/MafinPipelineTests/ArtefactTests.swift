@@ -265,9 +265,9 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         let file = url.path + "/manifest.json"
         _ = try writeBoth()
         try edit { $0["formatVersion"] = 7 }
-        #expect(error() == .unknownFormat(path: file, newestKnown: 2, found: 7))
+        #expect(error() == .unknownFormat(path: file, newestKnown: 3, found: 7))
         #expect(
-            error()?.description == "\(file) is of format version 7; \(LibraryVersion.current) reads versions 1 to 2")
+            error()?.description == "\(file) is of format version 7; \(LibraryVersion.current) reads versions 1 to 3")
         try edit {
             $0["formatVersion"] = 2
             $0["verdict"] = nil

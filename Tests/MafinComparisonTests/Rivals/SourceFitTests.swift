@@ -130,7 +130,9 @@ import Testing
         let world = try RivalFixture.world()
         let data = world.data
         let (blackBox, words) = (Self.blackBox(data), Self.words(data))
-        let fitted = try SourceFit([blackBox, words], name: "sum").fit(to: data)
+        var fit = SourceFit([blackBox, words], name: "sum")
+        fit.adjustsToMetric = false
+        let fitted = try fit.fit(to: data)
         let labelled = data.labelledQueries
         let lexical = try SourceSystem(words, queries: data.queries, documents: data.documents)
         let scores = [world.system.scores(queries: labelled), lexical.scores(queries: labelled)]
