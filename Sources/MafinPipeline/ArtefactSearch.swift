@@ -55,7 +55,8 @@ public struct ArtefactSearch {
     ///     has more weight.
     ///   - weights: replace the artefact's weights. Must be `nil` for the norm form, in which each text has its own
     ///     weight.
-    /// - Throws: `CombinationError` for a query vector of zeros; whatever the encoder throws.
+    /// - Throws: `CombinationError` for a query vector of zeros; ``ArtefactError/noSourceLeft(path:)``; whatever the
+    ///   encoder throws.
     public func hits(
         _ query: String, blackBoxVector: [Float]?, count: Int, weights: SourceWeights? = nil
     ) throws -> [Hit] {
@@ -63,7 +64,10 @@ public struct ArtefactSearch {
         precondition(weights == nil || mixture.localForm == .unit, "the norm form has no weights to replace")
         let inputs = try model.queries(
             [query], blackBox: blackBoxVector.map { Matrix(rows: 1, columns: $0.count, values: $0) })
-        let usable = try model.usable(weights ?? mixture.rankingWeights, for: inputs)
+        let wanted = weights ?? mixture.rankingWeights
+        guard let usable = blackBoxVector == nil ? wanted.withoutBlackBox(model.sources) : wanted else {
+            throw ArtefactError.noSourceLeft(path: model.artefact.folder.path)
+        }
         let queries = try index.queries(inputs)
         let best = try index.rankings(of: queries, weights: usable, count: count)[0]
         let rows = best.map(\.index)
@@ -84,25 +88,5 @@ public struct ArtefactSearch {
                     }),
                 blackBoxRank: places?[place], title: document.title, text: document.text)
         }
-    }
-}
-
-extension ArtefactModel {
-    /// The weights without those of sources that read something which the queries do not have. If the local encoder alone
-    /// is left of the dense sources, its weight is 1, so that it ranks as it does alone.
-    /// - Throws: ``ArtefactError/noSourceLeft(path:missing:)`` if no source with a weight is left.
-    package func usable(_ weights: SourceWeights, for queries: SourceQueries) throws -> SourceWeights {
-        var left = zip(weights.sources, weights.values).map { (source: $0, weight: $1) }
-        for (place, source) in sources.enumerated() where !queries.has(source.queryInputs) { left[place].weight = 0 }
-        if queries.blackBox == nil,
-            left.filter({ $0.weight > 0 }).map(\.source) == [.local]
-                || left.allSatisfy({ $0.weight == 0 }) && queries.local != nil
-        {
-            left = left.map { ($0.source, $0.source == .local ? 1 : 0) }
-        }
-        guard left.contains(where: { $0.weight > 0 }) else {
-            throw ArtefactError.noSourceLeft(path: artefact.folder.path)
-        }
-        return SourceWeights(left)
     }
 }

@@ -146,8 +146,9 @@ private func normForm(_ factor: Float) -> Mixture { Mixture(normForm: factor, tr
             try UnitRows.make(queries.local, source: .local),
             transposed: try UnitRows.make(documents.local, source: .local))
         for mixture in mixtures(lambda: 0.4) {
+            let sources = CollectionTraining.pair(blackBox: 48, local: 33, form: .unit)
             let joined = Matrix.multiply(
-                try mixture.joinQueries(localOnly: queries.local, blackBoxDimension: 48),
+                try mixture.join(SourceQueries(blackBox: nil, local: queries.local, form: .unit), of: sources),
                 transposed: try mixture.join(blackBox: documents.blackBox, local: documents.local, as: .document))
             for query in 0..<7 { #expect(ranking(joined.row(query)) == ranking(local.row(query))) }
         }
@@ -166,15 +167,6 @@ private func normForm(_ factor: Float) -> Mixture { Mixture(normForm: factor, tr
                 return [document.cosine * document.length, sine * document.length]
             })
         let blackBox = Matrix(rows: 2, columns: 1, values: [1, 1])
-        let scores = Matrix.multiply(
-            try mixture.joinQueries(localOnly: query, blackBoxDimension: 1),
-            transposed: try mixture.join(blackBox: blackBox, local: local, as: .document))
-        for (place, document) in documents.enumerated() {
-            let shortened = document.length / (1 + document.length * document.length).squareRoot()
-            #expect(abs(scores[0, place] - document.cosine * shortened) < 1e-6)
-        }
-        #expect(scores[0, 1] > scores[0, 0])
-        // The same in a search without the black box.
         let index = try sourceIndex(mixture, blackBox: blackBox, local: local)
         let rows = try index.queries(SourceQueries(blackBox: nil, local: query, form: mixture.localForm))
         let found = try index.rankings(of: rows, weights: SourceWeights([(.local, 1)]), count: 2)

@@ -256,7 +256,7 @@ import Testing
             }
             let models = try await client.get("/v1/models/toy")
             let sources = try #require(models.json["sources"] as? [[String: Any]])
-            #expect(sources.map { $0["face"] as? String } == ["dense", "dense", "sparse", "own"])
+            #expect(sources.map { $0["face"] as? String } == ["dense", "dense", "sparse", "ours"])
             #expect(models.json["left_out"] as? [String] == [moved, "bm25", "query-memory"])
 
             // Without the black box the sources that do not need it rank.

@@ -179,25 +179,6 @@ extension Mixture {
         return parts
     }
 
-    /// Joined queries without the black box's vectors, `(rows, blackBoxDimension + local.columns)`. Its part is zeros,
-    /// and the local part has unit length.
-    ///
-    /// They can be compared with all joined documents of this mixture. With one λ for all texts the ranking is the
-    /// local encoder's own. In the norm form it is not, because the local part of a document has the length
-    /// `c‖d‖ / √(1 + c²‖d‖²)`. Of two documents with equal cosine, the one with the longer local vector ranks first.
-    /// - Parameters:
-    ///   - local: one row per query.
-    ///   - blackBoxDimension: number of columns of the black box's part.
-    /// - Throws: `CombinationError` for the first row that is all zeros or not finite.
-    public func joinQueries(localOnly local: Matrix, blackBoxDimension: Int, ids: [String] = []) throws -> Matrix {
-        let unit = try UnitRows.make(local, source: .local, ids: ids)
-        var joined = Matrix(rows: local.rows, columns: blackBoxDimension + local.columns)
-        joined.forEachRow(grain: 64) { row, joined in
-            _ = UnsafeMutableBufferPointer(rebasing: joined[blackBoxDimension...]).update(fromContentsOf: unit.row(row))
-        }
-        return joined
-    }
-
     /// The factor of a source's part of joined vectors of one side.
     private func factor(of source: SourceName, as role: TextRole) -> Float {
         guard localForm == .unit else { return 1 }
