@@ -66,7 +66,7 @@ package struct SearchWorkflow {
             isCancelled: context.isCancelled
         ) { progress.update("Encoding documents", $0, collection.documents.count) }
         let hits = try search.hits(query, blackBoxVector: vector, count: count, weights: changed)
-        if vector == nil { weights = try model.usable(weights, for: model.queries([query], blackBox: nil)) }
+        if vector == nil { weights = weights.withoutBlackBox(model.sources) ?? weights }
         if asks, vector == nil {
             let left = weights.sources.filter { weights[$0] > 0 }.map(\.rawValue).joined(separator: ", ")
             context.warn(
