@@ -250,7 +250,10 @@ private func normForm(_ factor: Float) -> Mixture { Mixture(normForm: factor, tr
                     weights, layout: .symmetric, origin: .calibrated, lambdaStandardError: 0.5, fittedQueries: 40),
                 #"{"fittedQueries":40,"lambdaStandardError":0.5,"layout":"symmetric","origin":"calibrated","weights":[{"source":"black-box","weight":15},{"source":"local","weight":5}]}"#
             ),
-            (Mixture(weights), #"{"layout":"query-sided","origin":"fixed","weights":[{"source":"black-box","weight":15},{"source":"local","weight":5}]}"#),
+            (
+                Mixture(weights),
+                #"{"layout":"query-sided","origin":"fixed","weights":[{"source":"black-box","weight":15},{"source":"local","weight":5}]}"#
+            ),
             (
                 Mixture(normForm: 2, trainedWith: weights),
                 #"{"localFactor":2,"origin":"calibrated","weights":[{"source":"black-box","weight":15},{"source":"local","weight":5}]}"#
