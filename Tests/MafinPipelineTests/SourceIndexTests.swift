@@ -261,7 +261,7 @@ private struct World {
                 scorer.add(1, row: 0, of: SourceQueries(blackBox: query), to: $0)
             }
             #expect(sums[0] == 0 && abs(sums[1] - expected) < 1e-5, "\(cosine)")
-            #expect(abs(memory.scores(of: query, ids: ["b", "a"])[0, 1] - expected) < 1e-5)
+            #expect(abs(memory.scores(ids: ["b", "a"])(query)[0, 1] - expected) < 1e-5)
         }
     }
 

@@ -81,7 +81,9 @@ struct BatchScorer: Sendable {
     /// - Parameter rows: the row of each document's identifier.
     init(_ source: any ScoreSource, documents: SourceDocuments, rows: [String: Int]) throws {
         switch source {
-        case let memory as QueryMemory: scores = { memory.scores(of: Self.vectors($0), ids: documents.ids) }
+        case let memory as QueryMemory:
+            let prepared = memory.scores(ids: documents.ids)
+            scores = { prepared(Self.vectors($0)) }
         case let moved as MovedDocuments: scores = Self.scores(moved, documents, rows)
         default:
             let index = try SourceIndex([source], documents: documents)

@@ -55,20 +55,21 @@ public struct QueryMemory: ScoringSource {
     /// See ``ScoringSource/scorer(of:)``.
     public func scorer(of documents: SourceDocuments) -> any DocumentScorer { MemoryScorer(self, documents.ids) }
 
-    /// The scores of many queries at a time, `(queries, documents)`.
+    /// Prepares documents for many queries at a time: the result gives the scores, `(queries, documents)`, of the black
+    /// box's unit rows of queries.
     ///
     /// ``scorer(of:)`` computes one query at a time, so that a score never depends on other queries. Here a matrix product
     /// for all is faster, and scores may differ in their last digits.
-    /// - Parameters:
-    ///   - queries: the black box's unit rows.
-    ///   - ids: identifiers of the documents.
-    package func scores(of queries: Matrix, ids: [String]) -> Matrix {
-        let scorer = MemoryScorer(self, ids)
-        var result = Matrix(rows: queries.rows, columns: ids.count)
-        guard known.queries.rows > 0 else { return result }
-        let similarity = Matrix.multiply(queries, transposed: known.queries)
-        result.forEachRow { row, sums in scorer.add(1, similarities: similarity.row(row), to: sums) }
-        return result
+    /// - Parameter ids: identifiers of the documents.
+    package func scores(ids: [String]) -> @Sendable (_ queries: Matrix) -> Matrix {
+        let (scorer, known) = (MemoryScorer(self, ids), known.queries)
+        return { queries in
+            var result = Matrix(rows: queries.rows, columns: ids.count)
+            guard known.rows > 0 else { return result }
+            let similarity = Matrix.multiply(queries, transposed: known)
+            result.forEachRow { row, sums in scorer.add(1, similarities: similarity.row(row), to: sums) }
+            return result
+        }
     }
 }
 
