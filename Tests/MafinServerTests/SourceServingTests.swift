@@ -298,22 +298,20 @@ import Testing
     /// The service has the rule of `mafin search` for a missing black box.
     @Test func theRuleWithoutTheBlackBoxIsThatOfSearch() throws {
         let model = try ToyArtefact().model()
-        let lists: [[(any ScoreSource, Float)]] = [
-            [(ScoredKind.blackBox().source, 1), (ScoredKind.local(model).source, 0.3)],
-            [(ScoredKind.blackBox().source, 1), (ScoredKind.local(model).source, 0)],
-            [
-                (ScoredKind.blackBox().source, 1), (ScoredKind.local(model).source, 0.3),
-                (ScoredKind.bm25().source, 0.2),
-            ],
-            [(ScoredKind.blackBox().source, 1), (ScoredKind.local(model).source, 0), (ScoredKind.bm25().source, 0.2)],
-            [(ScoredKind.blackBox().source, 1), (ScoredKind.memory().source, 1)],
-            [(ScoredKind.blackBox().source, 1), (ScoredKind.bm25().source, 0.4)],
+        let (blackBox, local) = (ScoredKind.blackBox().source, ScoredKind.local(model).source)
+        let (words, memory) = (ScoredKind.bm25().source, ScoredKind.memory().source)
+        // The weights that are left, as shares of the ranking weights; nil: nothing is left.
+        let lists: [(sources: [(any ScoreSource, Float)], left: [Float]?)] = [
+            ([(blackBox, 1), (local, 0.3)], [0, 1]), ([(blackBox, 1), (local, 0)], [0, 1]),
+            ([(blackBox, 1), (local, 0.3), (words, 0.2)], [0, 0.3 / 1.3, 0.2 / 1.3]),
+            ([(blackBox, 1), (local, 0), (words, 0.2)], [0, 0, 0.2]), ([(blackBox, 1), (memory, 1)], nil),
+            ([(blackBox, 1), (words, 0.4)], [0, 0.4]),
         ]
-        for list in lists {
-            let model = try ToyArtefact(list.map { ($0.0, $0.1) }).model()
-            let weights = model.manifest.mixing.rankingWeights
-            let expected = try? model.usable(weights, for: model.queries(["w1"], blackBox: nil))
-            #expect(weights.withoutBlackBox(model.sources) == expected)
+        for (sources, left) in lists {
+            let weights = Mixture(SourceWeights(sources.map { ($0.0.name, $0.1) })).rankingWeights
+            let found = weights.withoutBlackBox(sources.map(\.0))?.values
+            #expect(found?.count == left?.count)
+            for (mine, expected) in zip(found ?? [], left ?? []) { #expect(abs(mine - expected) < 1e-6) }
         }
     }
 
