@@ -198,7 +198,7 @@ import Testing
         for figure in [
             "+.123", "+.046", "+.092 … +.156", "21 queries", "39 queries", "4.3 ms",
             "the API, the local encoder, BM25 and the memory of queries", "black box × 20.1", "BM25 × .438",
-            "memory of queries, τ = 0.05 × 140", "mafin ship REPORT --system NAME", "mafin, bm25",
+            "memory of queries, medium × 140", "mafin ship REPORT --system NAME", "mafin, bm25",
             "384 added: 1,536 → 1,920", "19.9 MiB → 24.9 MiB", "0.61 ms → 0.92 ms", "3.4 ms", "none", "4 min 5 s",
             "two cores",
         ] {
@@ -256,7 +256,7 @@ import Testing
         let examples = try #require(facts.examples)
         let section = try #require(try page(facts).all("section").first { $0.attributes["id"] == "examples" })
         let legend = section.descendants.filter { $0.classes.contains("keys") }.flatMap { $0.all("li") }
-        #expect(legend.map(\.text) == ["black box", "local encoder", "BM25", "memory of queries, τ = 0.05"])
+        #expect(legend.map(\.text) == ["black box", "local encoder", "BM25", "memory of queries, medium"])
         let colors = examples.sources.map { ReportPage.color(of: $0, among: examples.sources) }
         #expect(Set(colors).count == 4)
         let shown = Set(section.all("rect").flatMap(\.classes)).intersection(colors)
