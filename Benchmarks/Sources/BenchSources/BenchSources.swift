@@ -18,7 +18,7 @@ struct CollectionOptions: ParsableArguments {
         _ settings: CollectionTraining.Settings
     ) async throws -> (training: CollectionTraining, splits: JudgedSplits) {
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
-        let splits = JudgedSplits(collection, allowsLeaks: true)
+        let splits = JudgedSplits(collection)
         let vectors = try await BlackBoxVectors(
             asking: try StoredVectors(contentsOf: URL(fileURLWithPath: vectors)), documents: collection.documents,
             queries: collection.queries)

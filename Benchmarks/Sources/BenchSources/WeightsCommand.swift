@@ -9,6 +9,7 @@ struct WeightsCommand: AsyncParsableCommand {
 
     @OptionGroup var collection: CollectionOptions
     @Flag(help: "Also try settings other than the defaults.") var settings = false
+    @Option(help: "The shares of new documents to fit for, separated by commas.") var newDocuments = "0.25"
 
     func run() async throws {
         let (training, splits) = try await collection.training(CollectionTraining.Settings())
@@ -16,7 +17,8 @@ struct WeightsCommand: AsyncParsableCommand {
         let parts = try CollectionOptions.parts(of: test, splits)
         let metric = Metric.nDCG(cutoff: 10)
         let (blackBox, words) = collection.frozen(training)
-        let data = try RivalData(training, metric: metric)
+        let shares = newDocuments.split(separator: ",").compactMap { Double($0) }
+        let data = try RivalData(training, metric: metric, newDocuments: shares.first ?? 0.25)
         let lexical = try SourceSystem(words, queries: data.queries, documents: data.documents)
         let memories: [any RememberingSource] = RememberedQueries.standard + [RememberedByMoving()]
         var rivals: [(name: String, rival: any Rival)] = [
@@ -45,6 +47,14 @@ struct WeightsCommand: AsyncParsableCommand {
             changed("all without moved documents", RememberedQueries.standard)
             changed("all without memories of queries", [RememberedByMoving()])
         }
+        for share in shares.dropFirst() {
+            let other = try RivalData(training, metric: metric, newDocuments: share)
+            rivals.append(
+                (
+                    "all, likelihood, ρ = \(share)",
+                    Fixed(SourceFit([blackBox, words], remembering: memories, name: "sum"), data: other)
+                ))
+        }
         print(
             "| | dev | all | known | new | p against API + BM25, likelihood | seconds |\n|---|---|---|---|---|---|---|")
         var reference: [Double]?
@@ -67,5 +77,18 @@ struct WeightsCommand: AsyncParsableCommand {
             let choices = fitted.choices.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.text)" }
             log("\(name): \(choices.joined(separator: "; "))")
         }
+    }
+}
+
+/// A rival that is fitted to data of its own.
+private struct Fixed: Rival {
+    let rival: any Rival
+    let data: RivalData
+    var name: String { rival.name }
+
+    init(_ rival: any Rival, data: RivalData) { (self.rival, self.data) = (rival, data) }
+
+    func fit(to _: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
+        try rival.fit(to: data, seed: seed, isCancelled: isCancelled)
     }
 }
