@@ -51,7 +51,7 @@ let package = Package(
         benchmark("BenchLosses", ["Mafin"]),
         benchmark("BenchProviders", ["MafinProviders"]),
         benchmark("BenchCache", ["MafinProviders"]),
-        benchmark("BenchSources", ["Mafin"]),
+        benchmark("BenchSources", ["Mafin", "MafinRetrieval"]),
     ],
     swiftLanguageModes: [.v6]
 )

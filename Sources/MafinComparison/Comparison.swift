@@ -71,9 +71,7 @@ public final class Comparison {
             let measured = training.collection.queries(judgedIn: qrels)
             try training.knownQueries.requireNone(among: measured, split: plan.request.split)
         }
-        data = try RivalData(
-            training, metric: plan.metric,
-            newDocuments: plan.request.newDocuments ?? RivalData.newDocuments(expectedFrom: training.data.index))
+        data = try RivalData(training, metric: plan.metric, newDocuments: plan.request.newDocuments)
     }
 
     /// Makes and measures every system for which there is time, in the order of ``ComparisonSchedule``.

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
 import Mafin
+import MafinBlackBox
+import MafinRetrieval
 
 /// What is the encoder best trained beside: nothing, the black box, or everything that is frozen? Trains it in each way with the same time and
 /// seeds, composes each with all other sources by the same fit, and prints paired tests as JSON.

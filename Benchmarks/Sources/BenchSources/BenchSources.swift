@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
 import Mafin
+import MafinBlackBox
+import MafinRetrieval
 
 /// Ablations of sums of sources.
 @main

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
 import Mafin
+import MafinBlackBox
+import MafinRetrieval
 
 /// How sums of sources are best weighted: likelihood with several settings, min-max fusion and step-wise selection, all without a trained
 /// encoder. Prints a Markdown table of test figures.

@@ -76,7 +76,7 @@ struct CompareCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Expected share, 0 to 1, of queries about documents that no label names. The higher it is, the less weight memories of labels get, and systems are chosen that hold up on new documents. (default: the share on dev, at least \(RivalData.standardNewDocuments))",
+            "Expected share, 0 to 1, of queries about documents that no label names. The higher it is, the less weight memories of labels get, and systems are chosen that hold up on new documents. (default: the share on dev, at least \(RivalData.leastNewDocuments))",
             valueName: "share"))
     var newDocuments: Double?
 

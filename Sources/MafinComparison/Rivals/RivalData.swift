@@ -21,8 +21,11 @@ public struct RivalData: Sendable {
     /// ρ where nothing is known about it.
     public static let standardNewDocuments = 0.25
 
+    /// ρ is at least this if it is estimated.
+    public static let leastNewDocuments = 0.1
+
     /// ρ if the user gives none: the mean over development queries of the share of their answers that no training label
-    /// names, but at least ``standardNewDocuments``. Collections are often split at random, so that dev asks for known
+    /// names, but at least ``leastNewDocuments``. Collections are often split at random, so that dev asks for known
     /// documents more often than users will.
     package static func newDocuments(expectedFrom index: TrainingIndex) -> Double {
         let isNamed = index.queriesOfDocument.map { !$0.isEmpty }
@@ -30,7 +33,7 @@ public struct RivalData: Sendable {
             let answers = index.labels[query].filter { $0.grade > 0 }
             return Double(answers.count { !isNamed[$0.column] }) / Double(max(1, answers.count))
         }
-        return max(standardNewDocuments, shares.reduce(0, +) / Double(max(1, shares.count)))
+        return max(leastNewDocuments, shares.reduce(0, +) / Double(max(1, shares.count)))
     }
 
     /// - Parameters:
@@ -57,9 +60,10 @@ public struct RivalData: Sendable {
     }
 
     /// The data of a collection's training.
+    /// - Parameter newDocuments: ρ; `nil`: estimated from the development queries.
     /// - Throws: ``TrainingError/noQueries(list:reason:)`` if there are no development queries.
     public init(
-        _ training: CollectionTraining, metric: Metric, newDocuments: Double = standardNewDocuments
+        _ training: CollectionTraining, metric: Metric, newDocuments: Double? = nil
     ) throws {
         try self.init(
             index: training.data.index, metric: metric,
@@ -68,7 +72,8 @@ public struct RivalData: Sendable {
                 blackBox: training.data.blackBoxQueries),
             documents: SourceDocuments(
                 ids: training.collection.documentIds, texts: training.collection.documents.map(\.textForEncoding),
-                blackBox: training.data.blackBoxDocuments), newDocuments: newDocuments)
+                blackBox: training.data.blackBoxDocuments),
+            newDocuments: newDocuments ?? Self.newDocuments(expectedFrom: training.data.index))
     }
 
     /// Data from labels by row. All texts are assumed to differ.

@@ -240,7 +240,7 @@ import Testing
                 labels: labels, documentCount: 6, trainQueries: [0, 1], devQueries: Array(2..<2 + devAnswers.count))
             return RivalData.newDocuments(expectedFrom: data.index)
         }
-        #expect(try share([[0], [1], [0, 1], [1]]) == 0.25)
+        #expect(try share([[0], [1], [0, 1], [1]]) == 0.1)
         #expect(try share([[0, 2], [3], [4, 5], [1]]) == 0.625)
     }
 
