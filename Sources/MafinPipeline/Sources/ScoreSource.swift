@@ -96,8 +96,19 @@ public protocol DocumentScorer: Sendable {
 }
 
 /// Queries as sources read them. What no source reads may be missing.
-public struct SourceQueries: Sendable {
-    /// Identifiers, for error messages; may be empty.
+public typealias SourceQueries = SourceTexts<QuerySide>
+
+/// Documents as sources read them, titles included in their texts. What no source reads may be missing.
+public typealias SourceDocuments = SourceTexts<DocumentSide>
+
+/// The side of ``SourceQueries``.
+public enum QuerySide: Sendable {}
+/// The side of ``SourceDocuments``.
+public enum DocumentSide: Sendable {}
+
+/// Texts of one side as sources read them. The side is part of the type, so that a query is never taken for a document.
+public struct SourceTexts<Side: Sendable>: Sendable {
+    /// Identifiers. Those of queries are for error messages alone, and may be missing.
     public let ids: [String]
     /// The texts; may be empty.
     public let texts: [String]
@@ -105,17 +116,21 @@ public struct SourceQueries: Sendable {
     public let blackBox: Matrix?
     /// The local encoder's rows, prepared in the form of the mixture.
     public let local: LocalRows?
-    /// Number of queries.
+    /// Number of texts.
     public let count: Int
 
-    /// Queries with vectors that are ready to be compared.
+    /// Texts with vectors that are ready to be compared.
     /// - Precondition: lists that are not empty, and vectors that are given, have the same number of rows.
     public init(ids: [String] = [], texts: [String] = [], blackBox: Matrix? = nil, local: LocalRows? = nil) {
         (self.ids, self.texts, self.blackBox, self.local) = (ids, texts, blackBox, local)
-        count = SourceRows.count(ids, texts, blackBox, local)
+        let counts = [
+            ids.isEmpty ? nil : ids.count, texts.isEmpty ? nil : texts.count, blackBox?.rows, local?.vectors.rows,
+        ].compactMap { $0 }
+        precondition(Set(counts).count <= 1, "parts of \(counts) rows")
+        count = counts.first ?? 0
     }
 
-    /// Queries with vectors of any length, which are scaled and checked here.
+    /// Texts with vectors of any length, which are scaled and checked here.
     /// - Throws: `CombinationError` for a vector that is all zeros or not finite.
     public init(ids: [String] = [], texts: [String] = [], blackBox: Matrix?, local: Matrix?, form: LocalForm) throws {
         self.init(
@@ -126,59 +141,13 @@ public struct SourceQueries: Sendable {
     /// Whether what a source reads is there.
     package func has(_ inputs: SourceInputs) -> Bool {
         (!inputs.contains(.blackBox) || blackBox != nil) && (!inputs.contains(.local) || local != nil)
-            && (!inputs.contains(.text) || !texts.isEmpty)
-    }
-
-    /// Some of the queries, in the given order.
-    public func selecting(rows: [Int]) -> SourceQueries {
-        SourceQueries(
-            ids: ids.isEmpty ? [] : rows.map { ids[$0] }, texts: texts.isEmpty ? [] : rows.map { texts[$0] },
-            blackBox: blackBox?.selecting(rows: rows), local: local?.selecting(rows: rows))
-    }
-}
-
-/// Documents as sources read them. What no source reads may be missing.
-public struct SourceDocuments: Sendable {
-    /// Identifiers.
-    public let ids: [String]
-    /// The texts, titles included; may be empty.
-    public let texts: [String]
-    /// The black box's unit rows.
-    public let blackBox: Matrix?
-    /// The local encoder's rows, prepared in the form of the mixture.
-    public let local: LocalRows?
-    /// Number of documents.
-    public let count: Int
-
-    /// Documents with vectors that are ready to be compared.
-    /// - Precondition: lists that are not empty, and vectors that are given, have the same number of rows.
-    public init(ids: [String] = [], texts: [String] = [], blackBox: Matrix? = nil, local: LocalRows? = nil) {
-        (self.ids, self.texts, self.blackBox, self.local) = (ids, texts, blackBox, local)
-        count = SourceRows.count(ids, texts, blackBox, local)
-    }
-
-    /// Documents with vectors of any length, which are scaled and checked here.
-    /// - Throws: `CombinationError` for a vector that is all zeros or not finite.
-    public init(ids: [String] = [], texts: [String] = [], blackBox: Matrix?, local: Matrix?, form: LocalForm) throws {
-        self.init(
-            ids: ids, texts: texts, blackBox: try blackBox.map { try UnitRows.make($0, source: .blackBox, ids: ids) },
-            local: try local.map { try form.prepare(checking: $0, ids: ids) })
-    }
-
-    /// Whether what a source reads is there.
-    func has(_ inputs: SourceInputs) -> Bool {
-        (!inputs.contains(.blackBox) || blackBox != nil) && (!inputs.contains(.local) || local != nil)
             && (!inputs.contains(.text) || !texts.isEmpty) && (!inputs.contains(.identifier) || !ids.isEmpty)
     }
-}
 
-private enum SourceRows {
-    static func count(_ ids: [String], _ texts: [String], _ blackBox: Matrix?, _ local: LocalRows?) -> Int {
-        let counts = [
-            ids.isEmpty ? nil : ids.count, texts.isEmpty ? nil : texts.count, blackBox?.rows, local?.vectors.rows,
-        ]
-        .compactMap { $0 }
-        precondition(Set(counts).count <= 1, "parts of \(counts) rows")
-        return counts.first ?? 0
+    /// Some of the texts, in the given order.
+    public func selecting(rows: [Int]) -> SourceTexts {
+        SourceTexts(
+            ids: ids.isEmpty ? [] : rows.map { ids[$0] }, texts: texts.isEmpty ? [] : rows.map { texts[$0] },
+            blackBox: blackBox?.selecting(rows: rows), local: local?.selecting(rows: rows))
     }
 }
