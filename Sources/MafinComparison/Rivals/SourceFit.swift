@@ -61,7 +61,7 @@ public struct SourceFit: Rival {
     }
 
     /// See ``Rival/fit(to:seed:isCancelled:)``. The seed draws queries, if the scores of all would take too much memory.
-    /// - Complexity: about 300 passes over at most 128 MiB of scores, and the scores of the development queries by all
+    /// - Complexity: about 100 passes over at most 128 MiB of scores, and the scores of the development queries by all
     ///   sources.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         let data = try local.map(data.adding) ?? data

@@ -20,7 +20,7 @@ struct SourceProblem {
     static let fullCandidates = 20_000
     /// With more, the best of each source are.
     static let depth = 1_000
-    /// Bytes of all scores. They bound the time too: about 300 passes are made over them.
+    /// Bytes of all scores. They bound the time too: about 100 passes are made over them.
     static let scoreBytes = 128 << 20
 
     /// How many queries fit into ``scoreBytes``.

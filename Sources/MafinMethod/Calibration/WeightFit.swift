@@ -91,7 +91,7 @@ public struct WeightFit: Sendable, Codable, Hashable {
     ///
     /// The relaxed lasso (Meinshausen 2007) with its second parameter at 0: the penalty `ρ Σ_k w_k σ_k` selects the
     /// sources, and the weights of those that are left are fitted without it. ρ is chosen by cross-fitting. The loss of
-    /// each part of the queries is that of the weights which the same two steps give on the other parts. Of the penalties
+    /// each part of the queries is that of the weights which the same two steps give on other parts (on at most 400 of their queries). Of the penalties
     /// whose loss exceeds the least by no more than one standard error, the largest is chosen. It is the standard error
     /// of the *difference* of the two losses over groups of queries: the queries' losses themselves vary far more than
     /// what a source is worth.
@@ -106,7 +106,7 @@ public struct WeightFit: Sendable, Codable, Hashable {
     ///   - standardErrors: how many standard errors the loss may exceed the least by, at least 0. The fewer, the more
     ///     sources are kept.
     /// - Throws: as ``fit(_:labels:rowWeights:target:bound:startingAt:)``.
-    /// - Complexity: about 40 passes per fold.
+    /// - Complexity: about 40 passes over 400 queries per fold, and 20 over all queries.
     public static func select(
         _ blocks: ScoreBlocks, labels: BlockLabels, rowWeights: [Double]? = nil, groups: [Int]? = nil,
         folds: Int = 5, standardErrors: Double = 1, target: ListNet.Target = .exponentialGain,

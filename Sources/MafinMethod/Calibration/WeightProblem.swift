@@ -91,7 +91,7 @@ struct WeightProblem {
     }
 
     /// The penalised weights u of ``varying`` at each of `penalties`, which fall.
-    private func path(_ penalties: some Sequence<Double>, rows: [Int]?) throws -> [[Double]] {
+    private func path(_ penalties: [Double], rows: [Int]) throws -> [[Double]] {
         var point = varying.map { _ in 0.0 }
         return try penalties.map { penalty in
             point = try minimum(varying, rows: rows, startingAt: point, penalty: penalty, tolerance: 1e-8).point
@@ -103,6 +103,16 @@ struct WeightProblem {
     private func support(of point: [Double]) -> (sources: [Int], weights: [Double]) {
         let left = varying.indices.filter { point[$0] > 0 }
         return (left.map { varying[$0] }, left.map { point[$0] })
+    }
+
+    /// The weights of each part are fitted to at most so many of the other rows: a few hundred are enough for a few
+    /// weights, and the fits take nearly all the time. Losses are measured on all rows.
+    static let rowsPerFit = 400
+
+    /// At most ``rowsPerFit`` of `rows`, evenly spread.
+    private static func sample(_ rows: [Int]) -> [Int] {
+        guard rows.count > rowsPerFit else { return rows }
+        return (0..<rowsPerFit).map { rows[$0 * rows.count / rowsPerFit] }
     }
 
     /// The sources to keep; `nil` if the queries cannot be divided.
@@ -117,7 +127,7 @@ struct WeightProblem {
         var losses = [[Double]](repeating: [Double](repeating: 0, count: groups.count), count: penalties.count)
         for part in parts {
             let isHeld = Set(part)
-            let others = rows.filter { !isHeld.contains($0) }
+            let others = Self.sample(rows.filter { !isHeld.contains($0) })
             var known: [[Int]: [Double]] = [:]
             for (index, point) in try path(penalties, rows: others).enumerated() {
                 let (support, start) = support(of: point)
@@ -143,8 +153,9 @@ struct WeightProblem {
                     rows.map { (groups[$0], weights[$0], losses[index][$0] - losses[best][$0]) },
                     mean: means[index] - means[best])
                 return means[index] - means[best] <= standardErrors * error
-            }), let point = try path(penalties.prefix(chosen + 1), rows: nil).last
+            })
         else { return nil }
+        let point = try minimum(varying, rows: nil, startingAt: nil, penalty: penalties[chosen], tolerance: 1e-8).point
         return (
             support(of: point).sources,
             WeightFit.Selection(penalty: penalties[chosen], crossFittedLoss: means[chosen], folds: parts.count)
