@@ -3,7 +3,7 @@
 
     bench-sources.py --mafin .build/release/mafin --model FOLDER [--documents 100000] [--queries 400] [--black-box-dimension 768]
 
-It needs numpy. Documents and queries are words drawn from a Zipf distribution, the black box's vectors are random. An artefact is
+It needs numpy. Documents and queries are words of the encoder's vocabulary, drawn from a Zipf distribution, the black box's vectors are random. An artefact is
 trained for a few steps on some labels; it has the black box and the local encoder. A second one also has BM25 and a memory of
 5,000 queries. Both serve an index of the same documents. Queries are asked one after the other, by turns from both services, each
 query once to warm the cache of the black box's vectors and once to be timed.
@@ -34,7 +34,9 @@ def unit(rows):
 
 
 def write_collection(folder, options, random):
-    words = numpy.array([f"w{i:05d}" for i in range(30_000)])
+    # Whole words of the encoder, so that a word is one token.
+    vocabulary = pathlib.Path(options.model, "vocab.txt").read_text().split("\n")
+    words = numpy.array([word for word in vocabulary if word.isascii() and word.isalpha() and len(word) > 2])
     share = 1 / numpy.arange(1, len(words) + 1)
     share /= share.sum()
 
@@ -96,7 +98,7 @@ class Service:
         for _ in range(600):
             try:
                 self.connection = http.client.HTTPConnection("127.0.0.1", self.port)
-                self.search("w00001 w00002")
+                self.search("probe")
                 return
             except OSError:
                 time.sleep(0.2)
