@@ -28,6 +28,12 @@ public struct ArtefactEvaluation {
     /// The name of the artefact's dense sources alone, which its joined vectors hold.
     public static let denseName = "artefact-dense"
 
+    /// The name of the black box's ranking of a ``StandIn``'s estimated query vectors.
+    public static let standInName = "stand-in"
+
+    /// The name of the sum that ranks if the black box is not asked.
+    public static let offlineName = "mafin-offline"
+
     /// Number of documents of a ranking that are kept, as usual with trec_eval. Metrics ignore deeper ranks.
     public static let depth = 1000
 
@@ -88,6 +94,12 @@ public struct ArtefactEvaluation {
         if let pair = model.pairWeights { try add(model.manifest.contender.joinedName, own, pair) }
         try add(Self.artefactName, own, model.manifest.mixing.rankingWeights)
         if let dense = model.denseWeights { try add(Self.denseName, own, dense) }
+        if let offline = model.manifest.offline {
+            let queries = try own.index.queries(
+                model.offlineQueries(queries.map(\.text), ids: queries.map(\.id), isCancelled: isCancelled))
+            add(Self.standInName, try own.index.rankings(by: .standIn, of: queries, count: Self.depth))
+            try add(Self.offlineName, (own.index, queries), offline.mixing.rankingWeights)
+        }
         for rival in Contender.rivals
         where model.encoder != nil && rival != model.manifest.contender && !rivals.contains(rival) {
             omitted.append((rival.rawValue, "not trained beside this artefact (mafin train --rivals)"))
@@ -104,7 +116,8 @@ public struct ArtefactEvaluation {
 
     private static let order = [
         "bm25", baseline, "local", "concatenation", "concatenation-calibrated", "tuned-alone", "tuned-alone-mixed",
-        "paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin", denseName, artefactName,
+        "paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin", standInName, offlineName,
+        denseName, artefactName,
     ]
 
     private static func place(_ name: String) -> Int { order.firstIndex(of: name) ?? order.count }

@@ -14,6 +14,9 @@ public final class ArtefactModel {
     /// The local encoder; `nil` if no source is one.
     public let encoder: LocalEncoder?
 
+    /// What answers if the black box is not asked; `nil` if the artefact has none.
+    public let standIn: StandIn?
+
     /// The encoders of both sides. If one encoder serves both, it is the same object.
     public struct LocalEncoder {
         /// Encodes queries.
@@ -78,6 +81,20 @@ public final class ArtefactModel {
                 query: try artefact.manifest.queryEncoder.map { try load($0, .query) } ?? documents,
                 document: documents)
         }
+        if let offline = artefact.manifest.offline,
+            let source = sources.first(where: { $0.name == .standIn }) as? StandInSource
+        {
+            let encoder = try offline.encoder.load(
+                from: artefact.encoderFolder(of: offline.encoder, released: released))
+            guard encoder.encoder.dimension == source.heads.inputs else {
+                throw ArtefactError.dimension(
+                    path: folder.path, of: "the stand-in's encoder", expected: source.heads.inputs,
+                    found: encoder.encoder.dimension)
+            }
+            standIn = StandIn(encoder, heads: source.heads)
+        } else {
+            standIn = nil
+        }
     }
 
     /// Checks that vectors come from the artefact's black box.
@@ -128,6 +145,24 @@ public final class ArtefactModel {
             ids: ids, texts: texts, blackBox: blackBox,
             local: encoder == nil ? nil : localVectors(of: texts, as: .query, isCancelled: isCancelled),
             form: manifest.mixing.localForm)
+    }
+
+    /// Queries as the sources read them if the black box is not asked: its vectors are the ``standIn``'s estimates. To be
+    /// weighed by `manifest.offline`.
+    /// - Precondition: there is a ``standIn``.
+    /// - Throws: `CombinationError` for a vector of zeros; `CancellationError` when cancelled.
+    package func offlineQueries(
+        _ texts: [String], ids: [String] = [], isCancelled: () -> Bool = { false }
+    ) throws -> SourceQueries {
+        guard let standIn else { preconditionFailure("the artefact has no stand-in") }
+        let vectors = try standIn.vectors(of: texts, ids: ids, isCancelled: isCancelled)
+        var local = vectors.local
+        if local == nil, let offline = manifest.offline, encoder != nil, offline.mixing.weights[.local] > 0 {
+            local = try localVectors(of: texts, as: .query, isCancelled: isCancelled)
+        }
+        return SourceQueries(
+            ids: ids, texts: texts, blackBox: vectors.blackBox,
+            local: try local.map { try LocalForm.unit.prepare(checking: $0, ids: ids) }, isEstimated: true)
     }
 
     /// Joined vectors, `(texts.count, joinedDimension)`: those of all dense sources side by side, those of the black box

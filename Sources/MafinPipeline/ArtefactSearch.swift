@@ -50,7 +50,8 @@ public struct ArtefactSearch {
 
     /// The best documents for a query.
     /// - Parameters:
-    ///   - blackBoxVector: the black box's vector of the query. `nil` ranks by the sources that do not need it. In the
+    ///   - blackBoxVector: the black box's vector of the query. `nil` ranks by the artefact's stand-in and the weights for
+    ///     it, or without a stand-in by the sources that do not need the vector. In the
     ///     norm form the local score is then not the local encoder's cosine, because a longer local vector of a document
     ///     has more weight.
     ///   - weights: replace the artefact's weights. Must be `nil` for the norm form, in which each text has its own
@@ -60,12 +61,16 @@ public struct ArtefactSearch {
     public func hits(
         _ query: String, blackBoxVector: [Float]?, count: Int, weights: SourceWeights? = nil
     ) throws -> [Hit] {
-        let mixture = model.manifest.mixing
+        let isOffline = blackBoxVector == nil && model.standIn != nil
+        let mixture = isOffline ? model.manifest.offline?.mixing ?? model.manifest.mixing : model.manifest.mixing
         precondition(weights == nil || mixture.localForm == .unit, "the norm form has no weights to replace")
-        let inputs = try model.queries(
-            [query], blackBox: blackBoxVector.map { Matrix(rows: 1, columns: $0.count, values: $0) })
+        let inputs =
+            isOffline
+            ? try model.offlineQueries([query])
+            : try model.queries(
+                [query], blackBox: blackBoxVector.map { Matrix(rows: 1, columns: $0.count, values: $0) })
         let wanted = weights ?? mixture.rankingWeights
-        guard let usable = blackBoxVector == nil ? wanted.withoutBlackBox(model.sources) : wanted else {
+        guard let usable = blackBoxVector == nil && !isOffline ? wanted.withoutBlackBox(model.sources) : wanted else {
             throw ArtefactError.noSourceLeft(path: model.artefact.folder.path)
         }
         let queries = try index.queries(inputs)
@@ -73,7 +78,9 @@ public struct ArtefactSearch {
         let rows = best.map(\.index)
         let parts = index.parts(of: rows, query: 0, of: queries, weights: usable)
         let places =
-            if let blackBoxAlone, let vector = inputs.blackBox {
+            if isOffline {
+                nil as [Int]?
+            } else if let blackBoxAlone, let vector = inputs.blackBox {
                 blackBoxAlone.places(of: rows, query: vector.values)
             } else {
                 index.places(of: rows, by: .blackBox, query: 0, of: queries) { () throws(Never) in }

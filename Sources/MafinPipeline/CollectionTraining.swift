@@ -59,13 +59,13 @@ public struct CollectionTraining {
     package let collection: RetrievalCollection
     private let blackBox: BlackBoxIdentity
     package let queries: [Query]
-    private let released: ReleasedEncoder
+    let released: ReleasedEncoder
     package let devQrels: Qrels
     /// The queries that are learned from or chosen on.
     public let knownQueries: KnownQueries
     /// The released encoder's vectors of all documents, not normalised, `(documents, dimension)`.
     package let documentBank: Matrix
-    private let cache: LocalVectorCache
+    let cache: LocalVectorCache
     package let dataRecords: [ArtefactManifest.DataRecord]
     /// The released encoder in memory, not yet trained. The first contender trains this object.
     private var untrained: Untrained

@@ -7,7 +7,9 @@ import MafinRetrieval
 /// Ablations of sums of sources.
 @main
 struct BenchSources: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(subcommands: [WeightsCommand.self, BasesCommand.self])
+    static let configuration = CommandConfiguration(subcommands: [
+        WeightsCommand.self, BasesCommand.self, StandInCommand.self,
+    ])
 }
 
 /// The collection, its black box and the released encoder.

@@ -26,15 +26,26 @@ public struct RememberedQueries: RememberingSource {
     public let width: Float
     /// ν.
     public let sharing: Double
+    /// See ``MafinPipeline/QueryMemory/folder``.
+    public let folder: String
 
     /// A memory with the given settings.
-    public init(width: Float, sharing: Double = 0.5, name: String) {
+    public init(width: Float, sharing: Double = 0.5, name: String, folder: String = QueryMemory.standardFolder) {
         (self.width, self.sharing, self.name) = (width, sharing, SourceName(rawValue: name))
+        self.folder = folder
     }
 
     /// Three memories, which use near or also far queries.
-    public static let standard = [("narrow", 0.28), ("medium", 0.45), ("wide", 0.9)].map {
-        RememberedQueries(width: $1, name: "query-memory-\($0)")
+    public static let standard = memories(prefix: "")
+
+    /// The same for queries whose vectors a stand-in estimates.
+    public static let offline = memories(prefix: "offline-")
+
+    private static func memories(prefix: String) -> [RememberedQueries] {
+        [("narrow", 0.28), ("medium", 0.45), ("wide", 0.9)].map {
+            RememberedQueries(
+                width: $1, name: "\(prefix)query-memory-\($0)", folder: prefix + QueryMemory.standardFolder)
+        }
     }
 
     /// See ``RememberingSource``.
@@ -47,7 +58,7 @@ public struct RememberedQueries: RememberingSource {
             answers: queries.map { data.index.labels[$0].map { data.documents.ids[$0.column] } })
         let scale = known.scale
         return QueryMemory(
-            known, bandwidth: width * scale.spread, sharing: sharing, reach: scale.reach, name: name)
+            known, bandwidth: width * scale.spread, sharing: sharing, reach: scale.reach, name: name, folder: folder)
     }
 }
 
@@ -55,12 +66,17 @@ public struct RememberedQueries: RememberingSource {
 public struct RememberedByMoving: RememberingSource {
     /// γ.
     public let step: Double
+    /// See ``RememberingSource``.
+    public let name: SourceName
 
     /// NUDGE-N with the given γ. In a sum with other sources, the exact step matters little.
-    public init(step: Double = 0.5) { self.step = step }
+    public init(step: Double = 0.5, name: String = "nudge-n") {
+        (self.step, self.name) = (step, SourceName(rawValue: name))
+    }
 
-    /// See ``RememberingSource``.
-    public var name: SourceName { SourceName(rawValue: "nudge-n") }
+    /// The same for queries whose vectors a stand-in estimates.
+    public static let offline = RememberedByMoving(name: "offline-nudge-n")
+
     /// See ``RememberingSource``.
     public var keepsBlackBoxScore: Bool { true }
 

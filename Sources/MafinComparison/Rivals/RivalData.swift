@@ -111,6 +111,24 @@ public struct RivalData: Sendable {
         return data
     }
 
+    /// The same where the black box was not asked for queries.
+    /// - Parameters:
+    ///   - standIn: what estimates their vectors.
+    ///   - local: the local encoder's vectors; `nil`: none. Its query vectors are replaced by those of the stand-in, if that
+    ///     has any.
+    /// - Throws: `CombinationError` for vectors that cannot be used.
+    public func offline(_ standIn: TrainedStandIn, local: VectorSystem?) throws -> RivalData {
+        var data = self
+        let prepare = { (rows: Matrix, ids: [String]) in try LocalForm.unit.prepare(checking: rows, ids: ids) }
+        data.queries = SourceQueries(
+            ids: queries.ids, texts: queries.texts, blackBox: standIn.blackBoxQueries,
+            local: try local.map { try prepare(standIn.localQueries ?? $0.queries, queries.ids) }, isEstimated: true)
+        data.documents = SourceDocuments(
+            ids: documents.ids, texts: documents.texts, blackBox: documents.blackBox,
+            local: try local.map { try prepare($0.documents, documents.ids) })
+        return data
+    }
+
     /// The black box's vectors.
     /// - Precondition: they were given.
     var blackBox: VectorSystem {

@@ -10,6 +10,8 @@ public struct SourceName: RawRepresentable, Sendable, Codable, Hashable, CustomS
     public static let blackBox = SourceName(rawValue: "black-box")
     /// The local encoder.
     public static let local = SourceName(rawValue: "local")
+    /// A local encoder of queries that stands in for the black box.
+    public static let standIn = SourceName(rawValue: "stand-in")
     /// BM25.
     public static let bm25 = SourceName(rawValue: "bm25")
 

@@ -11,6 +11,8 @@ struct RunIdentity: Codable, Equatable {
     var dataHash: String
     /// `nil`: the black box.
     var base: BaseIdentity?
+    /// ``Distillation/identity``; `nil`: none.
+    var distillation: String?
 
     /// The frozen scores beside which the encoder is trained.
     struct BaseIdentity: Codable, Equatable {
@@ -29,7 +31,7 @@ struct RunIdentity: Codable, Equatable {
 
     init<Inputs, Encoder: TrainableEncoder>(
         options: TrainingOptions, mode: any TrainingMode, loss: any Loss, encoders: [Encoder],
-        data: TrainingData<Inputs>, base: TrainingBase?
+        data: TrainingData<Inputs>, base: TrainingBase?, distillation: Distillation?
     ) {
         self.options = options
         self.options.checkpointSeconds = 0  // Changes no result.
@@ -41,6 +43,7 @@ struct RunIdentity: Codable, Equatable {
         }
         dataHash = data.contentHash
         self.base = base.map { BaseIdentity(name: $0.name, identity: $0.identity) }
+        self.distillation = distillation?.identity
     }
 }
 

@@ -11,6 +11,7 @@ struct StepEngine<Encoder: TrainableEncoder> {
     /// all documents.
     let scores: FrozenScores
     let loss: any Loss
+    var distillation: Distillation?
     /// The columns of steps whose candidates are ``CandidateSet/fixed``.
     var fixed: FixedColumns?
     /// Whether the rows of encoded documents are written into the bank.
@@ -92,10 +93,15 @@ struct StepEngine<Encoder: TrainableEncoder> {
         let (documentGradient, documentWeightGradient) = gathered(
             gradients.documents, gradients.documentWeights, at: step.freshColumns.map(\.position),
             count: step.encoded.count)
+        var embeddingGradient = head.form.backward(
+            gradient: queryGradient, weightGradient: queryWeightGradient, embeddings: encodings.queries,
+            prepared: queryRows, norms: queryNorms)
+        if let distillation {
+            outcome.loss += distillation.add(
+                to: &embeddingGradient, queries: texts.rows, embeddings: encodings.queries, factor: gradientFactor)
+        }
         try encodings.backward(
-            head.form.backward(
-                gradient: queryGradient, weightGradient: queryWeightGradient, embeddings: encodings.queries,
-                prepared: queryRows, norms: queryNorms),
+            embeddingGradient,
             head.form.backward(
                 gradient: documentGradient, weightGradient: documentWeightGradient, embeddings: encodings.documents,
                 prepared: documentRows, norms: documentNorms))

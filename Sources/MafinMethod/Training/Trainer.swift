@@ -28,6 +28,7 @@ public final class Trainer<Encoder: TrainableEncoder> {
     let untrainedQueries: UntrainedQueries?
     let checkpoints: TrainingCheckpoints?
     let base: TrainingBase?
+    let distillation: Distillation?
     let evaluation: Evaluation
     /// Whether evaluations may measure only some of the development queries. An evaluation of the caller's own measures
     /// all of them. A mode that trains documents encodes the corpus for an evaluation, so a sample would save little.
@@ -44,6 +45,7 @@ public final class Trainer<Encoder: TrainableEncoder> {
     ///   - mode: which texts each step encodes, and with which documents it compares them.
     ///   - loss: the loss of the joint score's logits.
     ///   - base: the frozen scores beside which the encoder is trained; `nil`: the black box's.
+    ///   - distillation: a teacher of query vectors beside the labels; `nil`: none.
     ///   - documentBank: the released encoder's document vectors, not normalised, `(documents, dimension)`; `nil`: the
     ///     run starts by making them, in one pass over the corpus.
     ///   - checkpointFolder: the folder of checkpoints; `nil`: no checkpoints are written, and the run cannot be
@@ -55,7 +57,8 @@ public final class Trainer<Encoder: TrainableEncoder> {
     ///   no development queries.
     public init(
         queryEncoder: Encoder, documentEncoder: Encoder? = nil, data: TrainingData<Encoder.Inputs>,
-        mode: any TrainingMode, loss: any Loss, base: TrainingBase? = nil, options: TrainingOptions = TrainingOptions(),
+        mode: any TrainingMode, loss: any Loss, base: TrainingBase? = nil, distillation: Distillation? = nil,
+        options: TrainingOptions = TrainingOptions(),
         documentBank: Matrix? = nil, checkpointFolder: URL? = nil, evaluation: Evaluation? = nil,
         untrainedQueries: UntrainedQueries? = nil
     ) throws {
@@ -74,6 +77,15 @@ public final class Trainer<Encoder: TrainableEncoder> {
         self.mode = mode
         self.loss = loss
         self.base = base
+        if let distillation {
+            try check("rows of the distillation's targets", distillation.targets.rows, data.queries.count)
+            guard distillation.targets.columns <= queryEncoder.dimension else {
+                throw TrainingError.size(
+                    part: "columns of the distillation's targets", expected: queryEncoder.dimension,
+                    found: distillation.targets.columns)
+            }
+        }
+        self.distillation = distillation
         self.options = options
         precondition(
             untrainedQueries == nil || !mode.trainsDocuments,
@@ -92,7 +104,7 @@ public final class Trainer<Encoder: TrainableEncoder> {
         }
         identity = RunIdentity(
             options: options, mode: mode, loss: loss, encoders: [queryEncoder, documentEncoder].compactMap { $0 },
-            data: data, base: base)
+            data: data, base: base, distillation: distillation)
     }
 
     /// The encoders that are trained. The encoder of queries comes first.

@@ -74,7 +74,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             scores: data.frozenScores(
                 of: data.index.trainQueries, documents: fixed?.texts.rows, base: trainer.base,
                 byteBudget: options.form == .localOnly ? 0 : options.scoreByteBudget),
-            loss: trainer.loss, fixed: fixed,
+            loss: trainer.loss, distillation: trainer.distillation, fixed: fixed,
             keepsBank: trainer.mode.usesBank || options.evaluationUsesBank)
     }
 

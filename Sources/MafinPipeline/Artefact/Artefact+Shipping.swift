@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinMethod
 import MafinRetrieval
 
 extension Artefact {
@@ -37,24 +38,60 @@ extension Artefact {
         }
     }
 
+    /// A stand-in and the sum that ranks where the black box is not asked.
+    public struct ShippedStandIn {
+        /// The sum: a ``StandInSource`` and others.
+        public var sources: ShippedSources
+        /// The encoder's record, in the folder ``EncoderRecord/standInFolder``.
+        public var encoder: EncoderRecord
+        /// How it was trained.
+        public var training: ArtefactManifest.Training?
+        /// Figures on dev.
+        public var development: EvaluationReport?
+        /// See ``ArtefactManifest/Offline/asking``.
+        public var asking: [Sureness.Point]?
+        /// Writes the encoder into an empty folder.
+        public var save: (URL) throws -> Void
+
+        /// All of it.
+        public init(
+            sources: ShippedSources, encoder: EncoderRecord, training: ArtefactManifest.Training? = nil,
+            development: EvaluationReport? = nil, asking: [Sureness.Point]? = nil,
+            save: @escaping (URL) throws -> Void
+        ) {
+            precondition(sources.sources.contains { $0.name == .standIn }, "a sum without a stand-in")
+            (self.sources, self.encoder, self.training) = (sources, encoder, training)
+            (self.development, self.asking, self.save) = (development, asking, save)
+        }
+    }
+
     /// Writes the artefact of a fitted system, whole or not at all.
     /// - Parameters:
-    ///   - trained: the artefact that holds the local encoder of the system; `nil` if no source is a local encoder.
+    ///   - standIn: what answers if the black box is not asked. A source of the same name as one of the system must be the
+    ///     same source.
+    ///   - trained: the artefact that holds the local encoder; `nil` if no source is a local encoder.
     /// - Throws: ``ArtefactError``, `NumericsError`. `folder` is then unchanged.
     @discardableResult
     public static func ship(
-        _ sources: ShippedSources, _ shipment: Shipment, encoderFrom trained: Artefact?, to folder: URL
+        _ sources: ShippedSources, _ shipment: Shipment, standIn: ShippedStandIn? = nil,
+        encoderFrom trained: Artefact?, to folder: URL
     ) throws -> Artefact {
-        precondition(sources.usesLocalEncoder == (trained != nil), "a local encoder and its artefact go together")
+        let all = sources.adding(standIn?.sources.sources ?? [])
+        precondition(all.usesLocalEncoder == (trained != nil), "a local encoder and its artefact go together")
         var manifest =
             trained?.manifest
             ?? ArtefactManifest(
-                blackBox: shipment.blackBox, blackBoxDimension: shipment.blackBoxDimension, mixing: sources.mixture,
+                blackBox: shipment.blackBox, blackBoxDimension: shipment.blackBoxDimension, mixing: all.mixture,
                 verdict: shipment.verdict)
         manifest.library = .current
         manifest.system = shipment.system
         manifest.blackBoxSource = shipment.blackBoxSource
-        manifest.mixing = sources.mixture
+        manifest.mixing = all.mixture
+        manifest.offline = standIn.map { standIn in
+            ArtefactManifest.Offline(
+                encoder: standIn.encoder, mixing: standIn.sources.mixture.padded(to: all.sources.map(\.name)),
+                training: standIn.training, development: standIn.development, asking: standIn.asking)
+        }
         manifest.data = shipment.data
         (manifest.development, manifest.test) = (shipment.development, shipment.test)
         manifest.verdict = shipment.verdict
@@ -69,7 +106,8 @@ extension Artefact {
             }
         }
         return try write(
-            manifest, to: folder, sources: sources.sources, knownQueries: shipment.knownQueries,
-            saveDocumentEncoder: copying(manifest.documentEncoder), saveQueryEncoder: copying(manifest.queryEncoder))
+            manifest, to: folder, sources: all.sources, knownQueries: shipment.knownQueries,
+            saveDocumentEncoder: copying(manifest.documentEncoder), saveQueryEncoder: copying(manifest.queryEncoder),
+            saveStandIn: standIn?.save)
     }
 }

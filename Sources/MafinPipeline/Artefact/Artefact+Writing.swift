@@ -14,7 +14,7 @@ extension Artefact {
     ///   - folder: the folder of the artefact. Its parent folders are made.
     ///   - sources: the sources of the manifest, in its order. Their files are written.
     ///   - knownQueries: the queries that it learned from or was chosen on. It must not be measured on them.
-    ///   - saveDocumentEncoder, saveQueryEncoder: write an encoder into the given empty folder. Needed if the manifest
+    ///   - saveDocumentEncoder, saveQueryEncoder, saveStandIn: write an encoder into the given empty folder. Needed if the manifest
     ///     names a folder for this encoder, and only then.
     /// - Throws: ``ArtefactError``, `NumericsError` if a file cannot be written, and whatever the closures throw.
     ///   `folder` is then unchanged.
@@ -23,7 +23,8 @@ extension Artefact {
         _ manifest: ArtefactManifest, to folder: URL, sources: [any ScoreSource]? = nil,
         knownQueries: KnownQueries? = nil,
         saveDocumentEncoder: ((URL) throws -> Void)? = nil,
-        saveQueryEncoder: ((URL) throws -> Void)? = nil
+        saveQueryEncoder: ((URL) throws -> Void)? = nil,
+        saveStandIn: ((URL) throws -> Void)? = nil
     ) throws -> Artefact {
         precondition(
             (manifest.documentEncoder?.folder != nil) == (saveDocumentEncoder != nil),
@@ -31,6 +32,8 @@ extension Artefact {
         precondition(
             (manifest.queryEncoder?.folder != nil) == (saveQueryEncoder != nil),
             "an encoder of queries is saved if, and only if, the manifest gives it a folder")
+        precondition(
+            (manifest.offline != nil) == (saveStandIn != nil), "a stand-in's encoder is saved if there is one")
         var written = manifest
         written.formatVersion = ArtefactManifest.currentFormatVersion
         written.sources = sources?.map(\.record) ?? manifest.allSources
@@ -49,6 +52,10 @@ extension Artefact {
             if var encoder = written.queryEncoder, let saveQueryEncoder {
                 try save(&encoder, in: temporary, final: folder, by: saveQueryEncoder)
                 written.queryEncoder = encoder
+            }
+            if var encoder = written.offline?.encoder, let saveStandIn {
+                try save(&encoder, in: temporary, final: folder, by: saveStandIn)
+                written.offline?.encoder = encoder
             }
             if let knownQueries {
                 try AtomicFile.write(knownQueries.lines, to: temporary.appendingPathComponent(knownQueriesName))

@@ -38,7 +38,7 @@ public struct Artefact: Sendable {
         self.folder = folder
         manifest = try Self.decode(data, path: url.path)
         for file in manifest.files { try file.verify(in: folder, verification, orThrow: ArtefactError.wrongFile) }
-        for encoder in [manifest.documentEncoder, manifest.queryEncoder].compactMap(\.self) {
+        for encoder in [manifest.documentEncoder, manifest.queryEncoder, manifest.offline?.encoder].compactMap(\.self) {
             guard let name = encoder.folder else { continue }
             let weights = "\(name)/\(encoder.weightsFile)"
             guard let record = manifest.files.first(where: { $0.path == weights }) else {

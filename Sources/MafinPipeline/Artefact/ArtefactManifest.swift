@@ -38,6 +38,8 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public var documentEncoder: EncoderRecord?
     /// The encoder of queries; `nil` if it is the encoder of documents.
     public var queryEncoder: EncoderRecord?
+    /// How queries are answered without asking the black box; `nil` if the artefact has no ``StandIn``.
+    public var offline: Offline?
     /// The released checkpoint with which training began; comparisons call it "untrained". Its ``EncoderRecord/folder``
     /// is `nil`, and its hash is that of the released weights. `nil` in manifests of versions that did not record it;
     /// see ``releasedEncoder``.
@@ -60,6 +62,30 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public var verdict: Verdict
     /// All files of the folder except the manifest. ``Artefact`` fills this in when it writes.
     public var files: [FileRecord] = []
+
+    /// How queries are answered without asking the black box.
+    public struct Offline: Sendable, Codable, Equatable {
+        /// The encoder of the ``StandIn``.
+        public var encoder: EncoderRecord
+        /// How the scores are combined where the black box was not asked. Its weights name the same sources as
+        /// ``ArtefactManifest/sources``, in the same order.
+        public var mixing: Mixture
+        /// How the stand-in was trained; `nil` if its heads alone were fitted.
+        public var training: Training?
+        /// Figures on dev.
+        public var development: EvaluationReport?
+        /// The deciding metric on dev as a function of the share of queries that the black box is asked for all the same.
+        public var asking: [Sureness.Point]?
+
+        /// All of it.
+        public init(
+            encoder: EncoderRecord, mixing: Mixture, training: Training? = nil, development: EvaluationReport? = nil,
+            asking: [Sureness.Point]? = nil
+        ) {
+            (self.encoder, self.mixing, self.training) = (encoder, mixing, training)
+            (self.development, self.asking) = (development, asking)
+        }
+    }
 
     /// How the encoder was trained.
     public struct Training: Sendable, Codable, Equatable {
@@ -184,6 +210,7 @@ extension ArtefactManifest {
                 return ("released.weightsFile", "the name of a file of the encoder", "'\(released.weightsFile)'")
             }
         }
+        if let fault = contradictionOfOffline() { return fault }
         if let folder = documentEncoder?.folder, folder == queryEncoder?.folder {
             return ("queryEncoder.folder", "another folder than that of documents", "'\(folder)'")
         }
@@ -205,9 +232,11 @@ extension ArtefactManifest {
         }
         for record in records {
             let field = "sources.\(record.name)"
-            // The commands find the black box and the local encoder by these names.
-            let isReserved = [SourceName.blackBox, .local].contains(record.name)
-            if isReserved != [.blackBox, .local].contains(record.kind) {
+            // The commands find these sources by their names.
+            let isReserved = [SourceName.blackBox, .local, .standIn].contains(record.name)
+            if isReserved != [.blackBox, .local, .standIn].contains(record.kind)
+                || isReserved && record.name.rawValue != record.kind.rawValue
+            {
                 return ("\(field).kind", isReserved ? record.name.rawValue : "another", record.kind.rawValue)
             }
             if let folder = record.folder, !Self.isInside(folder) || folder.contains("/") {
@@ -217,7 +246,7 @@ extension ArtefactManifest {
                 switch record.kind {
                 case .bm25: nil
                 case .local: documentEncoder?.dimension
-                case .blackBox, .adapter, .movedDocuments, .queryMemory: blackBoxDimension
+                case .blackBox, .adapter, .movedDocuments, .queryMemory, .standIn: blackBoxDimension
                 }
             if record.dimension != dimension {
                 return (
@@ -225,6 +254,46 @@ extension ArtefactManifest {
                     record.dimension.map(String.init) ?? "none"
                 )
             }
+        }
+        return nil
+    }
+
+    /// The first contradiction between the stand-in and the sources.
+    private func contradictionOfOffline() -> (field: String, expected: String, found: String)? {
+        let standIn = allSources.first { $0.kind == .standIn }
+        if (standIn != nil) != (offline != nil) {
+            return (
+                "offline", standIn == nil ? "none without a source stand-in" : "the source stand-in's",
+                offline == nil ? "none" : "one"
+            )
+        }
+        guard let standIn, let offline else { return nil }
+        let names = allSources.map(\.name.rawValue).joined(separator: ", ")
+        let weights = offline.mixing.weights.sources.map(\.rawValue).joined(separator: ", ")
+        if names != weights { return ("offline.mixing.weights", "weights of \(names)", "weights of \(weights)") }
+        if mixing.localForm != .unit || offline.mixing.localForm != .unit || offline.mixing.layout != .querySided {
+            return ("offline.mixing", "query-sided weights", "another layout")
+        }
+        if offline.mixing.weights[.blackBox] > 0 {
+            return (
+                "offline.mixing.weights", "0 for black-box, which is not asked", "\(offline.mixing.weights[.blackBox])"
+            )
+        }
+        guard offline.encoder.folder == EncoderRecord.standInFolder, standIn.folder == EncoderRecord.standInFolder
+        else {
+            return ("offline.encoder.folder", EncoderRecord.standInFolder, offline.encoder.folder ?? "none")
+        }
+        if !Self.isInside(offline.encoder.weightsFile) {
+            return (
+                "offline.encoder.weightsFile", "the name of a file of the encoder", "'\(offline.encoder.weightsFile)'"
+            )
+        }
+        guard standIn.settings["inputs"]?.number == Double(offline.encoder.dimension) else {
+            return ("offline.encoder.dimension", "the inputs of the source stand-in", "\(offline.encoder.dimension)")
+        }
+        let local = standIn.settings["localDimension"]?.number ?? 0
+        guard local == 0 || local == Double(documentEncoder?.dimension ?? 0) else {
+            return ("sources.stand-in.settings.localDimension", "0, or that of documentEncoder", "\(local)")
         }
         return nil
     }

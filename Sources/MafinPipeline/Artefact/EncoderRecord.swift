@@ -32,6 +32,8 @@ public struct EncoderRecord: Sendable, Codable, Hashable {
 
     /// The folder of the encoder of documents, or of both if one encoder serves both.
     public static let documentFolder = "document-encoder"
+    /// The folder of the encoder of a ``StandIn``.
+    public static let standInFolder = "stand-in"
     /// The folder of the encoder of queries, if it differs from the encoder of documents.
     public static let queryFolder = "query-encoder"
 

@@ -103,6 +103,22 @@ public struct Mixture: Sendable, Hashable {
         return result
     }
 
+    /// A fitted logit divided by the score of ``rankingWeights``.
+    package var logitPerScore: Float {
+        let ranking = rankingWeights
+        guard localForm == .unit, let source = ranking.sources.first(where: { ranking[$0] > 0 }) else { return 1 }
+        return weights[source] / ranking[source]
+    }
+
+    /// The same mixture with a weight for each of `names`, 0 for those that it does not name.
+    /// - Precondition: `names` has all names of the weights.
+    package func padded(to names: [SourceName]) -> Mixture {
+        precondition(weights.sources.allSatisfy(names.contains), "weights of other sources")
+        var result = self
+        result.weights = SourceWeights(names.map { ($0, weights[$0]) })
+        return result
+    }
+
     /// The weights for ranking: 1−λ and λ, and those of other sources in the same unit. All are 1 in the norm form, whose
     /// vectors contain the weights.
     package var rankingWeights: SourceWeights {

@@ -20,6 +20,14 @@ public struct ShippedSources: Sendable {
     /// Whether one of them is a local encoder.
     public var usesLocalEncoder: Bool { sources.contains { $0.record.kind == .local } }
 
+    /// The same sum with further sources of weight 0. Those that it has already are left out.
+    func adding(_ others: [any ScoreSource]) -> ShippedSources {
+        let names = Set(sources.map(\.name))
+        let all = sources + others.filter { !names.contains($0.name) }
+        return all.count == sources.count
+            ? self : ShippedSources(all, mixture: mixture.padded(to: all.map(\.name)))
+    }
+
     private struct Stored: Codable {
         var sources: [SourceRecord]
         var mixing: Mixture

@@ -39,12 +39,20 @@ public struct QueryMemory: ScoringSource {
     public let sharing: Double
     /// The cosine to a known query at which the memory is at about half its strength; −1: it never falls silent.
     public let reach: Float
+    /// The folder of its files. Memories of the same queries share it.
+    public let folder: String
+
+    /// The folder if none is named.
+    public static let standardFolder = "memory"
 
     /// A memory of queries.
-    public init(_ known: Known, bandwidth: Float, sharing: Double = 0.5, reach: Float = -1, name: SourceName) {
+    public init(
+        _ known: Known, bandwidth: Float, sharing: Double = 0.5, reach: Float = -1, name: SourceName,
+        folder: String = standardFolder
+    ) {
         precondition(bandwidth > 0 && (0...1).contains(sharing), "τ = \(bandwidth), ν = \(sharing)")
         (self.known, self.bandwidth, self.sharing) = (known, bandwidth, sharing)
-        (self.reach, self.name) = (reach, name)
+        (self.reach, self.name, self.folder) = (reach, name, folder)
     }
 
     /// See ``ScoreSource/queryInputs``.

@@ -43,6 +43,8 @@ public struct SourceInputs: OptionSet, Sendable, Hashable {
     public static let text = SourceInputs(rawValue: 4)
     /// The identifier.
     public static let identifier = SourceInputs(rawValue: 8)
+    /// The black box's vector as a ``StandIn`` estimates it.
+    public static let estimate = SourceInputs(rawValue: 16)
 }
 
 /// A source whose score is the inner product of a query vector and a document vector.
@@ -114,6 +116,8 @@ public struct SourceTexts<Side: Sendable>: Sendable {
     public let texts: [String]
     /// The black box's unit rows.
     public let blackBox: Matrix?
+    /// Whether ``blackBox`` are a ``StandIn``'s estimates, because the black box was not asked.
+    public let isEstimated: Bool
     /// The local encoder's rows, prepared in the form of the mixture.
     public let local: LocalRows?
     /// Number of texts.
@@ -121,8 +125,12 @@ public struct SourceTexts<Side: Sendable>: Sendable {
 
     /// Texts with vectors that are ready to be compared.
     /// - Precondition: lists that are not empty, and vectors that are given, have the same number of rows.
-    public init(ids: [String] = [], texts: [String] = [], blackBox: Matrix? = nil, local: LocalRows? = nil) {
+    public init(
+        ids: [String] = [], texts: [String] = [], blackBox: Matrix? = nil, local: LocalRows? = nil,
+        isEstimated: Bool = false
+    ) {
         (self.ids, self.texts, self.blackBox, self.local) = (ids, texts, blackBox, local)
+        self.isEstimated = isEstimated
         let counts = [
             ids.isEmpty ? nil : ids.count, texts.isEmpty ? nil : texts.count, blackBox?.rows, local?.vectors.rows,
         ].compactMap { $0 }
@@ -142,12 +150,13 @@ public struct SourceTexts<Side: Sendable>: Sendable {
     package func has(_ inputs: SourceInputs) -> Bool {
         (!inputs.contains(.blackBox) || blackBox != nil) && (!inputs.contains(.local) || local != nil)
             && (!inputs.contains(.text) || !texts.isEmpty) && (!inputs.contains(.identifier) || !ids.isEmpty)
+            && (!inputs.contains(.estimate) || blackBox != nil && isEstimated)
     }
 
     /// Some of the texts, in the given order.
     public func selecting(rows: [Int]) -> SourceTexts {
         SourceTexts(
             ids: ids.isEmpty ? [] : rows.map { ids[$0] }, texts: texts.isEmpty ? [] : rows.map { texts[$0] },
-            blackBox: blackBox?.selecting(rows: rows), local: local?.selecting(rows: rows))
+            blackBox: blackBox?.selecting(rows: rows), local: local?.selecting(rows: rows), isEstimated: isEstimated)
     }
 }

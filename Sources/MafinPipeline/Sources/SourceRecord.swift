@@ -19,6 +19,8 @@ public struct SourceRecord: Sendable, Codable, Hashable {
         case movedDocuments = "moved-documents"
         /// See ``QueryMemory``.
         case queryMemory = "query-memory"
+        /// See ``StandInSource``.
+        case standIn = "stand-in"
     }
 
     /// Its name, which the weights use.
@@ -85,6 +87,7 @@ extension SourceRecord {
         case .adapter: return try AdapterSource(self, dimension: dimensions(), in: files())
         case .movedDocuments: return try MovedDocuments(self, dimension: dimensions(), in: files())
         case .queryMemory: return try QueryMemory(self, dimension: dimensions(), in: files())
+        case .standIn: return try StandInSource(self, dimension: dimensions(), in: files())
         }
     }
 
@@ -227,12 +230,46 @@ extension MovedDocuments {
     }
 }
 
-/// `memory/`: `queries.npy` and `answers.json`, the ids of each query's answers. Memories of different τ share it.
+/// `stand-in/`: `black-box-head.npy`, and `local-head.npy` if there is a local encoder. The encoder lies beside them.
+extension StandInSource {
+    /// See ``ScoreSource/record``.
+    public var record: SourceRecord {
+        SourceRecord(
+            name: name, kind: .standIn, dimension: dimension, folder: EncoderRecord.standInFolder,
+            settings: [
+                "inputs": .integer(Int64(heads.inputs)), "localDimension": .integer(Int64(heads.local?.columns ?? 0)),
+            ]
+        )
+    }
+
+    /// See ``ScoreSource/write(to:)``.
+    public func write(to folder: URL) throws {
+        try NumPyFile.write(heads.blackBox, to: folder.appendingPathComponent("black-box-head.npy"))
+        if let local = heads.local { try NumPyFile.write(local, to: folder.appendingPathComponent("local-head.npy")) }
+    }
+
+    init(_ record: SourceRecord, dimension: Int, in folder: URL) throws {
+        let (inputs, local) = (try record.number("inputs"), try record.number("localDimension"))
+        guard (1...65_536).contains(inputs), (0...65_536).contains(local) else {
+            throw record.fault(
+                "settings", "inputs in 1…65536 and a localDimension in 0…65536", "\(inputs) and \(local)")
+        }
+        func head(_ name: String, _ columns: Int) throws -> Matrix {
+            try record.matrix(folder.appendingPathComponent(name), rows: Int(inputs) + 1, columns: columns)
+        }
+        self.init(
+            StandInHeads(
+                blackBox: try head("black-box-head.npy", dimension),
+                local: local == 0 ? nil : try head("local-head.npy", Int(local))))
+    }
+}
+
+/// `memory/`, or another folder: `queries.npy` and `answers.json`, the ids of each query's answers. Memories of different τ share it.
 extension QueryMemory {
     /// See ``ScoreSource/record``.
     public var record: SourceRecord {
         SourceRecord(
-            name: name, kind: .queryMemory, dimension: known.queries.columns, folder: "memory",
+            name: name, kind: .queryMemory, dimension: known.queries.columns, folder: self.folder,
             settings: [
                 "bandwidth": .number(Double(bandwidth)), "sharing": .number(sharing), "reach": .number(Double(reach)),
             ])
@@ -257,6 +294,7 @@ extension QueryMemory {
             Known(
                 queries: try record.matrix(
                     folder.appendingPathComponent("queries.npy"), rows: answers.count, columns: dimension),
-                answers: answers), bandwidth: bandwidth, sharing: sharing, reach: reach, name: record.name)
+                answers: answers), bandwidth: bandwidth, sharing: sharing, reach: reach, name: record.name,
+            folder: record.folder ?? Self.standardFolder)
     }
 }

@@ -72,6 +72,37 @@ public struct LocalVectorSource: DenseSource {
     }
 }
 
+/// The cosine of the black box's vector of a document and a ``StandIn``'s estimate of the black box's vector of the query.
+public struct StandInSource: DenseSource {
+    /// The maps from the stand-in's encoder into the black box's space.
+    public let heads: StandInHeads
+
+    /// A stand-in as a source.
+    public init(_ heads: StandInHeads) { self.heads = heads }
+
+    /// ``MafinMethod/SourceName/standIn``.
+    public var name: SourceName { .standIn }
+    /// Columns of its vectors.
+    public var dimension: Int { heads.blackBox.columns }
+    /// The black box's.
+    public var documentVectors: SourceName { .blackBox }
+    /// See ``ScoreSource/queryInputs``.
+    public var queryInputs: SourceInputs { .estimate }
+    /// See ``ScoreSource/documentInputs``.
+    public var documentInputs: SourceInputs { .blackBox }
+
+    /// See ``DenseSource/vectors(of:)-(SourceQueries)``.
+    public func vectors(of queries: SourceQueries) -> Matrix { rows(queries.blackBox) }
+
+    /// See ``DenseSource/vectors(of:)-(SourceDocuments)``.
+    public func vectors(of documents: SourceDocuments) -> Matrix { rows(documents.blackBox) }
+
+    private func rows(_ vectors: Matrix?) -> Matrix {
+        guard let vectors else { preconditionFailure("the black box's vectors are missing") }
+        return vectors
+    }
+}
+
 /// The cosine after an ``Adapter`` has mapped the black box's vectors: of queries alone, or of both sides.
 public struct AdapterSource: DenseSource {
     /// Its name.
