@@ -53,6 +53,11 @@ extension Artefact {
                 verdict: shipment.verdict)
         manifest.library = .current
         manifest.system = shipment.system
+        if !shipment.blackBox.differences(from: manifest.blackBox).isEmpty {
+            (manifest.blackBox, manifest.blackBoxDimension) = (shipment.blackBox, shipment.blackBoxDimension)
+            // Fitted beside the vectors of the other black box.
+            manifest.untrainedScale = nil
+        }
         manifest.blackBoxSource = shipment.blackBoxSource
         manifest.mixing = sources.mixture
         manifest.data = shipment.data

@@ -1,0 +1,152 @@
+import MafinMethod
+import MafinNumerics
+import MafinPipeline
+import MafinRetrieval
+
+/// The measured roads, in the order of ``MigrationRoad/Name``, and the curve of a mixed index.
+struct MigrationTable {
+    private(set) var roads: [MigrationRoad] = []
+    private(set) var curve: [MigrationPoint] = []
+    /// The sum that was fitted beside the new black box's vectors of all documents; nil if these are not at hand.
+    private(set) var reindex: ShippedSources?
+
+    private let measurement: MigrationMeasurement
+    private let bestOld: [Set<Int>]
+    private let bestNew: [Set<Int>]?
+    private var values: [MigrationRoad.Name: RunEvaluation] = [:]
+
+    init(
+        _ measurement: MigrationMeasurement, _ vectors: MigrationVectors,
+        _ prices: (sample: MigrationPrice, all: MigrationPrice), _ context: WorkflowContext
+    ) throws {
+        self.measurement = measurement
+        let (old, new) = (vectors.old, vectors.newQueries)
+        let (count, sample) = (old.documents.rows, vectors.sample)
+        bestOld = try measurement.best(queries: old.queries, documents: old.documents)
+        bestNew = try vectors.allNew.map { try measurement.best(queries: new, documents: $0) }
+
+        let own = ShippedSources(
+            measurement.model.sources,
+            mixture: Mixture(measurement.model.manifest.mixing.rankingWeights))
+        try add(
+            MigrationRoad(.stay, newDocuments: 0, price: .free), own, queries: old.queries, documents: old.documents)
+
+        var road = MigrationRoad(.reindex, newDocuments: count, price: prices.all)
+        if let documents = vectors.allNew {
+            context.note("re-index: fitting the weights beside the new black box")
+            let sum = try measurement.fitted(queries: new, documents: documents)
+            reindex = sum
+            road.leftOut = measurement.leftOut
+            try add(road, sum, queries: new, documents: documents)
+        } else {
+            road.omitted = "not all documents have new vectors; --buy-everything buys them"
+            roads.append(road)
+        }
+
+        road = MigrationRoad(.bridgeDocuments, newDocuments: sample.count, price: prices.sample)
+        context.note("bridge-documents: fitting maps to \(sample.count) pairs of vectors")
+        let sampled = vectors.sampled
+        let known = old.documents.selecting(rows: sample)
+        let choice = try VectorMapChoice(
+            from: known, to: sampled, for: .documents, seed: measurement.seed, isCancelled: measurement.isCancelled)
+        let mapped = choice.map(old.documents)
+        let mixed = MigrationVectors.replacing(sample, of: mapped, by: sampled)
+        let bridge = try measurement.fitted(queries: new, documents: mixed)
+        road.map = choice.chosen
+        road.leftOut = measurement.leftOut
+        try add(road, bridge, queries: new, documents: mixed)
+
+        road = MigrationRoad(.bridgeQueries, newDocuments: sample.count, price: prices.sample)
+        context.note("bridge-queries: fitting maps to \(sample.count) documents and \(measurement.queries.known.count) queries")
+        // Pairs of documents teach the spaces, and pairs of queries what queries are like in them.
+        let pairs = Array(measurement.queries.known)
+        let reverse = try VectorMapChoice(
+            from: Self.stacked(sampled, new.selecting(rows: pairs)),
+            to: Self.stacked(known, old.queries.selecting(rows: pairs)), for: .queries(searching: old.documents),
+            judged: pairs.count >= 5 * VectorMapChoice.fewestPairs
+                ? Array(sample.count..<sample.count + pairs.count) : nil,
+            seed: measurement.seed, isCancelled: measurement.isCancelled)
+        let asked = reverse.map(new)
+        road.map = reverse.chosen
+        road.leftOut = measurement.leftOut
+        try add(
+            road, try measurement.fitted(queries: asked, documents: old.documents), queries: asked,
+            documents: old.documents)
+
+        addStandIn()
+        compare()
+        try draw(bridge, mapped, vectors)
+    }
+
+    /// The one place for a source that speaks the old black box's space without asking it.
+    private mutating func addStandIn() {
+        roads.append(
+            MigrationRoad(
+                .standIn, newDocuments: 0, price: .free, omitted: "the artefact has no stand-in among its sources"))
+    }
+
+    /// Measures a road and adds it.
+    private mutating func add(
+        _ road: MigrationRoad, _ sum: ShippedSources, queries: Matrix, documents: Matrix
+    ) throws {
+        var road = road
+        road.dimension = documents.columns
+        road.weights = sum.mixture.rankingWeights
+        let best = try measurement.best(queries: queries, documents: documents)
+        road.keepsOld = Self.overlap(best, bestOld)
+        road.keepsNew = bestNew.map { Self.overlap(best, $0) }
+        road.vectorsAlone = try measurement.evaluationAlone(queries: queries, documents: documents)?
+            .means[MigrationMeasurement.metric]
+        values[road.name] = try measurement.evaluation(of: sum, queries: queries, documents: documents)
+        roads.append(road)
+    }
+
+    /// Intervals, and the differences to staying and to a full re-index.
+    private mutating func compare() {
+        let metric = MigrationMeasurement.metric
+        for place in roads.indices {
+            guard let own = values[roads[place].name], let column = own.values[metric], !column.isEmpty else { continue }
+            roads[place].value = PairedBootstrap().interval(of: column)
+            func difference(to other: MigrationRoad.Name) -> PairedDifference? {
+                guard other != roads[place].name, let other = values[other] else { return nil }
+                return PairedDifference(SeededEvaluation([own]), minus: SeededEvaluation([other]), in: metric)
+            }
+            roads[place].toStaying = difference(to: .stay)
+            roads[place].toReindex = difference(to: .reindex)
+        }
+    }
+
+    /// The curve of a mixed index, with the weights of the bridge of documents.
+    private mutating func draw(_ sum: ShippedSources, _ mapped: Matrix, _ vectors: MigrationVectors) throws {
+        guard let documents = vectors.allNew, measurement.queries.measured != nil else { return }
+        let sample = Set(vectors.sample)
+        var generator = RandomGenerator(seed: RandomGenerator.mix(measurement.seed))
+        let random = (0..<documents.rows).shuffled(using: &generator)
+        let known = try measurement.order(queries: vectors.old.queries, documents: vectors.old.documents)
+        for (order, ranked) in [(MigrationPoint.Order.known, known), (.random, random)] {
+            guard let ranked else { continue }
+            let rows = vectors.sample + ranked.filter { !sample.contains($0) }
+            let counts = MigrationWorkflow.shares.map { max(sample.count, Int((Double(rows.count) * $0).rounded())) }
+            for count in Set(counts).sorted() {
+                let bought = rows.prefix(count)
+                let mixed = MigrationVectors.replacing(
+                    bought, of: mapped, by: documents.selecting(rows: Array(bought)))
+                let value = try measurement.evaluation(of: sum, queries: vectors.newQueries, documents: mixed)
+                curve.append(
+                    MigrationPoint(
+                        order: order, share: Double(count) / Double(rows.count),
+                        value: value?.means[MigrationMeasurement.metric] ?? 0))
+            }
+        }
+    }
+
+    /// The mean share of the second sets that the first ones keep.
+    private static func overlap(_ found: [Set<Int>], _ expected: [Set<Int>]) -> Double {
+        let shares = zip(found, expected).map { Double($0.intersection($1).count) / Double(max(1, $1.count)) }
+        return shares.reduce(0, +) / Double(max(1, shares.count))
+    }
+
+    private static func stacked(_ first: Matrix, _ second: Matrix) -> Matrix {
+        Matrix(rows: first.rows + second.rows, columns: first.columns, values: first.values + second.values)
+    }
+}
