@@ -59,6 +59,12 @@ struct MigrateCommand: AsyncParsableCommand {
     var buyEverything = false
 
     @Option(
+        help: ArgumentHelp(
+            "Also train the artefact's encoder of queries on beside the new model, for at most this long, and show that road too. Needs the new vectors of all documents. (default: only the weights are fitted again)",
+            valueName: "duration"), transform: TimeLimit.init(parsing:))
+    var time: TimeLimit?
+
+    @Option(
         help: "Split of the labels to measure on. Of dev, one half is measured and the other fits the weights.")
     var split = "test"
 
@@ -86,6 +92,9 @@ struct MigrateCommand: AsyncParsableCommand {
         if split == "train" {
             throw ValidationError("--split train cannot be measured: the weights are fitted to it. Use dev or test.")
         }
+        if split == "dev", time != nil {
+            throw ValidationError("--time cannot be used with --split dev: the training would choose its state on dev.")
+        }
         if let output { try requireFolder(output: output) }
         if road != nil, output == nil { throw ValidationError("--road needs --output, the folder to write.") }
         if case .provider? = oldBlackBox {
@@ -101,7 +110,9 @@ struct MigrateCommand: AsyncParsableCommand {
         (migration.split, migration.sample, migration.seed) = (split, sample, seed)
         (migration.buysEverything, migration.allowsLeaks) = (buyEverything, leaks.allowLeak)
         (migration.output, migration.road) = (output, road)
-        let result = try await migration.run()
+        migration.time = time?.duration
+        let progress = TrainingProgress(shared)
+        let result = try await migration.run { progress.report(.mafin, $0) }
         try format.print(result, or: Self.text(result).safeForTerminal)
         if let reason = result.notWritten { shared.warn("no artefact was written: \(reason)") }
     }

@@ -40,10 +40,12 @@ extension Artefact {
     /// Writes the artefact of a fitted system, whole or not at all.
     /// - Parameters:
     ///   - trained: the artefact that holds the local encoder of the system; `nil` if no source is a local encoder.
+    ///   - queryEncoder: replaces the artefact's encoder of queries; `nil`: it stays.
     /// - Throws: ``ArtefactError``, `NumericsError`. `folder` is then unchanged.
     @discardableResult
     public static func ship(
-        _ sources: ShippedSources, _ shipment: Shipment, encoderFrom trained: Artefact?, to folder: URL
+        _ sources: ShippedSources, _ shipment: Shipment, encoderFrom trained: Artefact?,
+        queryEncoder: TrainedEncoder? = nil, to folder: URL
     ) throws -> Artefact {
         precondition(sources.usesLocalEncoder == (trained != nil), "a local encoder and its artefact go together")
         var manifest =
@@ -73,8 +75,14 @@ extension Artefact {
                 }
             }
         }
+        if let queryEncoder {
+            manifest.queryEncoder = manifest.queryEncoder ?? manifest.documentEncoder
+            manifest.queryEncoder?.folder = EncoderRecord.queryFolder
+            manifest.training = queryEncoder.manifest.training
+            manifest.objective = queryEncoder.manifest.objective
+        }
         return try write(
             manifest, to: folder, sources: sources.sources, knownQueries: shipment.knownQueries,
-            saveDocumentEncoder: copying(manifest.documentEncoder), saveQueryEncoder: copying(manifest.queryEncoder))
+            saveDocumentEncoder: copying(manifest.documentEncoder), saveQueryEncoder: queryEncoder.map { new in { try new.save(to: $0) } } ?? copying(manifest.queryEncoder))
     }
 }

@@ -15,6 +15,8 @@ struct MigrationQueries {
     let measured: Qrels?
     /// Labels to fit weights to; empty if there are none.
     let (train, dev): (Qrels, Qrels)
+    /// Where ``train`` and ``dev`` come from; nil without labels.
+    let splits: JudgedSplits?
 
     /// The rows of the queries that are not measured.
     var known: Range<Int> { measuredCount..<all.count }
@@ -31,7 +33,7 @@ struct MigrationQueries {
                 throw RetrievalError.noJudgedQueries(path: collection.source?.path ?? split)
             }
             (all, measuredCount, measured) = (collection.queries, collection.queries.count, nil)
-            (train, dev) = (Qrels(), Qrels())
+            (train, dev, splits) = (Qrels(), Qrels(), nil)
             return
         }
         let checked = try LeakGuard.measured(
@@ -51,6 +53,7 @@ struct MigrationQueries {
         }
         (all, measuredCount) = (asked + others, asked.count)
         (self.measured, train, dev) = (measured, learned?.train ?? Qrels(), fitted)
+        self.splits = splits
     }
 }
 

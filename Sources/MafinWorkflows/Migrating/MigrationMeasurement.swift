@@ -1,4 +1,5 @@
 import MafinComparison
+import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -14,7 +15,7 @@ struct MigrationMeasurement {
     let collection: RetrievalCollection
     let queries: MigrationQueries
     /// The local encoder's vectors of all queries and documents; nil without an encoder.
-    let local: VectorSystem?
+    var local: VectorSystem?
     let seed: UInt64
     let isCancelled: @Sendable () -> Bool
 
@@ -31,6 +32,18 @@ struct MigrationMeasurement {
     private func inputs(of vectors: Matrix) throws -> SourceDocuments {
         try SourceDocuments(
             ids: collection.documentIds, texts: documentTexts, blackBox: vectors, local: local?.documents, form: .unit)
+    }
+
+    /// The same with another encoder of queries.
+    func encodingQueries(by trained: TrainedEncoder) throws -> MigrationMeasurement {
+        var result = self
+        result.local = try local.map {
+            VectorSystem(
+                queries: try trained.encoder.embedUnnormalized(
+                    queries.all.map(\.text), prefix: trained.encoder.prefixes.query, isCancelled: isCancelled),
+                documents: $0.documents)
+        }
+        return result
     }
 
     // MARK: Fitting

@@ -10,6 +10,8 @@ package struct MigrationRoad: Sendable, Encodable {
         case stay
         /// Buy the new black box's vectors of all documents.
         case reindex = "re-index"
+        /// The same, and train the encoder of queries on beside the new black box. Only if a time is given.
+        case reindexTrained = "re-index-trained"
         /// Buy a sample of documents, and map the old vectors of the others into the new space.
         case bridgeDocuments = "bridge-documents"
         /// Keep the old vectors of documents, and map the new black box's vectors of queries into the old space.
@@ -21,7 +23,7 @@ package struct MigrationRoad: Sendable, Encodable {
         package var decision: MigrationVerdict.Decision {
             switch self {
             case .stay: .stay
-            case .reindex: .reindex
+            case .reindex, .reindexTrained: .reindex
             case .bridgeDocuments, .bridgeQueries, .standIn: .bridge
             }
         }

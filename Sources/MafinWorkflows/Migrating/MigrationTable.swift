@@ -9,15 +9,19 @@ struct MigrationTable {
     private(set) var curve: [MigrationPoint] = []
     /// The sum that was fitted beside the new black box's vectors of all documents; nil if these are not at hand.
     private(set) var reindex: ShippedSources?
+    /// The same with an encoder that was trained on beside these vectors; nil if none was.
+    private(set) var trained: (sum: ShippedSources, encoder: TrainedEncoder, measurement: MigrationMeasurement)?
 
     private let measurement: MigrationMeasurement
     private let bestOld: [Set<Int>]
     private let bestNew: [Set<Int>]?
     private var values: [MigrationRoad.Name: RunEvaluation] = [:]
 
+    /// - Parameter train: trains the encoder of queries on beside the new vectors of these documents; nil: it is not.
     init(
         _ measurement: MigrationMeasurement, _ vectors: MigrationVectors,
-        _ prices: (sample: MigrationPrice, all: MigrationPrice), _ context: WorkflowContext
+        _ prices: (sample: MigrationPrice, all: MigrationPrice), _ context: WorkflowContext,
+        train: ((_ documents: Matrix) throws -> TrainedEncoder)?
     ) throws {
         self.measurement = measurement
         let (old, new) = (vectors.old, vectors.newQueries)
@@ -39,9 +43,10 @@ struct MigrationTable {
             road.leftOut = measurement.leftOut
             try add(road, sum, queries: new, documents: documents)
         } else {
-            road.omitted = "not all documents have new vectors; --buy-everything buys them"
+            road.omitted = Self.notBought
             roads.append(road)
         }
+        if let train { try addTrained(prices.all, vectors, train) }
 
         road = MigrationRoad(.bridgeDocuments, newDocuments: sample.count, price: prices.sample)
         context.note("bridge-documents: fitting maps to \(sample.count) pairs of vectors")
@@ -78,6 +83,26 @@ struct MigrationTable {
         try draw(bridge, mapped, vectors)
     }
 
+    private static let notBought = "not all documents have new vectors; --buy-everything buys them"
+
+    /// A full re-index whose encoder of queries was trained on.
+    private mutating func addTrained(
+        _ price: MigrationPrice, _ vectors: MigrationVectors, _ train: (Matrix) throws -> TrainedEncoder
+    ) throws {
+        var road = MigrationRoad(.reindexTrained, newDocuments: vectors.old.documents.rows, price: price)
+        guard let documents = vectors.allNew, measurement.local != nil else {
+            road.omitted = measurement.local == nil ? "the artefact has no encoder to train on" : Self.notBought
+            roads.append(road)
+            return
+        }
+        let encoder = try train(documents)
+        let measurement = try measurement.encodingQueries(by: encoder)
+        let sum = try measurement.fitted(queries: vectors.newQueries, documents: documents)
+        trained = (sum, encoder, measurement)
+        road.leftOut = measurement.leftOut
+        try add(road, sum, queries: vectors.newQueries, documents: documents, by: measurement)
+    }
+
     /// The one place for a source that speaks the old black box's space without asking it.
     private mutating func addStandIn() {
         roads.append(
@@ -87,8 +112,10 @@ struct MigrationTable {
 
     /// Measures a road and adds it.
     private mutating func add(
-        _ road: MigrationRoad, _ sum: ShippedSources, queries: Matrix, documents: Matrix
+        _ road: MigrationRoad, _ sum: ShippedSources, queries: Matrix, documents: Matrix,
+        by other: MigrationMeasurement? = nil
     ) throws {
+        let measurement = other ?? measurement
         var road = road
         road.dimension = documents.columns
         road.weights = sum.mixture.rankingWeights

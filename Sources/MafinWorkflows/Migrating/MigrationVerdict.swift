@@ -46,7 +46,7 @@ package struct MigrationVerdict: Sendable, Encodable {
         var reason: String
         if let gaining, let difference = gaining.toStaying {
             reason = "\(gaining.name.rawValue) is better than staying: \(Self.text(difference))."
-            if gaining.name == .reindex {
+            if gaining.name.decision == .reindex {
                 reason += " No cheaper road is as good and better than staying."
             } else if let difference = gaining.toReindex {
                 reason += " It is not shown to be worse than a full re-index: \(Self.text(difference))."

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -39,6 +40,8 @@ package struct MigrationWorkflow {
     package var seed: UInt64 = 1
     /// Whether the new vectors of all documents are bought, so that a full re-index is measured too.
     package var buysEverything = false
+    /// How long the encoder of queries is trained on beside the new black box; nil: not at all.
+    package var time: Duration?
     /// Whether queries are measured even if the artefact was trained or chosen on them.
     package var allowsLeaks = false
     /// The folder of the new artefact; nil: none is written.
@@ -85,8 +88,9 @@ package struct MigrationWorkflow {
     static let shares = [0.0, 0.1, 0.25, 0.5, 0.75, 1]
 
     /// Measures the roads, and writes an artefact if one is wanted.
+    /// - Parameter onEvent: is called with the events of the training.
     /// - Throws: ``WorkflowError``; errors of the modules; `CancellationError`.
-    package func run() async throws -> Result {
+    package func run(onEvent: @escaping (TrainingEvent) -> Void = { _ in }) async throws -> Result {
         if let road, let reason = Self.refusal(of: road) {
             throw WorkflowError.roadNotWritable(road: road.rawValue, reason: reason)
         }
@@ -124,7 +128,13 @@ package struct MigrationWorkflow {
         let measurement = MigrationMeasurement(
             model: model, collection: collection, queries: queries,
             local: try local(model, collection, queries, progress), seed: seed, isCancelled: context.isCancelled)
-        let table = try MigrationTable(measurement, vectors, prices, context)
+        let table = try MigrationTable(
+            measurement, vectors, prices, context,
+            train: time.map { time in
+                { documents in
+                    try train(measurement, vectors, documents, newSide.blackBox.identity, time, onEvent)
+                }
+            })
         var result = Result(
             artefact: artefact, from: model.manifest.blackBox, to: newSide.blackBox.identity, split: split,
             queries: queries.measuredCount, isLabelled: queries.measured != nil,
@@ -204,13 +214,49 @@ package struct MigrationWorkflow {
     }
 }
 
+// MARK: - The local half
+
+extension MigrationWorkflow {
+    /// Trains the artefact's encoder of queries on beside the new black box. The encoder of documents stays, so no local
+    /// vector of a document changes.
+    private func train(
+        _ measurement: MigrationMeasurement, _ vectors: MigrationVectors, _ documents: Matrix,
+        _ identity: BlackBoxIdentity, _ time: Duration, _ onEvent: @escaping (TrainingEvent) -> Void
+    ) throws -> TrainedEncoder {
+        let artefact = measurement.model.artefact
+        guard let record = artefact.encoder(.query), let splits = measurement.queries.splits else {
+            throw WorkflowError.notMigratable(path: self.artefact, reason: "without labels its encoder cannot be trained on")
+        }
+        let folder = try artefact.encoderFolder(of: record, released: ArtefactOpening.releasedFolder)
+        var settings = CollectionTraining.Settings()
+        settings.mode = .query
+        settings.modeReason = "the documents' vectors stay"
+        settings.options.seed = seed
+        settings.options.time = time.inSeconds
+        let training = try CollectionTraining(
+            collection: measurement.collection, splits: splits,
+            vectors: BlackBoxVectors(
+                identity: identity, queries: measurement.queries.all, queryVectors: vectors.newQueries,
+                documentVectors: documents),
+            released: ReleasedEncoder(
+                name: record.name, revision: record.revision, folder: folder,
+                prefixes: TextPrefixes(query: record.queryPrefix, document: record.documentPrefix),
+                maximumLength: record.maximumLength),
+            documentBank: measurement.local?.documents, settings: settings, cache: .shared,
+            isCancelled: context.isCancelled)
+        context.note("re-index-trained: training the encoder of queries beside the new black box")
+        return try training.train(
+            .mafin, checkpointFolder: nil, isCancelled: context.isCancelled, onEvent: onEvent)
+    }
+}
+
 // MARK: - The new artefact
 
 extension MigrationWorkflow {
     /// Why a road cannot be written as an artefact; nil: it can.
     static func refusal(of road: MigrationRoad.Name) -> String? {
         switch road {
-        case .stay, .reindex: nil
+        case .stay, .reindex, .reindexTrained: nil
         case .bridgeDocuments:
             "an artefact asks one black box for its documents, and here most documents need vectors of the old one and a map"
         case .bridgeQueries:
@@ -232,11 +278,13 @@ extension MigrationWorkflow {
             result.notWritten = "to stay needs no new artefact: \(artefact) goes on as it is"
             return
         }
-        guard let sum = table.reindex, let documents = vectors.allNew else {
-            result.notWritten = "re-index cannot be written: it was not measured; --buy-everything measures it"
+        guard let sum = chosen == .reindex ? table.reindex : table.trained?.sum, let documents = vectors.allNew else {
+            result.notWritten = "\(chosen.rawValue) cannot be written: it was not measured"
             return
         }
         let model = measurement.model
+        let encoder = chosen == .reindex ? nil : table.trained?.encoder
+        let measurement = chosen == .reindex ? measurement : table.trained?.measurement ?? measurement
         let development = try measurement.development(of: sum, queries: vectors.newQueries, documents: documents)
         let fitted = measurement.queries.known.map { measurement.queries.all[$0] }
         let known = try model.artefact.knownQueries()
@@ -254,7 +302,8 @@ extension MigrationWorkflow {
                     ?? Verdict(
                         lambda: nil, metric: MigrationMeasurement.metric.description, difference: nil, queries: 0),
                 knownQueries: known.map { $0.union(KnownQueries(fitted)) } ?? KnownQueries(fitted)),
-            encoderFrom: sum.usesLocalEncoder ? model.artefact : nil, to: folder)
+            encoderFrom: sum.usesLocalEncoder ? model.artefact : nil,
+            queryEncoder: sum.usesLocalEncoder ? encoder : nil, to: folder)
         result.written = folder.path
     }
 }
