@@ -41,7 +41,8 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
     package var isWrongUse: Bool {
         switch self {
         case .interruptedTraining, .nothingToResume, .resumeDiffers, .noLabelsToKeep, .weightsNotChangeable, .noLambda,
-            .noWeightLeft, .noJoinedVectors, .occupied, .notShippable, .notMigratable, .sampleTooSmall, .roadNotWritable:
+            .noWeightLeft, .noJoinedVectors, .occupied, .notShippable, .notMigratable, .sampleTooSmall,
+            .roadNotWritable:
             true
         case .tooFewQueries, .undecidableCondition, .knownQueries, .notAReport, .oldVectorsMissing: false
         }

@@ -176,12 +176,14 @@ import Testing
 
 @Suite struct MigrationVerdictTests {
     private func road(
-        _ name: MigrationRoad.Name, cost: Double?, documents: Int, mean: Double?, stay: (mean: Double, p: Double)? = nil,
+        _ name: MigrationRoad.Name, cost: Double?, documents: Int, mean: Double?,
+        stay: (mean: Double, p: Double)? = nil,
         reindex: (mean: Double, p: Double)? = nil
     ) -> MigrationRoad {
         func difference(_ value: (mean: Double, p: Double)?) -> PairedDifference? {
             value.map {
-                PairedDifference(mean: $0.mean, low: $0.mean - 0.01, high: $0.mean + 0.01, p: $0.p, includesSeeds: false)
+                PairedDifference(
+                    mean: $0.mean, low: $0.mean - 0.01, high: $0.mean + 0.01, p: $0.p, includesSeeds: false)
             }
         }
         var road = MigrationRoad(
@@ -195,9 +197,11 @@ import Testing
     private var whole: MigrationRoad { road(.reindex, cost: 10, documents: 100, mean: 0.6, stay: (0.1, 0.001)) }
 
     @Test func theCheapestRoadThatHoldsAndGainsIsTaken() {
-        let bridge = road(.bridgeDocuments, cost: 1, documents: 10, mean: 0.59, stay: (0.09, 0.001), reindex: (-0.01, 0.3))
+        let bridge = road(
+            .bridgeDocuments, cost: 1, documents: 10, mean: 0.59, stay: (0.09, 0.001), reindex: (-0.01, 0.3))
         let verdict = MigrationVerdict(of: [stay, whole, bridge])
-        #expect(verdict.decision == .bridge && verdict.road == .bridgeDocuments && verdict.ifOldEnds == .bridgeDocuments)
+        #expect(
+            verdict.decision == .bridge && verdict.road == .bridgeDocuments && verdict.ifOldEnds == .bridgeDocuments)
         #expect(verdict.reason.contains("+.090") && verdict.reason.contains("-.010"))
         // Of two at the same price the one that needs fewer new documents.
         let other = road(.bridgeQueries, cost: 1, documents: 9, mean: 0.58, stay: (0.08, 0.001), reindex: (-0.02, 0.3))
@@ -205,7 +209,8 @@ import Testing
     }
 
     @Test func aBridgeThatLosesToTheReindexIsNotTaken() {
-        let bridge = road(.bridgeDocuments, cost: 1, documents: 10, mean: 0.55, stay: (0.05, 0.001), reindex: (-0.05, 0.01))
+        let bridge = road(
+            .bridgeDocuments, cost: 1, documents: 10, mean: 0.55, stay: (0.05, 0.001), reindex: (-0.05, 0.01))
         let verdict = MigrationVerdict(of: [stay, whole, bridge])
         #expect(verdict.decision == .reindex && verdict.road == .reindex && verdict.ifOldEnds == .reindex)
     }

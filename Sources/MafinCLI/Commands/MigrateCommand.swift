@@ -77,7 +77,8 @@ struct MigrateCommand: AsyncParsableCommand {
     var output: String?
 
     @Option(
-        help: ArgumentHelp("The road that --output writes. (default: the verdict's)", valueName: "name"))
+        help: .expert(
+            "The road that --output writes. (default: the verdict's)", "stay|re-index|re-index-trained"))
     var road: MigrationRoad.Name?
 
     @OptionGroup var leaks: LeakOptions
@@ -167,7 +168,8 @@ struct MigrateCommand: AsyncParsableCommand {
         if !notes.isEmpty { text += "\n" + notes.map { "Not measured: \($0)." }.joined(separator: "\n") + "\n" }
         let leftOut = Set(result.roads.flatMap(\.leftOut).map(\.rawValue)).sorted()
         if !leftOut.isEmpty {
-            text += "\nLeft out of all roads but stay, because they belong to the old space: \(leftOut.joined(separator: ", ")).\n"
+            text +=
+                "\nLeft out of all roads but stay, because they belong to the old space: \(leftOut.joined(separator: ", ")).\n"
         }
         if !result.mixedIndex.isEmpty { text += "\n" + curve(result).text() }
         text += "\nVerdict: \(result.verdict.decision.rawValue). \(result.verdict.reason)\n"

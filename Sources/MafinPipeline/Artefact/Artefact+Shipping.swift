@@ -83,6 +83,7 @@ extension Artefact {
         }
         return try write(
             manifest, to: folder, sources: sources.sources, knownQueries: shipment.knownQueries,
-            saveDocumentEncoder: copying(manifest.documentEncoder), saveQueryEncoder: queryEncoder.map { new in { try new.save(to: $0) } } ?? copying(manifest.queryEncoder))
+            saveDocumentEncoder: copying(manifest.documentEncoder),
+            saveQueryEncoder: queryEncoder.map { new in { try new.save(to: $0) } } ?? copying(manifest.queryEncoder))
     }
 }

@@ -124,7 +124,8 @@ public struct VectorMapChoice: Sendable {
         switch chosen.form {
         case .lowRank: map = VectorMap.lowRank(all, ridge: linear, rank: chosen.rank ?? 1)
         case .twoLayer:
-            map = try VectorMap.twoLayer(after: linear, from: x, to: y, epochs: chosen.epochs ?? 1, seed: seed) { _, _ in
+            map = try VectorMap.twoLayer(after: linear, from: x, to: y, epochs: chosen.epochs ?? 1, seed: seed) {
+                _, _ in
                 try check()
                 return true
             }

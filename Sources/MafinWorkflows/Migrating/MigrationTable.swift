@@ -62,7 +62,8 @@ struct MigrationTable {
         try add(road, bridge, queries: new, documents: mixed)
 
         road = MigrationRoad(.bridgeQueries, newDocuments: sample.count, price: prices.sample)
-        context.note("bridge-queries: fitting maps to \(sample.count) documents and \(measurement.queries.known.count) queries")
+        context.note(
+            "bridge-queries: fitting maps to \(sample.count) documents and \(measurement.queries.known.count) queries")
         // Pairs of documents teach the spaces, and pairs of queries what queries are like in them.
         let pairs = Array(measurement.queries.known)
         let reverse = try VectorMapChoice(
@@ -132,7 +133,9 @@ struct MigrationTable {
     private mutating func compare() {
         let metric = MigrationMeasurement.metric
         for place in roads.indices {
-            guard let own = values[roads[place].name], let column = own.values[metric], !column.isEmpty else { continue }
+            guard let own = values[roads[place].name], let column = own.values[metric], !column.isEmpty else {
+                continue
+            }
             roads[place].value = PairedBootstrap().interval(of: column)
             func difference(to other: MigrationRoad.Name) -> PairedDifference? {
                 guard other != roads[place].name, let other = values[other] else { return nil }

@@ -115,7 +115,8 @@ package struct MigrationWorkflow {
         )
         let newSide = try await openNew()
         guard !newSide.blackBox.identity.differences(from: model.manifest.blackBox).isEmpty else {
-            throw WorkflowError.notMigratable(path: artefact, reason: "--black-box names the black box that it has already")
+            throw WorkflowError.notMigratable(
+                path: artefact, reason: "--black-box names the black box that it has already")
         }
         let prices = (
             sample: try await newSide.price?(sample.map { items.documents[$0] }) ?? .free,
@@ -147,7 +148,8 @@ package struct MigrationWorkflow {
     private func requireMigratable(_ model: ArtefactModel) throws {
         if model.manifest.mixing.localForm != .unit {
             throw WorkflowError.notMigratable(
-                path: artefact, reason: "it is of norm-mafin, whose vectors hold the weights; train again beside the new black box")
+                path: artefact,
+                reason: "it is of norm-mafin, whose vectors hold the weights; train again beside the new black box")
         }
         if !model.sources.contains(where: { $0.name == .blackBox }) {
             throw WorkflowError.notMigratable(path: artefact, reason: "the black box is none of its sources")
@@ -171,7 +173,8 @@ package struct MigrationWorkflow {
             rows = try await side.blackBox.embed(items, as: role)
         } else {
             let found = try await side.blackBox.known(items, as: role)
-            let places = Dictionary(found.indices.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+            let places = Dictionary(
+                found.indices.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
             if let first = items.indices.first(where: { places[$0] == nil }) {
                 throw WorkflowError.oldVectorsMissing(
                     missing: items.count - places.count, of: items.count, role: role.rawValue, first: items[first].id)
@@ -188,7 +191,9 @@ package struct MigrationWorkflow {
     ) async throws -> MigrationVectors {
         let all = Array(items.documents.indices)
         var isWhole = buysEverything || side.isStored || sample.count == all.count
-        if !isWhole { isWhole = try await side.blackBox.known(items.documents, as: .document).indices.count == all.count }
+        if !isWhole {
+            isWhole = try await side.blackBox.known(items.documents, as: .document).indices.count == all.count
+        }
         let bought = isWhole ? all : sample
         let wanted = bought.map { items.documents[$0] }
         let documents = try UnitRows.make(
@@ -225,7 +230,8 @@ extension MigrationWorkflow {
     ) throws -> TrainedEncoder {
         let artefact = measurement.model.artefact
         guard let record = artefact.encoder(.query), let splits = measurement.queries.splits else {
-            throw WorkflowError.notMigratable(path: self.artefact, reason: "without labels its encoder cannot be trained on")
+            throw WorkflowError.notMigratable(
+                path: self.artefact, reason: "without labels its encoder cannot be trained on")
         }
         let folder = try artefact.encoderFolder(of: record, released: ArtefactOpening.releasedFolder)
         var settings = CollectionTraining.Settings()
