@@ -42,7 +42,7 @@ struct MigrateCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The old black box's stored vectors, if they are not in the cache. (default: the artefact's own black box, from the cache alone)",
+            "The old black box's stored vectors, if they are not in the cache. They are taken on your word; only their dimension is checked. (default: the artefact's own black box, from the cache alone)",
             valueName: "kind:argument"), transform: BlackBoxSpecification.init(parsing:))
     var oldBlackBox: BlackBoxSpecification?
 
@@ -131,7 +131,9 @@ struct MigrateCommand: AsyncParsableCommand {
         let source = try options.source(default: model.manifest.blackBoxSource)
         let box = try await options.factory(shared).open(source)
         let isProvider = if case .provider = source.specification { true } else { false }
-        return MigrationSide(box, source: source, isStored: !isProvider)
+        var side = MigrationSide(box, source: source, isStored: !isProvider)
+        side.isVouchedFor = oldBlackBox != nil
+        return side
     }
 
     private func openNew() async throws -> MigrationSide {

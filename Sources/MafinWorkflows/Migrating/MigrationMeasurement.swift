@@ -166,7 +166,7 @@ struct MigrationMeasurement {
         let asked = try index.queries(inputs(vectors).selecting(rows: rows))
         let isCancelled = isCancelled
         return evaluation(
-            try index.rankings(of: asked, weights: sum.mixture.weights, count: ArtefactEvaluation.depth) {
+            try index.rankings(of: asked, weights: sum.mixture.rankingWeights, count: ArtefactEvaluation.depth) {
                 if isCancelled() { throw CancellationError() }
             }, rows, qrels)
     }

@@ -13,6 +13,9 @@ package struct MigrationSide: Sendable {
     package var source: BlackBoxSource?
     /// Whether an answer costs neither money nor a call: stored vectors.
     package var isStored: Bool
+    /// Whether the user names these vectors as the old black box's, such as a copy in files. Then their identity need not
+    /// be that of the artefact, only their dimension.
+    package var isVouchedFor = false
     /// What documents would cost; nil: nothing.
     package var price: (@Sendable ([EmbeddingItem]) async throws -> MigrationPrice)?
 
@@ -108,11 +111,21 @@ package struct MigrationWorkflow {
         let sample = try sample(of: items.documents.count)
 
         let oldSide = try await openOld(model)
-        try model.artefact.require(blackBox: oldSide.blackBox.identity)
+        if oldSide.isVouchedFor {
+            let differences = oldSide.blackBox.identity.differences(from: model.manifest.blackBox)
+            if !differences.isEmpty {
+                context.warn(
+                    "--old-black-box is taken for the artefact's black box, although it has \(differences.joined(separator: ", "))"
+                )
+            }
+        } else {
+            try model.artefact.require(blackBox: oldSide.blackBox.identity)
+        }
         let old = (
             queries: try await stored(oldSide, items.queries, .query),
             documents: try await stored(oldSide, items.documents, .document)
         )
+        try model.artefact.require(blackBoxDimension: old.documents.columns)
         let newSide = try await openNew()
         guard !newSide.blackBox.identity.differences(from: model.manifest.blackBox).isEmpty else {
             throw WorkflowError.notMigratable(
