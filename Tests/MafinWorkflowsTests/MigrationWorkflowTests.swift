@@ -85,6 +85,34 @@ import Testing
         await #expect(throws: ArtefactError.self) { try await evaluation.run() }
     }
 
+    /// The artefact of a bridge ranks as the table says, and searches without asking for a document.
+    @Test(arguments: [MigrationRoad.Name.bridgeDocuments, .bridgeQueries])
+    func aBridgeIsWritten(_ name: MigrationRoad.Name) async throws {
+        let world = try MigrationWorld(.rotation)
+        defer { world.remove() }
+        var migration = world.migration(newIsStored: false)
+        (migration.output, migration.road) = (world.path("MOVED"), name)
+        let result = try await migration.run()
+        #expect(result.written == world.path("MOVED"), "\(result.notWritten ?? "")")
+        let asked = world.new.asked(.document)
+        #expect(asked == 60)
+        var search = SearchWorkflow(
+            artefact: world.path("MOVED"), data: world.path("data"), query: "question number200",
+            context: WorkflowContext(), openBlackBox: { _ in world.new.byText("question number") })
+        search.count = 3
+        #expect(try await search.run().results.first?.id == "d200")
+        #expect(world.new.asked(.document) == asked)
+
+        var evaluation = EvaluationWorkflow(
+            artefact: world.path("MOVED"), data: world.path("data"), context: WorkflowContext(),
+            openBlackBox: { _ in world.new })
+        let metric = Metric.nDCG(cutoff: 10)
+        evaluation.metrics = [metric]
+        let report = try await evaluation.run().report
+        let value = report.systems.first { $0.name == ArtefactEvaluation.artefactName }?.metrics[metric]
+        #expect(abs(try #require(value) - (try #require(try road(name, result).value?.mean))) < 1e-9)
+    }
+
     @Test func nothingIsMovedIntoNoise() async throws {
         let world = try MigrationWorld(.noise)
         defer { world.remove() }
@@ -171,9 +199,9 @@ import Testing
 
         var migration = world.migration()
         migration.output = world.path("MOVED")
-        migration.road = .bridgeDocuments
+        migration.road = .standIn
         let bridge = await #expect(throws: WorkflowError.self) { try await migration.run() }
-        #expect(bridge?.description.hasPrefix("no artefact can be made of bridge-documents") == true)
+        #expect(bridge?.description.hasPrefix("no artefact can be made of stand-in") == true)
         #expect(world.new.asked(.document) == asked)
 
         migration = world.migration()

@@ -120,6 +120,20 @@ final class TableBlackBox: BlackBox {
         tables = (documents, queries)
     }
 
+    /// The same tables by text: the vector of `<prefix>7` is that of row 7. A search has no id of its query.
+    func byText(_ prefix: String) -> any BlackBox { ByText(base: self, prefix: prefix) }
+
+    private struct ByText: BlackBox {
+        let base: TableBlackBox
+        let prefix: String
+        var identity: BlackBoxIdentity { base.identity }
+
+        func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+            try await base.embed(
+                items.map { EmbeddingItem(id: "q" + $0.text.dropFirst(prefix.count), text: $0.text) }, as: role)
+        }
+    }
+
     /// Number of texts that it was asked for.
     func asked(_ role: TextRole) -> Int { asked.withLock { $0[role] ?? 0 } }
 

@@ -73,12 +73,15 @@ struct MigrateCommand: AsyncParsableCommand {
 
     @Option(
         name: .shortAndLong,
-        help: "Folder for the artefact of the chosen road. Only a re-index can be written; a bridge cannot yet.")
+        help:
+            "Folder for the artefact of the verdict's road. A bridge keeps the vectors of the documents in the artefact."
+    )
     var output: String?
 
     @Option(
         help: .expert(
-            "The road that --output writes. (default: the verdict's)", "stay|re-index|re-index-trained"))
+            "The road that --output writes. (default: the verdict's)",
+            "re-index|re-index-trained|bridge-documents|bridge-queries"))
     var road: MigrationRoad.Name?
 
     @OptionGroup var leaks: LeakOptions

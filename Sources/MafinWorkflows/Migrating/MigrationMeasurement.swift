@@ -48,23 +48,24 @@ struct MigrationMeasurement {
 
     // MARK: Fitting
 
-    /// The sources that do not depend on the black box's space, beside a black box of the given dimension.
-    private func lasting(dimension: Int) -> [any ScoreSource] {
+    /// The sources that do not depend on the black box's space, with another source in the place of the black box.
+    private func lasting(beside vectors: any DenseSource) -> [any ScoreSource] {
         model.sources.compactMap { source in
             switch source.record.kind {
-            case .blackBox: BlackBoxVectorSource(dimension: dimension)
+            case .blackBox: vectors
             case .local, .bm25: source
-            case .adapter, .movedDocuments, .queryMemory: nil
+            case .adapter, .movedDocuments, .queryMemory, .bridge: nil
             }
         }
     }
 
-    /// The sources of the artefact that cannot be made again.
-    var leftOut: [SourceName] {
+    /// The sources of the artefact that cannot be made again beside the given source.
+    func leftOut(beside vectors: any DenseSource) -> [SourceName] {
         model.sources.filter { source in
             switch source.record.kind {
-            case .adapter: true
-            case .movedDocuments, .queryMemory: !canFit
+            case .adapter, .bridge: true
+            case .queryMemory: !canFit
+            case .movedDocuments: !canFit || vectors is BridgedDocuments
             case .blackBox, .local, .bm25: false
             }
         }.map(\.name)
@@ -73,20 +74,24 @@ struct MigrationMeasurement {
     /// Whether there are labels to fit weights to.
     private var canFit: Bool { !queries.train.isEmpty && !queries.dev.isEmpty }
 
-    /// The sum beside the given vectors. Without labels to fit, the weights stay those of the artefact.
+    /// The sum beside a source of the black box's vectors. Without labels to fit, the weights stay those of the artefact.
+    /// - Parameters:
+    ///   - source: takes the place of the black box.
+    ///   - vectors, documents: the black box's vectors, or what stands for them. A bridge does not read those of documents.
     /// - Throws: `CombinationError`, `TrainingError`; `CancellationError`.
-    func fitted(queries vectors: Matrix, documents: Matrix) throws -> ShippedSources {
-        let sources = lasting(dimension: documents.columns)
+    func fitted(beside source: any DenseSource, queries vectors: Matrix, documents: Matrix) throws -> ShippedSources {
+        let sources = lasting(beside: source)
         guard canFit else {
             let own = model.manifest.mixing.rankingWeights
-            let kept = sources.map { ($0.name, own[$0.name]) }
+            let kept = sources.map { ($0.name, own[$0.name == source.name ? .blackBox : $0.name]) }
             let weights = kept.contains { $0.1 > 0 } ? kept : sources.map { ($0.name, 1) }
             return ShippedSources(sources, mixture: Mixture(SourceWeights(weights)))
         }
         let kinds = Set(model.sources.map(\.record.kind))
         let remembering: [any RememberingSource] =
             (kinds.contains(.queryMemory) ? RememberedQueries.standard : [])
-            + (kinds.contains(.movedDocuments) ? [RememberedByMoving()] : [])
+            // Moved documents need the black box's vectors of all others.
+            + (kinds.contains(.movedDocuments) && !(source is BridgedDocuments) ? [RememberedByMoving()] : [])
         let data = try data(vectors, documents)
         let fit = SourceFit(
             sources, remembering: remembering, local: local, fitsTrainingQueries: local == nil,

@@ -7,10 +7,12 @@ import MafinRetrieval
 struct MigrationTable {
     private(set) var roads: [MigrationRoad] = []
     private(set) var curve: [MigrationPoint] = []
-    /// The sum that was fitted beside the new black box's vectors of all documents; nil if these are not at hand.
-    private(set) var reindex: ShippedSources?
-    /// The same with an encoder that was trained on beside these vectors; nil if none was.
-    private(set) var trained: (sum: ShippedSources, encoder: TrainedEncoder, measurement: MigrationMeasurement)?
+    /// The sum of each road that moves to the new black box, if it is measured.
+    private(set) var sums: [MigrationRoad.Name: ShippedSources] = [:]
+    /// The encoder that was trained on, and the measurement with its vectors; nil if none was.
+    private(set) var trained: (encoder: TrainedEncoder, measurement: MigrationMeasurement)?
+    /// The new black box's vectors of all documents, or those of the sample and mapped ones.
+    private(set) var newDocuments: Matrix
 
     private let measurement: MigrationMeasurement
     private let bestOld: [Set<Int>]
@@ -27,21 +29,23 @@ struct MigrationTable {
         let (old, new) = (vectors.old, vectors.newQueries)
         let (count, sample) = (old.documents.rows, vectors.sample)
         bestOld = try measurement.best(queries: old.queries, documents: old.documents)
+        newDocuments = vectors.allNew ?? Matrix(rows: 0, columns: 0)
         bestNew = try vectors.allNew.map { try measurement.best(queries: new, documents: $0) }
 
         let own = ShippedSources(
             measurement.model.sources,
             mixture: Mixture(measurement.model.manifest.mixing.rankingWeights))
         try add(
-            MigrationRoad(.stay, newDocuments: 0, price: .free), own, queries: old.queries, documents: old.documents)
+            MigrationRoad(.stay, newDocuments: 0, price: .free), own, alone: old, inputs: old)
 
         var road = MigrationRoad(.reindex, newDocuments: count, price: prices.all)
         if let documents = vectors.allNew {
             context.note("re-index: fitting the weights beside the new black box")
-            let sum = try measurement.fitted(queries: new, documents: documents)
-            reindex = sum
-            road.leftOut = measurement.leftOut
-            try add(road, sum, queries: new, documents: documents)
+            let source = BlackBoxVectorSource(dimension: documents.columns)
+            let sum = try measurement.fitted(beside: source, queries: new, documents: documents)
+            sums[.reindex] = sum
+            road.leftOut = measurement.leftOut(beside: source)
+            try add(road, sum, alone: (new, documents), inputs: (new, documents))
         } else {
             road.omitted = Self.notBought
             roads.append(road)
@@ -56,10 +60,14 @@ struct MigrationTable {
             from: known, to: sampled, for: .documents, seed: measurement.seed, isCancelled: measurement.isCancelled)
         let mapped = choice.map(old.documents)
         let mixed = MigrationVectors.replacing(sample, of: mapped, by: sampled)
-        let bridge = try measurement.fitted(queries: new, documents: mixed)
+        if vectors.allNew == nil { newDocuments = mixed }
+        let ids = measurement.collection.documentIds
+        var source = BridgedDocuments(ids: ids, vectors: mixed)
+        let bridge = try measurement.fitted(beside: source, queries: new, documents: mixed)
+        sums[.bridgeDocuments] = bridge
         road.map = choice.chosen
-        road.leftOut = measurement.leftOut
-        try add(road, bridge, queries: new, documents: mixed)
+        road.leftOut = measurement.leftOut(beside: source)
+        try add(road, bridge, alone: (new, mixed), inputs: (new, mixed))
 
         road = MigrationRoad(.bridgeQueries, newDocuments: sample.count, price: prices.sample)
         context.note(
@@ -72,12 +80,12 @@ struct MigrationTable {
             judged: pairs.count >= 5 * VectorMapChoice.fewestPairs
                 ? Array(sample.count..<sample.count + pairs.count) : nil,
             seed: measurement.seed, isCancelled: measurement.isCancelled)
-        let asked = reverse.map(new)
+        source = BridgedDocuments(ids: ids, vectors: old.documents, map: reverse.map)
+        let reversed = try measurement.fitted(beside: source, queries: new, documents: mixed)
+        sums[.bridgeQueries] = reversed
         road.map = reverse.chosen
-        road.leftOut = measurement.leftOut
-        try add(
-            road, try measurement.fitted(queries: asked, documents: old.documents), queries: asked,
-            documents: old.documents)
+        road.leftOut = measurement.leftOut(beside: source)
+        try add(road, reversed, alone: (reverse.map(new), old.documents), inputs: (new, mixed))
 
         addStandIn()
         compare()
@@ -98,10 +106,13 @@ struct MigrationTable {
         }
         let encoder = try train(documents)
         let measurement = try measurement.encodingQueries(by: encoder)
-        let sum = try measurement.fitted(queries: vectors.newQueries, documents: documents)
-        trained = (sum, encoder, measurement)
-        road.leftOut = measurement.leftOut
-        try add(road, sum, queries: vectors.newQueries, documents: documents, by: measurement)
+        let inputs = (queries: vectors.newQueries, documents: documents)
+        let source = BlackBoxVectorSource(dimension: documents.columns)
+        let sum = try measurement.fitted(beside: source, queries: inputs.queries, documents: documents)
+        sums[.reindexTrained] = sum
+        trained = (encoder, measurement)
+        road.leftOut = measurement.leftOut(beside: source)
+        try add(road, sum, alone: inputs, inputs: inputs, by: measurement)
     }
 
     /// The one place for a source that speaks the old black box's space without asking it.
@@ -111,21 +122,27 @@ struct MigrationTable {
                 .standIn, newDocuments: 0, price: .free, omitted: "the artefact has no stand-in among its sources"))
     }
 
+    /// Vectors of all queries and of all documents.
+    private typealias Vectors = (queries: Matrix, documents: Matrix)
+
     /// Measures a road and adds it.
+    /// - Parameters:
+    ///   - alone: vectors in one space, whose inner products are the scores of the black box's source.
+    ///   - inputs: what the sources read.
     private mutating func add(
-        _ road: MigrationRoad, _ sum: ShippedSources, queries: Matrix, documents: Matrix,
+        _ road: MigrationRoad, _ sum: ShippedSources, alone: Vectors, inputs: Vectors,
         by other: MigrationMeasurement? = nil
     ) throws {
         let measurement = other ?? measurement
         var road = road
-        road.dimension = documents.columns
+        road.dimension = alone.documents.columns
         road.weights = sum.mixture.rankingWeights
-        let best = try measurement.best(queries: queries, documents: documents)
+        let best = try measurement.best(queries: alone.queries, documents: alone.documents)
         road.keepsOld = Self.overlap(best, bestOld)
         road.keepsNew = bestNew.map { Self.overlap(best, $0) }
-        road.vectorsAlone = try measurement.evaluationAlone(queries: queries, documents: documents)?
+        road.vectorsAlone = try measurement.evaluationAlone(queries: alone.queries, documents: alone.documents)?
             .means[MigrationMeasurement.metric]
-        values[road.name] = try measurement.evaluation(of: sum, queries: queries, documents: documents)
+        values[road.name] = try measurement.evaluation(of: sum, queries: inputs.queries, documents: inputs.documents)
         roads.append(road)
     }
 
@@ -161,7 +178,11 @@ struct MigrationTable {
                 let bought = rows.prefix(count)
                 let mixed = MigrationVectors.replacing(
                     bought, of: mapped, by: documents.selecting(rows: Array(bought)))
-                let value = try measurement.evaluation(of: sum, queries: vectors.newQueries, documents: mixed)
+                let bridge = BridgedDocuments(ids: measurement.collection.documentIds, vectors: mixed)
+                let value = try measurement.evaluation(
+                    of: ShippedSources(
+                        sum.sources.map { $0 is BridgedDocuments ? bridge : $0 }, mixture: sum.mixture),
+                    queries: vectors.newQueries, documents: mixed)
                 curve.append(
                     MigrationPoint(
                         order: order, share: Double(count) / Double(rows.count),

@@ -275,11 +275,8 @@ extension MigrationWorkflow {
     /// Why a road cannot be written as an artefact; nil: it can.
     static func refusal(of road: MigrationRoad.Name) -> String? {
         switch road {
-        case .stay, .reindex, .reindexTrained: nil
-        case .bridgeDocuments:
-            "an artefact asks one black box for its documents, and here most documents need vectors of the old one and a map"
-        case .bridgeQueries:
-            "an artefact has one black box for both sides, and here queries come from the new one and documents from the old one"
+        case .reindex, .reindexTrained, .bridgeDocuments, .bridgeQueries: nil
+        case .stay: "to stay needs no new artefact"
         case .standIn: "the artefact has no stand-in"
         }
     }
@@ -289,21 +286,19 @@ extension MigrationWorkflow {
         _ vectors: MigrationVectors, _ side: MigrationSide, to folder: URL
     ) throws {
         let chosen = road ?? result.verdict.road
-        if let reason = Self.refusal(of: chosen) {
-            result.notWritten = "\(chosen.rawValue) cannot be written: \(reason)"
-            return
-        }
-        if chosen == .stay {
+        guard chosen != .stay else {
             result.notWritten = "to stay needs no new artefact: \(artefact) goes on as it is"
             return
         }
-        guard let sum = chosen == .reindex ? table.reindex : table.trained?.sum, let documents = vectors.allNew else {
+        guard let sum = table.sums[chosen] else {
             result.notWritten = "\(chosen.rawValue) cannot be written: it was not measured"
             return
         }
         let model = measurement.model
-        let encoder = chosen == .reindex ? nil : table.trained?.encoder
-        let measurement = chosen == .reindex ? measurement : table.trained?.measurement ?? measurement
+        let trained = chosen == .reindexTrained ? table.trained : nil
+        let encoder = trained?.encoder
+        let measurement = trained?.measurement ?? measurement
+        let documents = table.newDocuments
         let development = try measurement.development(of: sum, queries: vectors.newQueries, documents: documents)
         let fitted = measurement.queries.known.map { measurement.queries.all[$0] }
         let known = try model.artefact.knownQueries()
