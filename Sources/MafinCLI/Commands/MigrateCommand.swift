@@ -38,7 +38,7 @@ struct MigrateCommand: AsyncParsableCommand {
     @Option(help: .collection)
     var data: String
 
-    @OptionGroup(title: "The new black box") var blackBox: BlackBoxOptions
+    @OptionGroup var blackBox: BlackBoxOptions
 
     @Option(
         help: ArgumentHelp(
@@ -68,7 +68,10 @@ struct MigrateCommand: AsyncParsableCommand {
         help: "Split of the labels to measure on. Of dev, one half is measured and the other fits the weights.")
     var split = "test"
 
-    @Option(help: "Draws the sample and the random order. The same seed, threads and data give the same table.")
+    @Option(
+        help:
+            "Draws the sample and the random order. Without --time, the same seed, threads and data give the same table."
+    )
     var seed: UInt64 = 1
 
     @Option(
@@ -115,7 +118,8 @@ struct MigrateCommand: AsyncParsableCommand {
         (migration.buysEverything, migration.allowsLeaks) = (buyEverything, leaks.allowLeak)
         (migration.output, migration.road) = (output, road)
         migration.time = time?.duration
-        let progress = TrainingProgress(shared)
+        let progress = TrainingProgress(shared, resuming: "the same command begins again")
+        defer { progress.finish() }
         let result = try await migration.run { progress.report(.mafin, $0) }
         try format.print(result, or: Self.text(result).safeForTerminal)
         if let reason = result.notWritten { shared.warn("no artefact was written: \(reason)") }
@@ -174,7 +178,7 @@ struct MigrateCommand: AsyncParsableCommand {
         let leftOut = Set(result.roads.flatMap(\.leftOut).map(\.rawValue)).sorted()
         if !leftOut.isEmpty {
             text +=
-                "\nLeft out of all roads but stay, because they belong to the old space: \(leftOut.joined(separator: ", ")).\n"
+                "\nLeft out of the other roads, because they belong to the old space: \(leftOut.joined(separator: ", ")).\n"
         }
         if !result.mixedIndex.isEmpty { text += "\n" + curve(result).text() }
         text += "\nVerdict: \(result.verdict.decision.rawValue). \(result.verdict.reason)\n"

@@ -45,6 +45,7 @@ public struct BridgedDocuments: DenseSource {
 
     /// See ``DenseSource/vectors(of:)-(SourceDocuments)``.
     public func vectors(of documents: SourceDocuments) -> Matrix {
+        precondition(documents.ids.count == documents.count, "the identifiers are missing")
         if documents.ids == ids { return vectors }
         var result = Matrix(rows: documents.ids.count, columns: dimension)
         for (row, id) in documents.ids.enumerated() {
