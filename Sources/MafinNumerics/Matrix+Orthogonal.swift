@@ -7,14 +7,15 @@ extension Matrix {
     ///
     /// The iteration of Newton and Schulz, `X ← X (3 I − Xᵀ X) / 2` (Higham 2008, "Functions of Matrices", section 8.3).
     /// It needs matrix products alone.
-    /// - Complexity: at most 30 times two products, O(rows × columns × min(rows, columns)) each.
+    /// - Complexity: at most 26 times two products, O(rows × columns × min(rows, columns)) each.
     package func polarFactor() -> Matrix {
         let largest = largestSingularValue()
         guard largest > 0, largest.isFinite else { return self }
         var x = self
         x.scale(by: 1 / largest)
         let side = min(rows, columns)
-        for _ in 0..<30 {
+        // A step multiplies small singular values by 1.5, rounding errors too, so their number is bounded.
+        for _ in 0..<26 {
             var gram = rows <= columns ? Matrix.multiply(x, transposed: x) : Matrix.multiply(transposed: x, x)
             var distance: Float = 0
             for row in 0..<side {
