@@ -32,6 +32,14 @@ public struct BlackBoxVectors: Sendable {
         identity = blackBox.identity
     }
 
+    /// Vectors that are at hand.
+    /// - Precondition: unit rows, one for each query and each document.
+    package init(identity: BlackBoxIdentity, queries: [Query], queryVectors: Matrix, documentVectors: Matrix) {
+        precondition(queries.count == queryVectors.rows, "\(queryVectors.rows) vectors of \(queries.count) queries")
+        (self.identity, self.queries) = (identity, queries)
+        (self.queryVectors, self.documentVectors) = (queryVectors, documentVectors)
+    }
+
     /// Measures the black box alone on the labelled queries of the collection to which these vectors belong.
     /// - Precondition: ``queries`` contains all of those queries.
     /// - Throws: whatever the search throws.

@@ -63,7 +63,8 @@ public struct CollectionTraining {
     package let devQrels: Qrels
     /// The queries that are learned from or chosen on.
     public let knownQueries: KnownQueries
-    /// The released encoder's vectors of all documents, not normalised, `(documents, dimension)`.
+    /// The vectors of all documents that the query side learns beside, not normalised, `(documents, dimension)`: those of
+    /// the released encoder, unless others were given.
     package let documentBank: Matrix
     let cache: LocalVectorCache
     package let dataRecords: [ArtefactManifest.DataRecord]
@@ -81,11 +82,13 @@ public struct CollectionTraining {
     ///   - vectors: the black box's vectors of all documents and at least of the queries of `train` and `dev`.
     ///   - encoder: `released`, loaded with the frozen parts of `settings`, if the caller has loaded it already. It
     ///     will be trained.
+    ///   - documentBank: vectors of the documents by another encoder of the same dimension, not normalised; `nil`: those
+    ///     of `released`. Only for training the query side.
     ///   - onProgress: receives (name of the work, done, total).
     /// - Throws: `RetrievalError`, ``TrainingError``, `EncoderError`; `CancellationError` when cancelled.
     public init(
         collection: RetrievalCollection, splits: JudgedSplits, vectors: BlackBoxVectors, released: ReleasedEncoder,
-        encoder: TextEncoder? = nil, settings: Settings, cache: LocalVectorCache,
+        encoder: TextEncoder? = nil, documentBank: Matrix? = nil, settings: Settings, cache: LocalVectorCache,
         isCancelled: () -> Bool = { false }, onProgress: (String, Int, Int) -> Void = { _, _, _ in }
     ) throws {
         self.collection = collection
@@ -123,9 +126,12 @@ public struct CollectionTraining {
             devQueries: devRows, blackBoxQueries: vectors.queryVectors, blackBoxDocuments: vectors.documentVectors,
             queryIdentities: TextIdentity.classes(of: queryTexts),
             documentIdentities: TextIdentity.classes(of: documentTexts), documentIds: collection.documentIds)
-        documentBank = try cache.vectors(
-            of: documentTexts, as: .document, encoder: encoder, weights: released.weightsHash, isCancelled: isCancelled
-        ) { onProgress("Encoding documents", $0, documentTexts.count) }
+        self.documentBank =
+            try documentBank
+            ?? cache.vectors(
+                of: documentTexts, as: .document, encoder: encoder, weights: released.weightsHash,
+                isCancelled: isCancelled
+            ) { onProgress("Encoding documents", $0, documentTexts.count) }
 
         if let mode = settings.mode {
             choice = ModeChoice(

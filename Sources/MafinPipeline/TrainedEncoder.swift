@@ -26,6 +26,13 @@ public struct TrainedEncoder {
     /// Whether the encoder encodes documents too.
     package var trainsDocuments: Bool { manifest.queryEncoder == nil }
 
+    /// Writes the encoder into an empty folder.
+    func save(to folder: URL) throws {
+        // In the norm form the length of a vector acts as its weight, so it must be kept.
+        try encoder.encoder.save(
+            to: folder, tokenizerFrom: encoder.folder, normalizes: mixing.localForm == .unit)
+    }
+
     /// Writes the artefact, whole or not at all.
     /// - Parameters:
     ///   - source: how to reach the black box again.
@@ -36,11 +43,6 @@ public struct TrainedEncoder {
         var manifest = manifest
         manifest.blackBoxSource = source
         if force { manifest.verdict = manifest.verdict.forced() }
-        // In the norm form the length of a vector acts as its weight, so it must be kept.
-        let normalizes = mixing.localForm == .unit
-        let save: (URL) throws -> Void = { [encoder] in
-            try encoder.encoder.save(to: $0, tokenizerFrom: encoder.folder, normalizes: normalizes)
-        }
         return trainsDocuments
             ? try Artefact.write(manifest, to: folder, knownQueries: knownQueries, saveDocumentEncoder: save)
             : try Artefact.write(manifest, to: folder, knownQueries: knownQueries, saveQueryEncoder: save)

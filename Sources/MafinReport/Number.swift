@@ -1,23 +1,23 @@
 import Foundation
 
 /// Numbers of a table in the style of the field's papers: three decimals, no zero before the point.
-enum Number {
+package enum Number {
     /// A mean between 0 and 1: `.375`, `1.000`; a dash for `nil`.
-    static func mean(_ value: Double?) -> String {
+    package static func mean(_ value: Double?) -> String {
         value.map { withoutLeadingZero(String(format: "%.3f", $0)) } ?? "–"
     }
 
     /// A difference, always with a sign: `+.046`, `-.012`, `±.000` for values that round to 0.
-    static func signed(_ value: Double) -> String {
+    package static func signed(_ value: Double) -> String {
         let digits = withoutLeadingZero(String(format: "%.3f", abs(value)))
         return (digits == ".000" ? "±" : value < 0 ? "-" : "+") + digits
     }
 
     /// An interval of differences: `+.031…+.061`.
-    static func interval(_ low: Double, _ high: Double) -> String { "\(signed(low))…\(signed(high))" }
+    package static func interval(_ low: Double, _ high: Double) -> String { "\(signed(low))…\(signed(high))" }
 
     /// A p-value: `.031`, `<.001`.
-    static func probability(_ value: Double) -> String {
+    package static func probability(_ value: Double) -> String {
         value < 0.001 ? "<.001" : mean(value)
     }
 
@@ -41,7 +41,7 @@ enum Number {
     static func signedDecimal(_ value: Double) -> String { String(format: "%+.4f", value) }
 
     /// A whole number with a comma between thousands: `3,633`, `−12`.
-    static func count(_ value: Int) -> String {
+    package static func count(_ value: Int) -> String {
         let digits = String(value.magnitude)
         var text = ""
         for (index, digit) in digits.enumerated() {

@@ -28,14 +28,23 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
     case notAReport(path: String)
     /// A system was measured, but no artefact can be made of it.
     case notShippable(system: String, reason: String, shippable: [String])
+    /// An artefact cannot be moved to another black box.
+    case notMigratable(path: String, reason: String)
+    /// The old black box's vectors of some texts are not cached, and it is not asked for them.
+    case oldVectorsMissing(missing: Int, of: Int, role: String, first: String)
+    /// A sample of documents is too small to fit a map to.
+    case sampleTooSmall(found: Int, needed: Int)
+    /// No artefact can be made of a road of a migration.
+    case roadNotWritable(road: String, reason: String)
 
     /// Whether the options are wrong, and not the data.
     package var isWrongUse: Bool {
         switch self {
         case .interruptedTraining, .nothingToResume, .resumeDiffers, .noLabelsToKeep, .weightsNotChangeable, .noLambda,
-            .noWeightLeft, .noJoinedVectors, .occupied, .notShippable:
+            .noWeightLeft, .noJoinedVectors, .occupied, .notShippable, .notMigratable, .sampleTooSmall,
+            .roadNotWritable:
             true
-        case .tooFewQueries, .undecidableCondition, .knownQueries, .notAReport: false
+        case .tooFewQueries, .undecidableCondition, .knownQueries, .notAReport, .oldVectorsMissing: false
         }
     }
 
@@ -69,6 +78,12 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
         case .notShippable(let system, let reason, let shippable):
             "no artefact can be made of \(system): \(reason)"
                 + (shippable.isEmpty ? "" : "; it can be made of \(shippable.joined(separator: ", "))")
+        case .notMigratable(let path, let reason): "\(path) cannot be migrated: \(reason)"
+        case .oldVectorsMissing(let missing, let count, let role, let first):
+            "the old black box's vectors of \(missing) of \(count) texts (\(role)) are not in the cache, such as that of '\(first)', and it is not asked again: name the cache with --cache, or pass --old-black-box vectors:PATH"
+        case .sampleTooSmall(let found, let needed):
+            "a sample of \(found) documents is too small to fit a map to: at least \(needed) are needed"
+        case .roadNotWritable(let road, let reason): "no artefact can be made of \(road): \(reason)"
         }
     }
 }

@@ -47,6 +47,7 @@ import Testing
             ("mafin adapt", ["--data", "--output", "--llm"]), ("mafin generate", ["--data", "--output", "--llm"]),
             ("mafin evaluate", ["--data"]), ("mafin embed", ["--input", "--as", "--output"]),
             ("mafin index", ["--data", "--output"]), ("mafin search", ["--data"]), ("mafin ship", ["--output"]),
+            ("mafin migrate", ["--data", "--black-box"]),
         ] {
             let entry = try #require(Self.commands.first { $0.words == words })
             let help = Self.help(entry)

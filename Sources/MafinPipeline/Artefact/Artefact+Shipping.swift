@@ -70,11 +70,12 @@ extension Artefact {
     ///   - standIn: what answers if the black box is not asked. A source of the same name as one of the system must be the
     ///     same source.
     ///   - trained: the artefact that holds the local encoder; `nil` if no source is a local encoder.
+    ///   - queryEncoder: replaces the artefact's encoder of queries; `nil`: it stays.
     /// - Throws: ``ArtefactError``, `NumericsError`. `folder` is then unchanged.
     @discardableResult
     public static func ship(
         _ sources: ShippedSources, _ shipment: Shipment, standIn: ShippedStandIn? = nil,
-        encoderFrom trained: Artefact?, to folder: URL
+        encoderFrom trained: Artefact?, queryEncoder: TrainedEncoder? = nil, to folder: URL
     ) throws -> Artefact {
         let all = sources.adding(standIn?.sources.sources ?? [])
         precondition(all.usesLocalEncoder == (trained != nil), "a local encoder and its artefact go together")
@@ -85,6 +86,11 @@ extension Artefact {
                 verdict: shipment.verdict)
         manifest.library = .current
         manifest.system = shipment.system
+        if !shipment.blackBox.differences(from: manifest.blackBox).isEmpty {
+            (manifest.blackBox, manifest.blackBoxDimension) = (shipment.blackBox, shipment.blackBoxDimension)
+            // Fitted beside the vectors of the other black box.
+            manifest.untrainedScale = nil
+        }
         manifest.blackBoxSource = shipment.blackBoxSource
         manifest.mixing = all.mixture
         manifest.offline = standIn.map { standIn in
@@ -105,9 +111,16 @@ extension Artefact {
                 }
             }
         }
+        if let queryEncoder {
+            manifest.queryEncoder = manifest.queryEncoder ?? manifest.documentEncoder
+            manifest.queryEncoder?.folder = EncoderRecord.queryFolder
+            manifest.training = queryEncoder.manifest.training
+            manifest.objective = queryEncoder.manifest.objective
+        }
         return try write(
             manifest, to: folder, sources: all.sources, knownQueries: shipment.knownQueries,
-            saveDocumentEncoder: copying(manifest.documentEncoder), saveQueryEncoder: copying(manifest.queryEncoder),
+            saveDocumentEncoder: copying(manifest.documentEncoder),
+            saveQueryEncoder: queryEncoder.map { new in { try new.save(to: $0) } } ?? copying(manifest.queryEncoder),
             saveStandIn: standIn?.save)
     }
 }

@@ -247,7 +247,18 @@ extension ArtefactManifest {
                 case .bm25: nil
                 case .local: documentEncoder?.dimension
                 case .blackBox, .adapter, .movedDocuments, .queryMemory, .standIn: blackBoxDimension
+                // With a map the documents may have any dimension, and the map takes queries of the black box.
+                case .bridge:
+                    record.settings[BridgedDocuments.queryDimension] == nil
+                        ? blackBoxDimension : max(1, record.dimension ?? 1)
                 }
+            if let columns = record.settings[BridgedDocuments.queryDimension]?.number, record.kind == .bridge,
+                columns != Double(blackBoxDimension)
+            {
+                return (
+                    "\(field).settings.\(BridgedDocuments.queryDimension)", "\(blackBoxDimension)", "\(columns)"
+                )
+            }
             if record.dimension != dimension {
                 return (
                     "\(field).dimension", dimension.map(String.init) ?? "none",

@@ -21,6 +21,8 @@ public struct SourceRecord: Sendable, Codable, Hashable {
         case queryMemory = "query-memory"
         /// See ``StandInSource``.
         case standIn = "stand-in"
+        /// See ``BridgedDocuments``.
+        case bridge
     }
 
     /// Its name, which the weights use.
@@ -48,6 +50,15 @@ public struct SourceRecord: Sendable, Codable, Hashable {
     func number(_ setting: String) throws -> Double {
         guard let value = settings[setting]?.number else { throw fault("settings.\(setting)", "a number", "none") }
         return value
+    }
+
+    /// A setting that must be a whole number above 0.
+    func count(_ setting: String) throws -> Int {
+        let value = try number(setting)
+        guard let count = Int(exactly: value), count > 0 else {
+            throw fault("settings.\(setting)", "a whole number above 0", "\(value)")
+        }
+        return count
     }
 
     /// An error about a field of this record.
@@ -88,11 +99,12 @@ extension SourceRecord {
         case .movedDocuments: return try MovedDocuments(self, dimension: dimensions(), in: files())
         case .queryMemory: return try QueryMemory(self, dimension: dimensions(), in: files())
         case .standIn: return try StandInSource(self, dimension: dimensions(), in: files())
+        case .bridge: return try BridgedDocuments(self, dimension: dimensions(), in: files())
         }
     }
 
     /// Reads a file of JSON.
-    fileprivate func json<Value: Decodable>(_ file: URL) throws -> Value {
+    func json<Value: Decodable>(_ file: URL) throws -> Value {
         do {
             return try JSONDecoder().decode(Value.self, from: Data(contentsOf: file))
         } catch let error as DecodingError {
@@ -101,7 +113,7 @@ extension SourceRecord {
     }
 
     /// Reads a matrix and checks its columns.
-    fileprivate func matrix(_ file: URL, rows: Int, columns: Int) throws -> Matrix {
+    func matrix(_ file: URL, rows: Int, columns: Int) throws -> Matrix {
         let matrix = try NumPyFile.read(file)
         guard matrix.rows == rows, matrix.columns == columns else {
             throw fault(
@@ -114,7 +126,8 @@ extension SourceRecord {
     }
 }
 
-private func write(_ value: some Encodable, to file: URL) throws {
+/// Writes a value as JSON.
+func write(_ value: some Encodable, to file: URL) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     try AtomicFile.write(try encoder.encode(value), to: file)

@@ -1,4 +1,5 @@
 import MafinMethod
+import MafinPipeline
 
 extension SourceName {
     /// The name for people, in the middle of a sentence; the name itself for a source that is not known.
@@ -12,7 +13,8 @@ extension SourceName {
     }
 
     private static let titles: [SourceName: String] = [
-        .blackBox: "black box", .local: "local encoder", .bm25: "BM25",
+        .blackBox: "black box", BridgedDocuments.sourceName: "bridged documents", .local: "local encoder",
+        .bm25: "BM25",
         SourceName(rawValue: "nudge-n"): "moved documents (NUDGE-N)",
         SourceName(rawValue: "nudge-m"): "moved documents (NUDGE-M)",
         SourceName(rawValue: "linear-adapter"): "linear adapter",
