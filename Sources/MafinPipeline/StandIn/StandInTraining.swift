@@ -75,7 +75,7 @@ public struct StandInTraining {
             encoder.encoder, heads: heads, shares: (1, share), headRate: settings.headRate)
 
         var hyperparameters: [String: ManifestValue] = [
-            "settings": try ManifestValue(encoding: settings), "ridge": .number(Double(strength)),
+            "settings": try ManifestValue(encoding: settings), "ridge": .number(strength),
             "localShare": .number(Double(share)),
         ]
         let labels = settings.learnsLabels ? settings.seconds * (1 - settings.distillationShare) : 0
@@ -112,24 +112,25 @@ public struct StandInTraining {
 
     // MARK: Start
 
-    /// The strengths of the ridge regression that are tried. Rows have unit length.
-    private static let strengths: [Float] = [0.1, 0.3, 1, 3, 10]
+    /// The strengths of the ridge regression that are tried; see ``VectorMap``.
+    private static let strengths = [0.01, 0.03, 0.1, 0.3, 1]
 
     /// The head of the strength at which the estimates score the documents most like the black box does, measured on the
     /// development queries. No label is read.
-    private func start(_ released: Matrix) -> (head: Matrix, strength: Float) {
+    private func start(_ released: Matrix) -> (head: Matrix, strength: Double) {
         let data = training.data
         let (train, dev) = (data.index.trainQueries, data.index.devQueries)
         let bank = training.documentBank
         func stacked(_ top: Matrix, _ bottom: Matrix) -> Matrix {
             Matrix(rows: top.rows + bottom.rows, columns: top.columns, values: top.values + bottom.values)
         }
-        let inputs = stacked(bank, released.selecting(rows: train))
+        let inputs = stacked(bank, released.selecting(rows: train)).normalizedRows().matrix
         let targets = stacked(data.blackBoxDocuments, data.blackBoxQueries.selecting(rows: train))
         let known = dev.isEmpty ? Array(train.prefix(300)) : Array(dev.prefix(300))
         let wanted = Matrix.multiply(data.blackBoxQueries.selecting(rows: known), transposed: data.blackBoxDocuments)
-        let candidates = Self.strengths.map { strength -> (head: Matrix, strength: Float, agreement: Double) in
-            let head = StandInHeads.ridge(inputs, targets, strength: strength)
+        let moments = VectorMap.Moments(from: inputs, to: targets)
+        let candidates = Self.strengths.map { strength -> (head: Matrix, strength: Double, agreement: Double) in
+            let head = StandInHeads.head(.ridge(moments, strength: strength))
             let rows = StandInHeads(blackBox: head).forward(released.selecting(rows: known)).blackBox.unit
             let scores = Matrix.multiply(rows, transposed: data.blackBoxDocuments)
             return (head, strength, Self.correlation(scores, wanted))

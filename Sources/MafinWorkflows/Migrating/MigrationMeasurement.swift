@@ -54,7 +54,7 @@ struct MigrationMeasurement {
             switch source.record.kind {
             case .blackBox: vectors
             case .local, .bm25: source
-            case .adapter, .movedDocuments, .queryMemory, .bridge: nil
+            case .adapter, .movedDocuments, .queryMemory, .bridge, .standIn: nil
             }
         }
     }
@@ -63,7 +63,7 @@ struct MigrationMeasurement {
     func leftOut(beside vectors: any DenseSource) -> [SourceName] {
         model.sources.filter { source in
             switch source.record.kind {
-            case .adapter, .bridge: true
+            case .adapter, .bridge, .standIn: true
             case .queryMemory: !canFit
             case .movedDocuments: !canFit || vectors is BridgedDocuments
             case .blackBox, .local, .bm25: false

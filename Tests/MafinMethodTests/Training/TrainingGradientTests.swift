@@ -109,6 +109,26 @@ import Testing
         try Self.check(try Self.setup(kind, form: head.form, loss: InfoNCE()), head, seed: 5)
     }
 
+    /// Beside a teacher of some columns of the queries' vectors. The query that occurs twice in the step counts once.
+    @Test(arguments: [Kind.query, .towers]) func besideATeacher(kind: Kind) throws {
+        var setup = try Self.setup(kind, form: .unit, loss: ListNet(target: .exponentialGain))
+        let head = ScoreHead(scale: MixtureWeights(blackBox: 0, local: 4), form: .unit)
+        let alone = try Self.value(setup, head, seed: nil).loss
+        setup = try Self.setup(kind, form: .unit, loss: ListNet(target: .exponentialGain))
+        let targets = TrainingFixture.vectors(17, 3, seed: 30)
+        setup.engine.distillation = Distillation(targets: targets, weight: 2)
+        try Self.check(setup, head, seed: nil)
+
+        // The definition, written out. Queries 3 and 4 have one text.
+        let queries = [0, 1, 3, 7]
+        let vectors = try setup.query.embed(setup.data.queries.selecting(rows: queries))
+        let expected = queries.enumerated().reduce(Float(0)) { sum, query in
+            sum + 1 - (0..<3).reduce(0) { $0 + vectors[query.offset, $1] * targets[query.element, $1] }
+        }
+        let added = try Self.value(setup, head, seed: nil).loss - alone
+        #expect(abs(added - 2 * expected / 4) < 1e-4 * max(1, abs(added)))
+    }
+
     /// Beside scores that are no inner products of the black box's vectors.
     @Test(arguments: Kind.allCases, [LocalForm.unit, .norm(factor: 0.8)])
     func besideAnyBase(kind: Kind, form: LocalForm) throws {
