@@ -115,6 +115,75 @@ struct PipelineTests {
         }
     }
 
+    /// A stand-in is trained, shipped and read. Nothing is asked, and the ranking is the one that was fitted.
+    @Test("A stand-in")
+    func standIn() async throws {
+        let released = try #require(TestModel.folder())
+        let collection = try RetrievalCollection(contentsOf: Self.sample)
+        let blackBox = try StoredVectors(contentsOf: Self.sample.appendingPathComponent("black-box"))
+        let vectors = try await BlackBoxVectors(
+            asking: blackBox, documents: collection.documents, queries: collection.queries)
+        var settings = CollectionTraining.Settings()
+        settings.mode = .query
+        settings.options.steps = 4
+        settings.options.evaluations = 1
+        let training = try CollectionTraining(
+            collection: collection, splits: JudgedSplits(collection, seed: 1), vectors: vectors,
+            released: ReleasedEncoder(name: "all-MiniLM-L6-v2", folder: released), settings: settings,
+            cache: Self.cache)
+        var own = StandInTraining.Settings()
+        own.distillationSteps = 3
+        let made = try StandInTraining(training, settings: own).run()
+        #expect(made.training.steps >= 3 && made.localQueries?.columns == 384)
+        let cosines = (0..<made.blackBoxQueries.rows).map { row in
+            zip(made.blackBoxQueries.row(row), training.data.blackBoxQueries.row(row)).reduce(Float(0)) {
+                $0 + $1.0 * $1.1
+            }
+        }
+        #expect(cosines.reduce(0, +) / Float(cosines.count) > 0.5, "estimates are near the black box's vectors")
+
+        let trained = try training.train(.mafin, checkpointFolder: nil)
+        let base = FileManager.default.temporaryDirectory.appendingPathComponent("mafin-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: base) }
+        let artefact = try trained.write(to: base.appendingPathComponent("trained"))
+        let sources: [any ScoreSource] = [made.source, LocalVectorSource(dimension: 384)]
+        let shipped = try Artefact.ship(
+            ShippedSources(try artefact.sources(), mixture: trained.mixing),
+            Artefact.Shipment(
+                system: "mafin", blackBox: vectors.identity, blackBoxSource: nil, blackBoxDimension: 768, data: [],
+                verdict: trained.verdict, knownQueries: training.knownQueries),
+            standIn: Artefact.ShippedStandIn(
+                sources: ShippedSources(sources, mixture: Mixture(SourceWeights([(.standIn, 2), (.local, 1)]))),
+                encoder: made.record, save: made.save),
+            encoderFrom: artefact, to: base.appendingPathComponent("shipped"))
+        #expect(shipped.manifest.mixing.weights[.standIn] == 0)
+        let model = try ArtefactModel(artefact: shipped.folder) { _ in released }
+        let split = try MeasuredSplit("test", of: collection, for: model.artefact)
+        let evaluation = try ArtefactEvaluation(
+            of: model, on: split, vectors: vectors, cache: Self.cache, released: { _ in released })
+        let search = try ArtefactSearch(
+            model, documents: collection.documents, blackBox: vectors.documentVectors, cache: Self.cache)
+        // Inner products of the estimates, written out.
+        let places = Dictionary(uniqueKeysWithValues: training.queries.enumerated().map { ($1.id, $0) })
+        let local = training.documentBank.normalizedRows().matrix
+        let systems = Dictionary(uniqueKeysWithValues: evaluation.systems.map { ($0.name, $0.run) })
+        #expect(systems["stand-in"] != nil)
+        for query in split.queries.prefix(5) {
+            let place = try #require(places[query.id])
+            let estimate = made.blackBoxQueries.selecting(rows: [place])
+            let own = try #require(made.localQueries).selecting(rows: [place])
+            let first = Matrix.multiply(estimate, transposed: training.data.blackBoxDocuments).values
+            let second = Matrix.multiply(own, transposed: local).values
+            let sums = zip(first, second).map { 2 * $0 + $1 }
+            let best = sums.indices.sorted { (-sums[$0], $0) < (-sums[$1], $1) }.prefix(5)
+            let hits = try search.hits(query.text, blackBoxVector: nil, count: 5)
+            #expect(hits.map(\.id) == best.map { collection.documents[$0].id })
+            #expect(hits[0].parts.parts.map(\.source) == [.standIn, .local] && hits[0].blackBoxRank == nil)
+            let run = try #require(systems["mafin-offline"])
+            #expect(run[query.id]?.prefix(5).map(\.id) == hits.map(\.id))
+        }
+    }
+
     /// Both parts add up to the score, and λ = 0 is the black box's own order.
     private func searches(_ model: ArtefactModel, _ trained: Trained) throws {
         let search = try ArtefactSearch(

@@ -22,6 +22,9 @@ public struct StandInTraining {
         public var seed: UInt64 = 1
         /// The share of the time that step 2 has. Without labels it has all.
         public var distillationShare = 0.3
+        /// Updates of step 2; `nil`: as many as fit its share of the time. With it and with a number of steps in the options of
+        /// the training, the result does not depend on the machine's speed.
+        public var distillationSteps: Int?
         /// The weight of the black box's vectors in step 3.
         public var distillation: Float = 10
         /// Whether labels are learned.
@@ -185,7 +188,7 @@ public struct StandInTraining {
     ) throws -> Int {
         let began = ContinuousClock.now
         let seconds = (end - began).inSeconds
-        guard seconds > 0 else { return 0 }
+        guard seconds > 0 || (settings.distillationSteps ?? 0) > 0 else { return 0 }
         let data = training.data
         let texts = training.collection.documents.map { encoder.prefixes.document + $0.textForEncoding }
         let documents = encoder.tokenizer.batchEncode(texts, maxLength: settings.documentTokens)
@@ -206,7 +209,9 @@ public struct StandInTraining {
         var (steps, waiting) = (0, [Int]())
         while true {
             if isCancelled() { throw CancellationError() }
-            let done = (ContinuousClock.now - began).inSeconds / seconds
+            let done =
+                settings.distillationSteps.map { Double(steps) / Double(max(1, $0)) }
+                ?? (ContinuousClock.now - began).inSeconds / seconds
             guard done < 1 else { return steps }
             if waiting.isEmpty { waiting = Array(batches.indices).shuffled(using: &generator) }
             let batch = batches[waiting.removeLast()]
