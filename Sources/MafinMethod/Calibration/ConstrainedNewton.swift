@@ -1,3 +1,5 @@
+import MafinNumerics
+
 /// Newton's method with constraints: minimises a convex function over `x ≥ 0, Σ_k c_k x_k ≤ bound`.
 ///
 /// Each step finds the exact minimum of the quadratic model over the constraints, and a line search towards it follows.
@@ -101,7 +103,7 @@ struct ConstrainedNewton {
             let slopes = (0..<count).map { row in
                 gradient[row] + (0..<count).reduce(0) { $0 + hessian[row * count + $1] * step[$1] }
             }
-            let part = Cholesky(free.flatMap { row in free.map { hessian[row * count + $0] } }, size: free.count)
+            let part = CholeskyFactor(free.flatMap { row in free.map { hessian[row * count + $0] } }, size: free.count)
             var move = part.solve(free.map { -slopes[$0] })
             var multiplier = 0.0
             if isOnBound {
@@ -147,43 +149,6 @@ struct ConstrainedNewton {
             }
         }
         return step
-    }
-}
-
-/// The factor L of a positive definite matrix `L Lᵀ`.
-private struct Cholesky {
-    private var factor: [Double]
-    private let size: Int
-
-    /// - Parameter matrix: `(size, size)`, row-major; only the lower triangle is read.
-    init(_ matrix: [Double], size: Int) {
-        factor = matrix
-        self.size = size
-        for row in 0..<size {
-            for column in 0...row {
-                var value = factor[row * size + column]
-                for k in 0..<column { value -= factor[row * size + k] * factor[column * size + k] }
-                // Rounding may make the pivot of a copy negative. The ridge is what it would be.
-                factor[row * size + column] =
-                    row == column
-                    ? max(value, 1e-14 * matrix[row * size + row], .leastNormalMagnitude).squareRoot()
-                    : value / factor[column * size + column]
-            }
-        }
-    }
-
-    /// The solution x of `L Lᵀ x = values`.
-    func solve(_ values: [Double]) -> [Double] {
-        var x = values
-        for row in 0..<size {
-            for k in 0..<row { x[row] -= factor[row * size + k] * x[k] }
-            x[row] /= factor[row * size + row]
-        }
-        for row in (0..<size).reversed() {
-            for k in row + 1..<size { x[row] -= factor[k * size + row] * x[k] }
-            x[row] /= factor[row * size + row]
-        }
-        return x
     }
 }
 
