@@ -19,6 +19,13 @@ public struct KnownQueries: Sendable, Equatable {
         fingerprints = Set(queries.map { Self.fingerprint($0.text) })
     }
 
+    private init(fingerprints: Set<UInt64>) { self.fingerprints = fingerprints }
+
+    /// The texts of both.
+    package func union(_ other: KnownQueries) -> KnownQueries {
+        KnownQueries(fingerprints: fingerprints.union(other.fingerprints))
+    }
+
     /// The members of `queries` whose text is known, in their order.
     public func among(_ queries: [Query]) -> [Query] {
         queries.filter { fingerprints.contains(Self.fingerprint($0.text)) }
