@@ -21,7 +21,8 @@ struct MafinCommand: AsyncParsableCommand {
         version: LibraryVersion.current.version,
         subcommands: [
             DemoCommand.self, ModelCommand.self, GenerateCommand.self, AdaptCommand.self, TrainCommand.self,
-            EvaluateCommand.self, CompareCommand.self, ShipCommand.self, MigrateCommand.self, EmbedCommand.self,
+            EvaluateCommand.self, CompareCommand.self, ShipCommand.self, MigrateCommand.self, ReduceCommand.self,
+            EmbedCommand.self,
             SearchCommand.self,
             IndexCommand.self,
             ServeCommand.self, InspectCommand.self, DiffCommand.self, PlanCommand.self, ProviderCommand.self,

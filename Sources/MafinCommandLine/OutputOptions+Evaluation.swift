@@ -21,7 +21,10 @@ extension OutputOptions {
     /// A line for the queries about documents that training knew, and one for those about new documents.
     static func byDocuments(_ evaluation: EvaluationWorkflow.Result, _ metric: Metric?) -> [String] {
         guard let documents = evaluation.documents, let metric else { return [] }
-        let names = [ArtefactEvaluation.baseline, ArtefactEvaluation.denseName, ArtefactEvaluation.artefactName]
+        let names = [
+            ArtefactEvaluation.baseline, ArtefactEvaluation.denseName, ArtefactEvaluation.artefactName,
+            ArtefactEvaluation.indexName,
+        ]
         func line(_ title: String, _ report: EvaluationReport) -> String {
             let figures = names.compactMap { name in
                 report.systems.first { $0.name == name }.map {

@@ -21,6 +21,8 @@ package struct TrainingReport {
         var development: EvaluationReport
         /// Nil without `--compose`.
         var composition: TrainedComposition?
+        /// Nil without `--index-dimensions` and `--index-target`, and if the vectors fit as they are.
+        var reduction: ReductionWorkflow.Result?
     }
 
     package let summary: Summary
@@ -37,7 +39,7 @@ package struct TrainingReport {
                 artefact: result.methods[0].artefact, mode: result.mode, modeReason: result.modeReason,
                 secondsToFirstStep: progress.firstStep.began, secondsOfFirstStep: progress.firstStep.took,
                 verdict: result.verdict, contenders: result.methods, development: result.development[0],
-                composition: result.composition),
+                composition: result.composition, reduction: result.reduction),
             workflow: workflow, development: result.development)
     }
 
@@ -57,7 +59,7 @@ package struct TrainingReport {
             \(EvaluationSummary(combined).text())
             \(note)
             \(summary.composition.map { Self.text(of: $0) } ?? "")On dev: \(verdict.decision.words)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
-            Written to \(workflow.output).
+            \(summary.reduction.map { "\($0.text)\n" } ?? "")Written to \(workflow.output).
             """
     }
 

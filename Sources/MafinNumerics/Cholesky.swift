@@ -5,7 +5,8 @@
 package struct Cholesky: Sendable {
     /// Number of rows of the matrix.
     package let size: Int
-    private var factor: [Double]
+    /// L, `(size, size)`, row-major. The part above the diagonal is not used.
+    package private(set) var factor: [Double]
 
     /// - Parameter matrix: `(size, size)`, row-major; only the lower triangle is read.
     /// - Complexity: O(size³ / 3), on all threads.
@@ -64,6 +65,22 @@ package struct Cholesky: Sendable {
             }
         }
         return result
+    }
+
+    /// The solution x of `Lᵀ x = values`.
+    /// - Complexity: O(size²).
+    package func solveTransposed(_ values: [Double]) -> [Double] {
+        precondition(values.count == size, "\(values.count) values in a system of \(size)")
+        var x = values
+        factor.withUnsafeBufferPointer { factor in
+            // Row by row, because L is stored so: once x_k is known, it is taken out of all equations before.
+            for row in (0..<size).reversed() {
+                x[row] /= factor[row * size + row]
+                let value = x[row]
+                for k in 0..<row { x[k] -= factor[row * size + k] * value }
+            }
+        }
+        return x
     }
 }
 

@@ -22,7 +22,7 @@ public struct ArtefactEvaluation {
     public let split: MeasuredSplit
     private let vectors: BlackBoxVectors
 
-    /// The name of the artefact itself: the sum of all its sources.
+    /// The name of the artefact itself: the sum of all its sources, with their vectors as they are before any reduction.
     public static let artefactName = "artefact"
 
     /// The name of the artefact's dense sources alone, which its joined vectors hold.
@@ -33,6 +33,10 @@ public struct ArtefactEvaluation {
 
     /// The name of the sum that ranks if the black box is not asked.
     public static let offlineName = "mafin-offline"
+
+    /// The name of the artefact with reduced vectors, as an index holds them and every other command ranks. Without a
+    /// reduction there is no such row, and ``artefactName`` is what they rank.
+    public static let indexName = "artefact-index"
 
     /// Number of documents of a ranking that are kept, as usual with trec_eval. Metrics ignore deeper ranks.
     public static let depth = 1000
@@ -59,9 +63,10 @@ public struct ArtefactEvaluation {
         add("bm25", BM25(texts: texts).rankings(of: queries.map(\.text), count: Self.depth))
 
         func progress(_ done: Int) { onProgress("Encoding documents", done, texts.count) }
-        func prepared(_ model: ArtefactModel) throws -> Prepared {
+        func prepared(_ model: ArtefactModel, _ sources: [any ScoreSource]) throws -> Prepared {
             let index = try model.index(
-                of: collection.documents, blackBox: vectors.documentVectors, cache: cache, isCancelled: isCancelled,
+                of: collection.documents, by: sources, blackBox: vectors.documentVectors, cache: cache,
+                isCancelled: isCancelled,
                 progress: progress)
             return (
                 index,
@@ -81,7 +86,7 @@ public struct ArtefactEvaluation {
         let rivals = model.rivals
         for contender in rivals {
             let rival = try model.rival(contender, released: released)
-            let prepared = try prepared(rival)
+            let prepared = try prepared(rival, rival.sources)
             if contender == .tunedAlone {
                 add(
                     contender.aloneName,
@@ -89,7 +94,10 @@ public struct ArtefactEvaluation {
             }
             try add(contender.joinedName, prepared, rival.manifest.mixing.rankingWeights)
         }
-        let own = try prepared(model)
+        if model.manifest.reduction != nil {
+            try add(Self.indexName, prepared(model, model.sources), model.manifest.mixing.rankingWeights)
+        }
+        let own = try prepared(model, model.sources.unreduced)
         // The black box and the local encoder alone: what other sources add to.
         if let pair = model.pairWeights { try add(model.manifest.contender.joinedName, own, pair) }
         try add(Self.artefactName, own, model.manifest.mixing.rankingWeights)
@@ -117,7 +125,7 @@ public struct ArtefactEvaluation {
     private static let order = [
         "bm25", baseline, "local", "concatenation", "concatenation-calibrated", "tuned-alone", "tuned-alone-mixed",
         "paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin", standInName, offlineName,
-        denseName, artefactName,
+        denseName, artefactName, indexName,
     ]
 
     private static func place(_ name: String) -> Int { order.firstIndex(of: name) ?? order.count }

@@ -9,7 +9,7 @@ import MafinRetrieval
 public final class ArtefactModel {
     /// The artefact that was read.
     public let artefact: Artefact
-    /// The sources, in the order of the weights.
+    /// The sources, in the order of the weights, with reduced vectors if the manifest has a reduction.
     public let sources: [any ScoreSource]
     /// The local encoder; `nil` if no source is one.
     public let encoder: LocalEncoder?
@@ -33,8 +33,15 @@ public final class ArtefactModel {
     /// Its manifest.
     public var manifest: ArtefactManifest { artefact.manifest }
 
-    /// Columns of a joined vector: those of all dense sources; 0 if there is none.
-    public var joinedDimension: Int { Mixture.denseParts(of: sources).reduce(0) { $0 + $1.dimension } }
+    /// Columns of a joined vector: those of all dense sources, or of the reduction; 0 if there is none.
+    public var joinedDimension: Int { sources.joinedDimension }
+
+    /// Whether a dense source reads the black box's vectors.
+    package var asksBlackBoxForVectors: Bool {
+        sources.unreduced.contains {
+            $0 is any DenseSource && $0.queryInputs.union($0.documentInputs).contains(.blackBox)
+        }
+    }
 
     /// The weights for ranking of the black box and the local encoder alone; `nil` unless both are sources.
     package var pairWeights: SourceWeights? {
@@ -82,7 +89,7 @@ public final class ArtefactModel {
                 document: documents)
         }
         if let offline = artefact.manifest.offline,
-            let source = sources.first(where: { $0.name == .standIn }) as? StandInSource
+            let source = sources.unreduced.first(where: { $0.name == .standIn }) as? StandInSource
         {
             let encoder = try offline.encoder.load(
                 from: artefact.encoderFolder(of: offline.encoder, released: released))
@@ -115,12 +122,26 @@ public final class ArtefactModel {
     }
 
     /// An index of a corpus. Local vectors are taken from the cache if they are there.
-    /// - Parameter blackBox: the black box's vectors of the documents; `nil` if no source needs them.
+    /// - Parameters:
+    ///   - sources: the sources to rank by; `nil` for all.
+    ///   - blackBox: the black box's vectors of the documents; `nil` if no source needs them.
     /// - Throws: `CombinationError` for a vector of zeros; `CancellationError` when cancelled.
     package func index(
-        of documents: [Document], blackBox: Matrix?, cache: LocalVectorCache, isCancelled: () -> Bool,
-        progress: (Int) -> Void
+        of documents: [Document], by sources: [any ScoreSource]? = nil, blackBox: Matrix?, cache: LocalVectorCache,
+        isCancelled: () -> Bool, progress: (Int) -> Void
     ) throws -> SourceIndex {
+        try SourceIndex(
+            sources ?? self.sources,
+            documents: self.documents(
+                documents, blackBox: blackBox, cache: cache, isCancelled: isCancelled, progress: progress))
+    }
+
+    /// Documents as the sources read them. Local vectors are taken from the cache if they are there.
+    /// - Throws: `CombinationError` for a vector of zeros; `CancellationError` when cancelled.
+    package func documents(
+        _ documents: [Document], blackBox: Matrix?, cache: LocalVectorCache, isCancelled: () -> Bool,
+        progress: (Int) -> Void
+    ) throws -> SourceDocuments {
         let texts = documents.map(\.textForEncoding)
         var local: Matrix?
         if let encoder, let record = manifest.documentEncoder {
@@ -128,11 +149,8 @@ public final class ArtefactModel {
                 of: texts, as: .document, encoder: encoder.document, weights: record.weightsSHA256,
                 isCancelled: isCancelled, progress: progress)
         }
-        return try SourceIndex(
-            sources,
-            documents: SourceDocuments(
-                ids: documents.map(\.id), texts: texts, blackBox: blackBox, local: local,
-                form: manifest.mixing.localForm))
+        return try SourceDocuments(
+            ids: documents.map(\.id), texts: texts, blackBox: blackBox, local: local, form: manifest.mixing.localForm)
     }
 
     /// Queries as the sources read them. Computes the local vectors.

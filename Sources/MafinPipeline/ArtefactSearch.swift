@@ -27,7 +27,7 @@ public struct ArtefactSearch {
     private let model: ArtefactModel
     private let documents: [Document]
     private let index: SourceIndex
-    /// The black box's own vectors, if those of the index are multiplied by the weights of the norm form.
+    /// The black box's own vectors, if those of the index are reduced or multiplied by the weights of the norm form.
     private let blackBoxAlone: VectorIndex?
 
     /// Prepares a corpus.
@@ -42,7 +42,7 @@ public struct ArtefactSearch {
         self.model = model
         self.documents = documents
         blackBoxAlone =
-            model.manifest.mixing.localForm == .unit
+            model.manifest.mixing.localForm == .unit && model.manifest.reduction == nil
             ? nil : try blackBox.map { VectorIndex(try VectorRows(UnitRows.make($0, source: .blackBox))) }
         index = try model.index(
             of: documents, blackBox: blackBox, cache: cache, isCancelled: isCancelled, progress: progress)

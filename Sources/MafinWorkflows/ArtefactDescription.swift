@@ -25,6 +25,8 @@ package struct ArtefactDescription: Encodable {
     /// What joined vectors hold, which `embed` writes and `/v1/embeddings` returns.
     package struct Vectors: Encodable {
         package var dimension: Int
+        /// Numbers before they were reduced; nil if they are not.
+        package var joinedDimension: Int?
         /// Sources with a weight that they leave out.
         package var leftOut: [SourceName]
         /// The metric of ranking by the joined vectors alone and by all sources, as far as the artefact records both.
@@ -62,7 +64,8 @@ package struct ArtefactDescription: Encodable {
                 bytes: folders.isEmpty ? nil : Self.bytes(of: folders, manifest))
         }
         vectors = Vectors(
-            dimension: Mixture.denseParts(of: loaded).reduce(0) { $0 + $1.dimension },
+            dimension: loaded.joinedDimension,
+            joinedDimension: manifest.reduction == nil ? nil : loaded.unreduced.joinedDimension,
             leftOut: NamedVectors.leftOut(of: loaded, kept: [.dense]).filter { weights[$0] > 0 },
             cost: Self.cost(manifest))
     }

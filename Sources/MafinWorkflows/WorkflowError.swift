@@ -26,6 +26,8 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
     case occupied(path: String)
     /// The folder holds no finished comparison.
     case notAReport(path: String)
+    /// Vectors cannot be reduced to the wanted size.
+    case indexDimensions(reason: String)
     /// A system was measured, but no artefact can be made of it.
     case notShippable(system: String, reason: String, shippable: [String])
     /// An artefact cannot be moved to another black box.
@@ -41,8 +43,8 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
     package var isWrongUse: Bool {
         switch self {
         case .interruptedTraining, .nothingToResume, .resumeDiffers, .noLabelsToKeep, .weightsNotChangeable, .noLambda,
-            .noWeightLeft, .noJoinedVectors, .occupied, .notShippable, .notMigratable, .sampleTooSmall,
-            .roadNotWritable:
+            .noWeightLeft, .noJoinedVectors, .occupied, .notShippable, .indexDimensions, .notMigratable,
+            .sampleTooSmall, .roadNotWritable:
             true
         case .tooFewQueries, .undecidableCondition, .knownQueries, .notAReport, .oldVectorsMissing: false
         }
@@ -75,6 +77,7 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
             "\(path) holds files that 'mafin embed --named' did not write; nothing was written: choose another folder or empty it"
         case .notAReport(let path):
             "\(path) holds no finished comparison; 'mafin compare --output \(path)' makes one, and continues one that was interrupted"
+        case .indexDimensions(let reason): "--index-dimensions, --index-target: \(reason)"
         case .notShippable(let system, let reason, let shippable):
             "no artefact can be made of \(system): \(reason)"
                 + (shippable.isEmpty ? "" : "; it can be made of \(shippable.joined(separator: ", "))")

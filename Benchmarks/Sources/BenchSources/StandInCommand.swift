@@ -54,11 +54,11 @@ struct StandInCommand: AsyncParsableCommand {
             (settings.learningRate, settings.headRate) = (learningRate, headRate)
             (settings.learnsLabels, settings.hasLocalHead) = (!noLabels, !noLocalHead)
             settings.documentTokens = documentTokens
-            let trained = try StandInTraining(collectionTraining, settings: settings).run { event in
+            let trained = try StandInTraining(collectionTraining, settings: settings).run(onEvent: { event in
                 if case .evaluated(let record, _) = event {
                     log("    step \(record.step): dev \(String(format: "%.4f", record.result.metric))")
                 }
-            }
+            })
             log(
                 "seed \(seed): \(trained.training.steps) steps, \(trained.training.hyperparameters["seconds"]?.number ?? 0) s, ridge \(trained.training.hyperparameters["ridge"]?.number ?? 0), distillation steps \(trained.training.hyperparameters["distillationSteps"]?.number ?? 0)"
             )

@@ -97,6 +97,7 @@ struct CompareCommand: AsyncParsableCommand {
             "query|block|pair"))
     var mode: ModeChoice.Mode?
 
+    @OptionGroup var indexSize: IndexSizeOptions
     @OptionGroup var tuning: TuningOptions
 
     @OptionGroup var computing: ComputingOptions
@@ -107,6 +108,7 @@ struct CompareCommand: AsyncParsableCommand {
         _ = try blackBox.source(default: nil)
         try requireFolder(output: output)
         try require(["--seeds": seeds], atLeast: 1)
+        _ = try indexSize.size()
         if [JudgedSplits.Part.train, .dev].map(\.rawValue).contains(split) {
             throw ValidationError("--split \(split) is used for training or for choices; measure on another one.")
         }
@@ -134,6 +136,7 @@ struct CompareCommand: AsyncParsableCommand {
         comparison.request.mode = mode
         comparison.request.newDocuments = newDocuments
         comparison.allowsLeaks = leaks.allowLeak
+        comparison.indexSize = try indexSize.size()
         comparison.commandLine = ShellText.current
         let progress = CompareProgress(shared)
         let facts: ComparisonFacts

@@ -16,7 +16,7 @@ struct IndexCommand: AsyncParsableCommand {
         abstract: "Embed a collection's documents with an artefact, and write an index that 'mafin serve' searches.",
         usage: "mafin index <artefact> --data <path> --output <folder> [<options>]",
         discussion: """
-            The vectors of each source are stored separately and unweighted. Weights can therefore change without a new index, and an artefact \
+            The vectors of each source are stored separately and unweighted, those of an artefact of 'mafin reduce' as one. Weights can therefore change without a new index, and an artefact \
             that is trained again with the same encoder of documents can use the index as it is. Sources without vectors, such as BM25, are \
             computed from the texts when the index is opened. The index appears when all is done. What the black box has answered is cached: \
             an interrupted run pays for nothing twice. It is not asked if no source needs its vectors of documents.

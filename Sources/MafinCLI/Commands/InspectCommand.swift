@@ -81,6 +81,10 @@ struct InspectCommand: AsyncParsableCommand {
         if let development = manifest.development {
             text += "\n\nOn dev:\n" + EvaluationSummary(development).text()
         }
+        if let reduction = manifest.reduction {
+            text += "\n\nVectors before and after their reduction, on dev, without other sources:\n"
+            text += EvaluationSummary(reduction.development).text()
+        }
         if let test = manifest.test { text += "\n\nOn \(test.split):\n" + EvaluationSummary(test).text() }
         return text
     }
@@ -109,6 +113,7 @@ struct InspectCommand: AsyncParsableCommand {
     private static func vectors(_ vectors: ArtefactDescription.Vectors) -> String {
         guard vectors.dimension > 0 else { return "none" }
         var text = "\(vectors.dimension)-d"
+        if let joined = vectors.joinedDimension { text += ", reduced from \(joined)" }
         if !vectors.leftOut.isEmpty {
             text += "; embed and /v1/embeddings leave out " + vectors.leftOut.map(\.rawValue).joined(separator: ", ")
         }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinBlackBox
 import MafinCommandLine
+import MafinPipeline
 import MafinProviderWorkflows
 import MafinProviders
 import MafinReport

@@ -82,6 +82,7 @@ struct TrainCommand: AsyncParsableCommand {
             "query-sided|symmetric"))
     var form: Mixture.Layout = .querySided
 
+    @OptionGroup var indexSize: IndexSizeOptions
     @OptionGroup var tuning: TuningOptions
 
     @OptionGroup var computing: ComputingOptions
@@ -91,6 +92,11 @@ struct TrainCommand: AsyncParsableCommand {
     func validate() throws {
         _ = try blackBox.source(default: nil)
         try requireFolder(output: output)
+        if try indexSize.size() != nil, method == .normMafin || form == .symmetric {
+            throw ValidationError(
+                "--index-dimensions and --index-target need weights in the query alone: not norm-mafin, and --form query-sided."
+            )
+        }
         if compose, method == .normMafin {
             throw ValidationError(
                 "--compose cannot be used with norm-mafin: there the length of each vector is its weight.")
@@ -116,6 +122,7 @@ struct TrainCommand: AsyncParsableCommand {
         training.form = form
         training.resumes = resume
         training.composes = compose
+        training.indexSize = try indexSize.size()
         training.isForced = force
         training.allowsLeaks = leaks.allowLeak
         let report = try await TrainingReport.of(training, shared)

@@ -101,6 +101,7 @@ extension Artefact {
         manifest.data = shipment.data
         (manifest.development, manifest.test) = (shipment.development, shipment.test)
         manifest.verdict = shipment.verdict
+        manifest.reduction = nil
         func copying(_ record: EncoderRecord?) -> ((URL) throws -> Void)? {
             guard let trained, let name = record?.folder else { return nil }
             let source = trained.folder.appendingPathComponent(name, isDirectory: true)

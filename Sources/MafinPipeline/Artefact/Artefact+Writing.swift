@@ -61,19 +61,69 @@ extension Artefact {
                 try AtomicFile.write(knownQueries.lines, to: temporary.appendingPathComponent(knownQueriesName))
             }
             written.files = try ArtefactManifest.FileRecord.all(in: temporary)
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            let data: Data
-            do {
-                data = try encoder.encode(written)
-            } catch EncodingError.invalidValue(let value, let context) {
-                throw ArtefactError.contradiction(
-                    path: path, field: context.codingPath.map(\.stringValue).joined(separator: "."),
-                    expected: "a number that JSON can hold", found: "\(value)")
-            }
-            try AtomicFile.write(data, to: temporary.appendingPathComponent(manifestName))
+            try write(written, into: temporary, path: path)
         }
         return Artefact(folder: folder, manifest: written)
+    }
+
+    /// Writes the manifest's file.
+    /// - Parameter path: of the final file, for errors.
+    private static func write(_ manifest: ArtefactManifest, into folder: URL, path: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let data: Data
+        do {
+            data = try encoder.encode(manifest)
+        } catch EncodingError.invalidValue(let value, let context) {
+            throw ArtefactError.contradiction(
+                path: path, field: context.codingPath.map(\.stringValue).joined(separator: "."),
+                expected: "a number that JSON can hold", found: "\(value)")
+        }
+        try AtomicFile.write(data, to: folder.appendingPathComponent(manifestName))
+    }
+
+    /// Writes a copy of this artefact whose joined vectors are reduced, whole or not at all. Everything else stays as it is.
+    /// - Parameters:
+    ///   - queries: those that the maps were fitted to or measured on. They are added to the known ones, if those are recorded.
+    ///   - target: may be the folder of this artefact. A reduction that it has is replaced.
+    /// - Throws: ``ArtefactError``, `NumericsError`. `target` is then unchanged.
+    @discardableResult
+    public func write(
+        _ reduction: DimensionReduction, _ record: ReductionRecord, fittedTo queries: KnownQueries, to target: URL
+    ) throws -> Artefact {
+        let known = try knownQueries()?.union(queries)
+        var written = manifest
+        written.library = .current
+        written.formatVersion = ArtefactManifest.currentFormatVersion
+        written.sources = manifest.allSources
+        written.reduction = record
+        let path = target.appendingPathComponent(Self.manifestName).path
+        if let (field, expected, found) = written.firstContradiction() {
+            throw ArtefactError.contradiction(path: path, field: field, expected: expected, found: found)
+        }
+        try Self.requireReplaceable(target)
+        let files = FileManager.default
+        try AtomicFile.replaceDirectory(at: target) { temporary in
+            for name in try files.contentsOfDirectory(atPath: folder.path)
+            where ![Self.manifestName, ReductionRecord.folder].contains(name) {
+                try files.copyItem(
+                    at: folder.appendingPathComponent(name), to: temporary.appendingPathComponent(name))
+            }
+            let maps = temporary.appendingPathComponent(ReductionRecord.folder, isDirectory: true)
+            try files.createDirectory(at: maps, withIntermediateDirectories: true)
+            try reduction.write(to: maps)
+            if let known {
+                try AtomicFile.write(known.lines, to: temporary.appendingPathComponent(Self.knownQueriesName))
+            }
+            func isNew(_ file: ArtefactManifest.FileRecord) -> Bool {
+                file.path.hasPrefix(ReductionRecord.folder + "/") || known != nil && file.path == Self.knownQueriesName
+            }
+            written.files =
+                manifest.files.filter { !isNew($0) }
+                + (try ArtefactManifest.FileRecord.all(in: temporary).filter(isNew))
+            try Self.write(written, into: temporary, path: path)
+        }
+        return Artefact(folder: target, manifest: written)
     }
 
     private init(folder: URL, manifest: ArtefactManifest) {

@@ -68,11 +68,17 @@ public struct Artefact: Sendable {
         role == .query ? manifest.queryEncoder ?? manifest.documentEncoder : manifest.documentEncoder
     }
 
-    /// Loads the sources, in the order of the manifest. Encoders are not loaded.
+    /// Loads the sources, in the order of the manifest, with the reduction of their vectors if there is one. Encoders are
+    /// not loaded.
     /// - Throws: ``ArtefactError`` for a source that cannot be used; file errors.
     public func sources() throws -> [any ScoreSource] {
         do {
-            return try manifest.allSources.map { try $0.load(in: folder, form: manifest.mixing.localForm) }
+            let sources = try manifest.allSources.map { try $0.load(in: folder, form: manifest.mixing.localForm) }
+            guard let reduction = manifest.reduction else { return sources }
+            let maps = try DimensionReduction(
+                readingFrom: folder.appendingPathComponent(ReductionRecord.folder, isDirectory: true),
+                dimension: reduction.dimension, joinedDimension: sources.joinedDimension)
+            return try ReducedSource.reduce(sources, by: maps)
         } catch let fault as SourceFault {
             throw ArtefactError.contradiction(
                 path: folder.appendingPathComponent(Self.manifestName).path, field: fault.field,

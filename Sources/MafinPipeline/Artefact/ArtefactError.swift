@@ -20,6 +20,8 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
     case noSourceLeft(path: String)
     /// The folder to write to holds files that are not an artefact.
     case occupied(path: String)
+    /// The artefact's vectors cannot be reduced to the wanted dimension.
+    case notReducible(path: String, reason: String)
     /// An encoder was saved without the file that holds its weights.
     case incompleteEncoder(path: String, missing: String)
 
@@ -47,6 +49,8 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
             "\(path): vectors of \(of) have \(found) numbers, expected \(expected)"
         case .occupied(let path):
             "\(path) holds files that do not belong to an artefact; nothing was written: choose another folder or empty it"
+        case .notReducible(let path, let reason):
+            "the vectors of \(path) cannot be reduced: \(reason)"
         case .incompleteEncoder(let path, let missing):
             "the encoder saved for \(path) has no \(missing)"
         }

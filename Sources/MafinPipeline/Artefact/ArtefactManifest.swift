@@ -60,6 +60,8 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public var test: EvaluationReport?
     /// Whether the trained embedding is worth using, judged on dev.
     public var verdict: Verdict
+    /// How joined vectors are reduced to fewer dimensions; `nil` if they are not.
+    public var reduction: ReductionRecord?
     /// All files of the folder except the manifest. ``Artefact`` fills this in when it writes.
     public var files: [FileRecord] = []
 
@@ -188,7 +190,7 @@ extension ArtefactManifest {
         if let dimension = blackBox.dimension, dimension != blackBoxDimension {
             return ("blackBoxDimension", "\(dimension), the dimension of blackBox", "\(blackBoxDimension)")
         }
-        if let fault = contradictionOfSources() { return fault }
+        if let fault = contradictionOfSources() ?? contradictionOfReduction() { return fault }
         for (field, encoder) in [("documentEncoder", documentEncoder), ("queryEncoder", queryEncoder)] {
             guard let encoder else { continue }
             if encoder.dimension < 1 { return ("\(field).dimension", "at least 1", "\(encoder.dimension)") }

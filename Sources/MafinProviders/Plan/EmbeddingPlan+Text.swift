@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinPipeline
 
 extension EmbeddingPlan {
     /// One line: what is cached, what would be sent, how long it would take and what it would cost.
@@ -82,6 +83,7 @@ extension EmbeddingPlan {
             small.isEmpty
             ? "fits all known indexes"
             : "too many for " + small.map { "\($0.name): \($0.dimension)" }.joined(separator: ", ")
+                + " ('mafin reduce' makes vectors smaller)"
         return "\(dimension) + \(localDimension) local = \(joinedDimension); \(fits)"
     }
 

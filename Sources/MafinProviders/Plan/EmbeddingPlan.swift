@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinNumerics
+import MafinPipeline
 
 /// What a job would send to a provider, how long it would take and what it would cost. Making a plan sends nothing.
 public struct EmbeddingPlan: Sendable, Codable, Hashable {

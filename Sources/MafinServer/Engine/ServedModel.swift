@@ -80,7 +80,7 @@ final class ServedModel: Sendable {
     }
 
     /// Numbers in a joined vector; 0 if no source has vectors.
-    var dimension: Int { Mixture.denseParts(of: sources).reduce(0) { $0 + $1.dimension } }
+    var dimension: Int { sources.joinedDimension }
 
     /// How the texts of one role are counted.
     func tokens(_ role: TextRole) -> TokenCount { engine.map { .local($0.tokenizer(role)) } ?? .estimated }

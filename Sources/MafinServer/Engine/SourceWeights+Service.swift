@@ -9,7 +9,7 @@ extension SourceWeights {
 
     /// The sources with a weight that joined vectors of texts without ids do not hold.
     func leftOutOfVectors(_ sources: [any ScoreSource]) -> [SourceName] {
-        sources.filter { !($0 is any DenseSource) || $0.documentInputs.contains(.identifier) }.map(\.name)
+        sources.unreduced.filter { !($0 is any DenseSource) || $0.documentInputs.contains(.identifier) }.map(\.name)
             .filter { self[$0] > 0 }
     }
 

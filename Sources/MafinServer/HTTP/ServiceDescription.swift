@@ -22,7 +22,7 @@ struct ServiceDescription {
         let leftOut = manifest.mixing.rankingWeights.leftOutOfVectors(sources).map(\.rawValue)
         values = [
             "MAFIN_BLACK_BOX_DIMENSION": manifest.blackBoxDimension,
-            "MAFIN_DIMENSION": Mixture.denseParts(of: sources).reduce(0) { $0 + $1.dimension },
+            "MAFIN_DIMENSION": sources.joinedDimension,
             "MAFIN_MAX_INPUTS": options.maximumInputs,
             "MAFIN_WEIGHTS": Dictionary(uniqueKeysWithValues: sources.map { ($0.name.rawValue, weight) }),
             "MAFIN_LEFT_OUT": leftOut.isEmpty ? "nothing" : leftOut.joined(separator: ", "),

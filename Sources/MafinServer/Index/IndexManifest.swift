@@ -12,8 +12,8 @@ import MafinPipeline
 /// | `corpus.offsets` | where each line begins, and the file's length: 64-bit little-endian |
 /// | `corpus.lookup` | hash of the id and row, 64-bit little-endian each, by ascending hash |
 ///
-/// The vectors of each source are stored separately and unweighted, so that any weights can rank them without a change of the index. Sources
-/// without vectors, such as BM25, are computed from the artefact's files and the texts when the index is opened.
+/// The vectors of each source are stored separately and unweighted, so that any weights can rank them without a change of the index. If the
+/// artefact reduces its vectors, the one part is `reduced.npy`, whose weights are free too. Sources without vectors, such as BM25, are computed from the artefact's files and the texts when the index is opened.
 package struct IndexManifest: Sendable, Codable, Equatable {
     /// Name of the manifest's file.
     package static let fileName = "index.json"
@@ -53,7 +53,11 @@ package struct IndexManifest: Sendable, Codable, Equatable {
         package var record: SourceRecord?
         /// The artefact's files that determine the vectors, such as those of an adapter or of moved documents.
         package var determinedBy: [ArtefactManifest.FileRecord]
+        /// The records of the sources whose vectors were reduced to this one; `nil` for vectors of one source.
+        package var reducedSources: [SourceRecord]?
 
+        /// Whether it holds vectors of the document encoder, alone or reduced with others.
+        var usesEncoder: Bool { source == .local || reducedSources?.contains { $0.kind == .local } == true }
         /// Name of its file.
         var file: String { "\(source.rawValue).npy" }
     }
@@ -75,11 +79,13 @@ package struct IndexManifest: Sendable, Codable, Equatable {
             if mine.dimension != part.dimension {
                 found.append("dimension of \(part.source) \(mine.dimension) instead of \(part.dimension)")
             }
-            if mine.record != part.record || mine.determinedBy != part.determinedBy {
+            if mine.record != part.record || mine.determinedBy != part.determinedBy
+                || mine.reducedSources != part.reducedSources
+            {
                 found.append("another \(part.source)")
             }
         }
-        if needed.contains(where: { $0.source == .local }), let theirs = artefact.documentEncoder,
+        if needed.contains(where: \.usesEncoder), let theirs = artefact.documentEncoder,
             let mine = documentEncoder
         {
             func compare(_ name: String, _ mine: String, _ theirs: String) {
@@ -98,6 +104,13 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     /// The parts that an artefact needs.
     static func parts(of sources: [any ScoreSource], in artefact: ArtefactManifest) -> [Part] {
         Mixture.denseParts(of: sources).map { part in
+            if part.source == .reduced, let reduction = artefact.reduction {
+                let folders = [ReductionRecord.folder] + reduction.sources.compactMap(\.folder)
+                return Part(
+                    source: part.source, dimension: part.dimension,
+                    determinedBy: artefact.files.filter { file in folders.contains { file.path.hasPrefix($0 + "/") } },
+                    reducedSources: reduction.sources)
+            }
             let isDescribed = [.blackBox, .local].contains(part.source)
             let record = isDescribed ? nil : artefact.allSources.first { $0.name == part.source }
             let files = record?.folder.map { folder in artefact.files.filter { $0.path.hasPrefix(folder + "/") } }
@@ -147,7 +160,7 @@ extension IndexManifest {
             return "expected parts with a name and at least 1 number, found '\(part.source)' of \(part.dimension)"
         }
         if Set(parts.map(\.source)).count < parts.count { return "expected each part once" }
-        if parts.contains(where: { $0.source == .local }) != (documentEncoder != nil) {
+        if parts.contains(where: \.usesEncoder) != (documentEncoder != nil) {
             return "expected a document encoder if, and only if, there are local vectors"
         }
         return nil

@@ -20,6 +20,8 @@ package struct ComparisonWorkflow {
     package var request = ComparisonPlan.Request()
     /// Whether queries of train and dev are kept if they are also in the measured split.
     package var allowsLeaks = false
+    /// The size of a vector in an index of the artefact; nil to leave joined vectors as they are.
+    package var indexSize: IndexSize?
     /// The command that is written into the report.
     package var commandLine = ""
 
@@ -80,7 +82,16 @@ package struct ComparisonWorkflow {
             training, plan: plan, store: store, qrels: labels.measured, source: source,
             allowsLeaks: allowsLeaks, isCancelled: context.isCancelled, onEvent: onEvent)
         let result = try comparison.run()
-        return try write(comparison, result, splits, detectable, leaks)
+        let facts = try write(comparison, result, splits, detectable, leaks)
+        if let indexSize, ComparisonVerdict.candidate(of: result) != nil {
+            let artefact = store.artefact.path
+            var reduction = ReductionWorkflow(
+                artefact: artefact, data: data, output: artefact, size: indexSize, context: context,
+                openBlackBox: openBlackBox)
+            (reduction.seed, reduction.split, reduction.allowsLeaks) = (self.request.seed, split, allowsLeaks)
+            if let reduced = try await reduction.runInPlace() { context.note(reduced.text) }
+        }
+        return facts
     }
 
     /// The request, with all settings that the results depend on.

@@ -33,6 +33,8 @@ package struct TrainingWorkflow {
     package var allowsLeaks = false
     /// Whether BM25 and memories of the labelled queries are added to the method; see ``TrainedComposition``.
     package var composes = false
+    /// The size of a vector in an index; nil to leave joined vectors as they are.
+    package var indexSize: IndexSize?
     /// Whether the artefact is marked as usable even if it does not beat the black box on dev.
     package var isForced = false
 
@@ -62,6 +64,8 @@ package struct TrainingWorkflow {
         package var verdict: Verdict
         /// What was added to the requested method; nil without ``composes``.
         package var composition: TrainedComposition?
+        /// How the vectors were reduced; nil if they were not.
+        package var reduction: ReductionWorkflow.Result?
     }
 
     private let context: WorkflowContext
@@ -116,6 +120,7 @@ package struct TrainingWorkflow {
         defer { rmdir(checkpoints.path) }
         let stored = try storedPlan(checkpoints)
         let vectors = try await BlackBoxVectors(asking: blackBox, documents: collection.documents, queries: queries)
+        try indexSize?.require(below: vectors.dimension + encoder.encoder.dimension)
         let training = try prepare(collection, splits, vectors, released, encoder, stored)
         let plan = try plan(training, released, stored, checkpoints)
         context.note("mode \(plan.mode.rawValue): \(plan.modeReason)")
@@ -142,7 +147,14 @@ package struct TrainingWorkflow {
             done.development.append(trained.development)
             result = done
         }
-        guard let result else { preconditionFailure("the method is trained first, and its errors end the run") }
+        guard var result else { preconditionFailure("the method is trained first, and its errors end the run") }
+        if let indexSize {
+            var reduction = ReductionWorkflow(
+                artefact: output, data: data, output: output, size: indexSize, context: context,
+                openBlackBox: openBlackBox)
+            (reduction.seed, reduction.allowsLeaks) = (seed, allowsLeaks)
+            result.reduction = try await reduction.runInPlace()
+        }
         try? FileManager.default.removeItem(at: checkpoints)
         return result
     }
