@@ -10,7 +10,7 @@ extension MafinService {
     func embeddings(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let asked = try EmbeddingsRequest(try await fields(request), for: reading(model))
         let joined = try await embed(asked.texts, asked.role, asked.lambda, request, model)
-        return Reply.embeddings(joined, model: asked.model, encoding: asked.encoding, leftOut: model.leftOut)
+        return Reply.embeddings(joined, model: asked.model, encoding: asked.encoding)
     }
 
     /// `POST /v2/embed`: Cohere's shape.
