@@ -20,6 +20,8 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
     case noLambda(sources: [String])
     /// All sources would have the weight 0.
     case noWeightLeft
+    /// A search that asks nothing lacks the black box's vectors of some documents.
+    case documentsNotStored(path: String, missing: Int, of: Int)
     /// The artefact has no vectors to write into one file.
     case noJoinedVectors(path: String)
     /// The folder of vectors would replace something else.
@@ -35,7 +37,7 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
         case .interruptedTraining, .nothingToResume, .resumeDiffers, .noLabelsToKeep, .weightsNotChangeable, .noLambda,
             .noWeightLeft, .noJoinedVectors, .occupied, .notShippable:
             true
-        case .tooFewQueries, .undecidableCondition, .knownQueries, .notAReport: false
+        case .tooFewQueries, .undecidableCondition, .knownQueries, .notAReport, .documentsNotStored: false
         }
     }
 
@@ -60,6 +62,8 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
         case .noLambda(let sources):
             "--lambda weighs black-box against local, and the artefact has the sources \(sources.joined(separator: ", ")): use --weight"
         case .noWeightLeft: "no source has a weight above 0"
+        case .documentsNotStored(let path, let missing, let count):
+            "--offline: the cache holds no vector of \(missing) of the \(count) documents of \(path); search once without --offline, which asks the black box for them, or serve an index of them"
         case .noJoinedVectors(let path):
             "no source of \(path) has dense vectors, so there is nothing to join; --named npy writes its sparse vectors"
         case .occupied(let path):
