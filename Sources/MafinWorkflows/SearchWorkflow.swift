@@ -86,7 +86,7 @@ package struct SearchWorkflow {
         let hits = try search.hits(
             query, blackBoxVector: vector, count: count, weights: changed, isOffline: standsIn)
         if isUnanswered, !standsIn {
-            ranking = ranking.withoutBlackBox(model.rankingSources(offline: false)) ?? ranking
+            ranking = ranking.withoutBlackBox(model.sources) ?? ranking
         }
         if isUnanswered {
             let left = ranking.sources.filter { ranking[$0] > 0 }.map(\.rawValue).joined(separator: ", ")

@@ -76,7 +76,7 @@ extension ServedModel {
         _ request: SearchRequest, index: ServedIndex, maximumTokens: Int
     ) async throws -> SearchAnswer {
         let wanted = try weights(of: request)
-        func standIn(_ weights: SourceWeights, by standIn: StandInAnswers) async throws -> SearchAnswer {
+        func estimated(_ weights: SourceWeights, by standIn: StandInAnswers) async throws -> SearchAnswer {
             let made = try await estimates(
                 of: [request.query], by: standIn, maximumTokens: maximumTokens, parameter: "query")
             var answer = try await results(
@@ -85,8 +85,8 @@ extension ServedModel {
             return answer
         }
         var unsure: SearchAnswer?
-        if let own = self.standIn, let weights = wanted.standIn, standsInFirst(request, wanted.asking) {
-            let answer = try await standIn(weights, by: own)
+        if let standIn, let weights = wanted.standIn, standsInFirst(request, wanted.asking) {
+            let answer = try await estimated(weights, by: standIn)
             guard let sureness = answer.sureness, let askBelow, wanted.asking != nil, sureness < askBelow else {
                 metrics.recordInputs(.query, texts: 1, tokens: answer.tokens)
                 return answer
@@ -94,14 +94,13 @@ extension ServedModel {
             unsure = answer
         }
         guard let asking = wanted.asking else { preconditionFailure("a request without weights was let through") }
-        let own = sources.filter { asking.sources.contains($0.name) }
-        let alone = asking.withoutBlackBox(own)
-        let isAsked = asking.needBlackBox(own)
+        let alone = asking.withoutBlackBox(sources)
         let vectors = try await textVectors(
-            of: [request.query], as: .query, asksBlackBox: isAsked, goesOn: wanted.standIn != nil || alone != nil,
+            of: [request.query], as: .query, asksBlackBox: asking.needBlackBox(sources),
+            goesOn: wanted.standIn != nil || alone != nil,
             maximumTokens: maximumTokens)
-        if let reason = vectors.degraded, let own = self.standIn, let weights = wanted.standIn {
-            var answer = if let unsure { unsure } else { try await standIn(weights, by: own) }
+        if let reason = vectors.degraded, let standIn, let weights = wanted.standIn {
+            var answer = if let unsure { unsure } else { try await estimated(weights, by: standIn) }
             answer.degraded = reason
             return answer
         }
