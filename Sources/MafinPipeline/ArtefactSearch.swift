@@ -55,8 +55,8 @@ public struct ArtefactSearch {
     ///     local vector of a document has more weight.
     ///   - weights: replace the artefact's weights: those for a stand-in if it ranks. Must be `nil` for the norm form, in
     ///     which each text has its own weight.
-    ///   - isOffline: whether the artefact's stand-in ranks, with the weights for it. `nil`: it does if there is one, the
-    ///     vector is missing, and the artefact's own weights need it.
+    ///   - isOffline: whether the artefact's stand-in ranks, with the weights for it. `nil`: it does if the vector is
+    ///     missing and `weights` have a weight for it, or if there are none and the artefact's own weights need the vector.
     /// - Throws: `CombinationError` for a query vector of zeros; ``ArtefactError/noSourceLeft(path:)``; whatever the
     ///   encoder throws.
     public func hits(
@@ -64,8 +64,9 @@ public struct ArtefactSearch {
     ) throws -> [Hit] {
         let isOffline =
             isOffline
-            ?? (blackBoxVector == nil && weights == nil && model.standIn != nil
-                && model.manifest.mixing.rankingWeights.needBlackBox(model.sources))
+            ?? (blackBoxVector == nil && model.standIn != nil
+                && (weights.map { $0[.standIn] > 0 }
+                    ?? model.manifest.mixing.rankingWeights.needBlackBox(model.sources)))
         let mixture = isOffline ? try model.artefact.requireOffline().mixing : model.manifest.mixing
         precondition(weights == nil || mixture.localForm == .unit, "the norm form has no weights to replace")
         let inputs =
