@@ -33,10 +33,11 @@ test-build: ## build the program and its tests, as `make test` does
 test-pages: test-build ## open the report's pages in headless Chromium (ARGS=… names further pages to check)
 	@Scripts/test-pages.sh $(ARGS)
 
-test-service: test-build ## check `mafin serve` with the official clients, promtool and schemathesis, and its page in Chromium
+test-service: test-build ## check `mafin serve` with the official clients, promtool and schemathesis, its page in Chromium, and without a network
 	@Scripts/test-clients.sh
 	@Scripts/test-openapi.sh
 	@Scripts/test-service-page.sh
+	@Scripts/test-offline.sh
 
 bench: setup ## measure Mafin and its peers (ARGS=… chooses benchmarks of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)

@@ -155,7 +155,7 @@ let package = Package(
                 "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinPipeline", "MafinProviders",
                 "MafinGeneration", "MafinReport", "MafinServer", "MafinWorkflows",
             ],
-            goldens: false)
+            goldens: false, tests: ["MafinMethod"])
         // Terminal code that commands share, and the demo.
         + module(
             "MafinCommandLine",

@@ -59,6 +59,13 @@ public final class ArtefactModel {
         return others.isEmpty ? nil : weights.replacing(Dictionary(uniqueKeysWithValues: others.map { ($0, 0) }))
     }
 
+    /// The sources that take part in a ranking if the black box is asked, or if it is not; see
+    /// ``ArtefactManifest/rankingWeights(offline:)``.
+    package func rankingSources(offline isOffline: Bool) -> [any ScoreSource] {
+        let names = Set(manifest.rankingWeights(offline: isOffline).sources)
+        return sources.filter { names.contains($0.name) }
+    }
+
     /// What the sources read of queries.
     public var queryInputs: SourceInputs { sources.reduce(into: []) { $0.formUnion($1.queryInputs) } }
     /// What the sources read of documents.
@@ -174,13 +181,20 @@ public final class ArtefactModel {
     ) throws -> SourceQueries {
         guard let standIn else { preconditionFailure("the artefact has no stand-in") }
         let vectors = try standIn.vectors(of: texts, ids: ids, isCancelled: isCancelled)
-        var local = vectors.local
-        if local == nil, let offline = manifest.offline, encoder != nil, offline.mixing.weights[.local] > 0 {
-            local = try localVectors(of: texts, as: .query, isCancelled: isCancelled)
+        var own: Matrix?
+        if vectors.local == nil, let offline = manifest.offline, encoder != nil, offline.mixing.weights[.local] > 0 {
+            own = try localVectors(of: texts, as: .query, isCancelled: isCancelled)
         }
-        return SourceQueries(
-            ids: ids, texts: texts, blackBox: vectors.blackBox,
-            local: try local.map { try LocalForm.unit.prepare(checking: $0, ids: ids) }, isEstimated: true)
+        return try SourceQueries(ids: ids, texts: texts, estimates: vectors, own: own)
+    }
+
+    /// Joined vectors of queries for which the black box is not asked, `(items.count, joinedDimension)`, for the same
+    /// document vectors. The estimates are in the black box's part, with the weights of `manifest.offline`.
+    /// - Throws: ``ArtefactError/noStandIn(path:)``, `CombinationError`; `CancellationError` when cancelled.
+    public func embedOffline(_ items: [EmbeddingItem], isCancelled: () -> Bool = { false }) throws -> Matrix {
+        let offline = try artefact.requireOffline()
+        let queries = try offlineQueries(items.map(\.text), ids: items.map(\.id), isCancelled: isCancelled)
+        return try offline.mixing.join(queries, of: sources)
     }
 
     /// Joined vectors, `(texts.count, joinedDimension)`: those of all dense sources side by side, those of the black box

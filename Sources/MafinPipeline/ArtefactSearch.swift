@@ -50,19 +50,24 @@ public struct ArtefactSearch {
 
     /// The best documents for a query.
     /// - Parameters:
-    ///   - blackBoxVector: the black box's vector of the query. `nil` ranks by the artefact's stand-in and the weights for
-    ///     it, or without a stand-in by the sources that do not need the vector. In the
-    ///     norm form the local score is then not the local encoder's cosine, because a longer local vector of a document
-    ///     has more weight.
-    ///   - weights: replace the artefact's weights. Must be `nil` for the norm form, in which each text has its own
-    ///     weight.
+    ///   - blackBoxVector: the black box's vector of the query. Without it the stand-in ranks, or the sources that do not
+    ///     need the vector. In the norm form the local score is then not the local encoder's cosine, because a longer
+    ///     local vector of a document has more weight.
+    ///   - weights: replace the artefact's weights: those for a stand-in if it ranks. Must be `nil` for the norm form, in
+    ///     which each text has its own weight.
+    ///   - isOffline: whether the artefact's stand-in ranks, with the weights for it. `nil`: it does if the vector is
+    ///     missing and `weights` have a weight for it, or if there are none and the artefact's own weights need the vector.
     /// - Throws: `CombinationError` for a query vector of zeros; ``ArtefactError/noSourceLeft(path:)``; whatever the
     ///   encoder throws.
     public func hits(
-        _ query: String, blackBoxVector: [Float]?, count: Int, weights: SourceWeights? = nil
+        _ query: String, blackBoxVector: [Float]?, count: Int, weights: SourceWeights? = nil, isOffline: Bool? = nil
     ) throws -> [Hit] {
-        let isOffline = blackBoxVector == nil && model.standIn != nil
-        let mixture = isOffline ? model.manifest.offline?.mixing ?? model.manifest.mixing : model.manifest.mixing
+        let isOffline =
+            isOffline
+            ?? (blackBoxVector == nil && model.standIn != nil
+                && (weights.map { $0[.standIn] > 0 }
+                    ?? model.manifest.mixing.rankingWeights.needBlackBox(model.sources)))
+        let mixture = isOffline ? try model.artefact.requireOffline().mixing : model.manifest.mixing
         precondition(weights == nil || mixture.localForm == .unit, "the norm form has no weights to replace")
         let inputs =
             isOffline
@@ -90,7 +95,7 @@ public struct ArtefactSearch {
             return Hit(
                 rank: place + 1, id: document.id, score: entry.score,
                 parts: ScoreParts(
-                    zip(usable.sources, parts.row(place)).filter { usable[$0.0] > 0 }.map {
+                    zip(model.sources.map(\.name), parts.row(place)).filter { usable[$0.0] > 0 }.map {
                         .init(source: $0, value: Double($1))
                     }),
                 blackBoxRank: places?[place], title: document.title, text: document.text)

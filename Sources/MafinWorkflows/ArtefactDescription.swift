@@ -13,6 +13,8 @@ package struct ArtefactDescription: Encodable {
         package var face: SourceFace
         /// In the unit in which `--weight` takes it: the weights of the black box and the local encoder add up to 1.
         package var weight: Float
+        /// The same if the black box is not asked; nil without a stand-in.
+        package var offlineWeight: Float?
         /// Its part of the sum of all weights. Scores of different sources have different ranges, so this is no share of the
         /// score.
         package var share: Float
@@ -50,6 +52,7 @@ package struct ArtefactDescription: Encodable {
     package init(_ artefact: Artefact) throws {
         let manifest = artefact.manifest
         let weights = manifest.mixing.rankingWeights
+        let offline = manifest.offline?.mixing.rankingWeights
         let sum = weights.values.reduce(0, +)
         let loaded = try artefact.sources()
         self.manifest = manifest
@@ -60,7 +63,7 @@ package struct ArtefactDescription: Encodable {
                 : [record.folder].compactMap(\.self)
             return Source(
                 source: record.name, kind: record.kind, face: source.face, weight: weights[record.name],
-                share: weights[record.name] / sum, dimension: record.dimension,
+                offlineWeight: offline?[record.name], share: weights[record.name] / sum, dimension: record.dimension,
                 bytes: folders.isEmpty ? nil : Self.bytes(of: folders, manifest))
         }
         vectors = Vectors(

@@ -16,6 +16,8 @@ package struct SearchWorkflow {
     package var count = 10
     /// The weights of this search.
     package var weights = WeightChanges()
+    /// Whether the artefact's stand-in answers. Nothing is asked: the black box's vectors of documents are those that are stored on this machine.
+    package var isOffline = false
 
     /// The ranking.
     package struct Result: Sendable, Encodable {
@@ -25,6 +27,8 @@ package struct SearchWorkflow {
         /// Share of the local encoder in the weights of the black box and the local encoder; nil if there is none.
         package var lambda: Float?
         package var blackBoxAsked: Bool
+        /// Whether the stand-in ranked in place of the black box.
+        package var isOffline: Bool
         package var results: [ArtefactSearch.Hit]
     }
 
@@ -39,25 +43,39 @@ package struct SearchWorkflow {
     }
 
     /// Embeds documents and query, and ranks. The black box is opened and asked only for sources with a weight.
+    /// - Throws: `ArtefactError.noStandIn` for ``isOffline`` without one, ``WorkflowError`` for weights or vectors of documents that are missing;
+    ///   whatever the black box and files throw.
     package func run() async throws -> Result {
         let model = try ArtefactOpening.model(at: artefact, context)
-        let changed = try weights.applied(to: model.manifest.mixing)
-        var weights = changed ?? model.manifest.mixing.rankingWeights
+        let manifest = model.manifest
+        if isOffline { try model.artefact.requireOffline() }
+        var changed = try weights.applied(
+            to: manifest.mixing, ranking: manifest.rankingWeights(offline: isOffline))
+        var ranking = changed ?? manifest.rankingWeights(offline: isOffline)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
         context.warn(of: collection.warnings)
 
-        let used = model.sources.filter { weights[$0.name] > 0 }
+        let used = model.sources.filter { ranking[$0.name] > 0 }
         var (documents, vector): (Matrix?, [Float]?)
-        let asks = used.contains { $0.queryInputs.union($0.documentInputs).contains(.blackBox) }
-        if asks {
+        let needsDocuments = used.contains { $0.documentInputs.contains(.blackBox) }
+        let asks = !isOffline && used.contains { $0.queryInputs.contains(.blackBox) }
+        if asks || needsDocuments {
             let blackBox = try await ArtefactOpening.blackBox(of: model, openBlackBox)
-            if used.contains(where: { $0.documentInputs.contains(.blackBox) }) {
-                let found = try await blackBox.embed(
-                    collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }, as: .document)
+            if needsDocuments {
+                let items = collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+                let found =
+                    isOffline ? try await stored(items, in: blackBox) : try await blackBox.embed(items, as: .document)
                 try model.artefact.require(blackBox: blackBox.identity, dimension: found.columns)
                 documents = found
             }
-            vector = try await queryVector(blackBox, collection)
+            if asks { vector = try await queryVector(blackBox, collection) }
+        }
+        let isUnanswered = asks && vector == nil
+        let standsIn = isOffline || isUnanswered && model.standIn != nil
+        if standsIn, !isOffline {
+            ranking = manifest.rankingWeights(offline: true)
+            changed = try weights.applied(to: manifest.mixing, ranking: ranking, ignoresUnknown: true)
+            ranking = changed ?? ranking
         }
         let progress = EncodingProgress(context)
         defer { progress.finish() }
@@ -65,20 +83,34 @@ package struct SearchWorkflow {
             model, documents: collection.documents, blackBox: documents, cache: .shared,
             isCancelled: context.isCancelled
         ) { progress.update("Encoding documents", $0, collection.documents.count) }
-        let hits = try search.hits(query, blackBoxVector: vector, count: count, weights: changed)
-        if vector == nil { weights = weights.withoutBlackBox(model.sources) ?? weights }
-        if asks, vector == nil {
-            let left = weights.sources.filter { weights[$0] > 0 }.map(\.rawValue).joined(separator: ", ")
+        let hits = try search.hits(
+            query, blackBoxVector: vector, count: count, weights: changed, isOffline: standsIn)
+        if isUnanswered, !standsIn {
+            ranking = ranking.withoutBlackBox(model.sources) ?? ranking
+        }
+        if isUnanswered {
+            let left = ranking.sources.filter { ranking[$0] > 0 }.map(\.rawValue).joined(separator: ", ")
             context.warn(
                 "the black box is a file of stored answers that does not hold this query; ranked without it, by \(left)"
             )
         }
         // In the norm form each text has its own weight, unless the local encoder ranks alone.
         let hasLambda =
-            model.manifest.mixing.localForm == .unit || weights.sources.filter { weights[$0] > 0 } == [.local]
+            manifest.mixing.localForm == .unit || ranking.sources.filter { ranking[$0] > 0 } == [.local]
         return Result(
-            query: query, weights: weights, lambda: hasLambda ? weights.lambda : nil, blackBoxAsked: vector != nil,
-            results: hits)
+            query: query, weights: ranking, lambda: hasLambda ? ranking.lambda : nil, blackBoxAsked: vector != nil,
+            isOffline: standsIn, results: hits)
+    }
+
+    /// The black box's vectors of documents that are stored on this machine: those of a file, or of the cache. Nothing is asked.
+    private func stored(_ items: [EmbeddingItem], in blackBox: any BlackBox) async throws -> Matrix {
+        if blackBox is StoredVectors { return try await blackBox.embed(items, as: .document) }
+        let known = try await blackBox.known(items, as: .document)
+        let rows = Dictionary(known.indices.enumerated().map { ($1, $0) }) { $1 }
+        guard rows.count == items.count else {
+            throw WorkflowError.documentsNotStored(path: data, missing: items.count - rows.count, of: items.count)
+        }
+        return known.vectors.selecting(rows: items.indices.compactMap { rows[$0] })
     }
 
     /// The black box's vector of the query. A file of stored vectors has only those of its own queries. For any other query this is nil: the

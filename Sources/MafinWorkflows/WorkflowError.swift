@@ -20,6 +20,8 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
     case noLambda(sources: [String])
     /// All sources would have the weight 0.
     case noWeightLeft
+    /// A search that asks nothing lacks the black box's vectors of some documents.
+    case documentsNotStored(path: String, missing: Int, of: Int)
     /// The artefact has no vectors to write into one file.
     case noJoinedVectors(path: String)
     /// The folder of vectors would replace something else.
@@ -46,7 +48,9 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
             .noWeightLeft, .noJoinedVectors, .occupied, .notShippable, .indexDimensions, .notMigratable,
             .sampleTooSmall, .roadNotWritable:
             true
-        case .tooFewQueries, .undecidableCondition, .knownQueries, .notAReport, .oldVectorsMissing: false
+        case .tooFewQueries, .undecidableCondition, .knownQueries, .notAReport, .oldVectorsMissing,
+            .documentsNotStored:
+            false
         }
     }
 
@@ -71,6 +75,8 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
         case .noLambda(let sources):
             "--lambda weighs black-box against local, and the artefact has the sources \(sources.joined(separator: ", ")): use --weight"
         case .noWeightLeft: "no source has a weight above 0"
+        case .documentsNotStored(let path, let missing, let count):
+            "--offline: the cache holds no vector of \(missing) of the \(count) documents of \(path); search once without --offline, which asks the black box for them, or serve an index of them"
         case .noJoinedVectors(let path):
             "no source of \(path) has dense vectors, so there is nothing to join; --named npy writes its sparse vectors"
         case .occupied(let path):

@@ -1,7 +1,10 @@
 import Foundation
 import MafinBlackBox
+import MafinMethod
 import MafinNumerics
+import MafinPipeline
 import MafinProviders
+import MafinRetrieval
 import MafinServer
 import MafinTestSupport
 import MafinWorkflows
@@ -63,6 +66,33 @@ import Testing
             let failure = await #expect(throws: UpstreamFailure.self) { try await unknown.embed([item], as: .document) }
             #expect(failure?.kind == .unknownText)
             #expect(warnings.withLock { $0.count == 1 && $0[0].contains("no text can be embedded unless --data") })
+        }
+    }
+
+    /// Nothing is opened that could be asked, and no price is looked for: `source` of the workflow throws.
+    @Test func anOfflineServiceOpensNoBlackBox() async throws {
+        try await TemporaryFolder.with { folder in
+            let artefact = folder.url.appendingPathComponent("ART")
+            let source = MovedDocuments(
+                ids: ["d1"], vectors: Matrix(rows: 1, columns: 2, values: [1, 0]),
+                name: SourceName(rawValue: "nudge-n"))
+            try Artefact.ship(
+                ShippedSources([source], mixture: Mixture(SourceWeights([(source.name, 1)]))),
+                Artefact.Shipment(
+                    system: "toy",
+                    blackBox: BlackBoxIdentity(provider: "toy", model: "toy", dimension: 2, normalisation: .unit),
+                    blackBoxSource: nil, blackBoxDimension: 2, data: [],
+                    verdict: Verdict(lambda: nil, metric: "nDCG@10", difference: (0.1, 0.05, 0.15), queries: 2),
+                    knownQueries: KnownQueries([])), encoderFrom: nil, to: artefact)
+            var workflow = Self.workflow()
+            workflow.artefact = artefact.path
+            let asking = workflow
+            #expect(throws: CancellationError.self) { try asking.price() }
+            await #expect(throws: CancellationError.self) { _ = try await asking.load(ServiceMetrics()).blackBox }
+            workflow.isOffline = true
+            #expect(try workflow.price() == nil)
+            let loaded = try await workflow.load(ServiceMetrics())
+            #expect(loaded.blackBox == nil && loaded.cache == nil)
         }
     }
 

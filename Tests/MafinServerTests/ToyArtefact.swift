@@ -21,6 +21,8 @@ final class ToyArtefact: Sendable {
     let lambda: Float
     /// The sources and their weights; `nil`: a black box and a local encoder.
     let system: ShippedSources?
+    /// What ranks if the black box is not asked; `nil`: there is no stand-in.
+    let offline: ShippedSources?
 
     var artefact: URL { folder.url.appendingPathComponent("ART") }
     var index: URL { folder.url.appendingPathComponent("INDEX") }
@@ -35,17 +37,36 @@ final class ToyArtefact: Sendable {
 
     init(lambda: Float = 0.3, seed: UInt64 = 7, isPoisoned: Bool = false) throws {
         folder = try TemporaryFolder()
-        (self.lambda, system) = (lambda, nil)
+        (self.lambda, system, offline) = (lambda, nil, nil)
         try write(seed: seed, isPoisoned: isPoisoned)
     }
 
     /// An artefact of any sources.
-    init(_ sources: [(source: any ScoreSource, weight: Float)]) throws {
+    /// - Parameter offline: those that rank if the black box is not asked, a stand-in among them; `nil`: there is none.
+    init(
+        _ sources: [(source: any ScoreSource, weight: Float)],
+        offline: [(source: any ScoreSource, weight: Float)]? = nil
+    ) throws {
+        func shipped(_ sources: [(source: any ScoreSource, weight: Float)]) -> ShippedSources {
+            ShippedSources(
+                sources.map(\.source), mixture: Mixture(SourceWeights(sources.map { ($0.source.name, $0.weight) })))
+        }
         folder = try TemporaryFolder()
         lambda = 0.3
-        system = ShippedSources(
-            sources.map(\.source), mixture: Mixture(SourceWeights(sources.map { ($0.source.name, $0.weight) })))
+        (system, self.offline) = (shipped(sources), offline.map(shipped))
         try write(seed: 7)
+    }
+
+    /// A stand-in with random heads.
+    static func standIn(hasLocalHead: Bool = true) -> StandInSource {
+        var random = RandomGenerator(seed: 21)
+        func head(_ columns: Int) -> Matrix {
+            let count = (localDimension + 1) * columns
+            return Matrix(
+                rows: localDimension + 1, columns: columns, values: (0..<count).map { _ in random.normal() })
+        }
+        return StandInSource(
+            StandInHeads(blackBox: head(ToyBlackBox.dimension), local: hasLocalHead ? head(localDimension) : nil))
     }
 
     deinit { try? FileManager.default.removeItem(at: folder.url) }
@@ -69,17 +90,24 @@ final class ToyArtefact: Sendable {
                 name: "toy", folder: folder, dimension: Self.localDimension, pooling: "mean", queryPrefix: "f1 ",
                 documentPrefix: "f2 ", maximumLength: 32)
         }
-        let hasLocal = system?.usesLocalEncoder ?? true
-        let manifest = ArtefactManifest(
+        let all = system.map { $0.adding(offline?.sources ?? []) }
+        let hasLocal = all?.usesLocalEncoder ?? true
+        var manifest = ArtefactManifest(
             blackBox: blackBox.identity, blackBoxDimension: ToyBlackBox.dimension,
-            mixing: system?.mixture ?? Mixture(MixtureWeights(lambda: lambda, temperature: 0.05)),
+            mixing: all?.mixture ?? Mixture(MixtureWeights(lambda: lambda, temperature: 0.05)),
             documentEncoder: hasLocal ? record("document-encoder") : nil,
             queryEncoder: hasLocal ? record("query-encoder") : nil,
             verdict: Verdict(lambda: lambda, metric: "nDCG@10", difference: nil, queries: 0))
+        if let all, let offline {
+            manifest.offline = ArtefactManifest.Offline(
+                encoder: record(EncoderRecord.standInFolder),
+                mixing: offline.mixture.padded(to: all.sources.map(\.name)))
+        }
         try Artefact.write(
-            manifest, to: artefact, sources: system?.sources,
+            manifest, to: artefact, sources: all?.sources,
             saveDocumentEncoder: hasLocal ? { try encoder(1).save(to: $0, tokenizerFrom: source) } : nil,
-            saveQueryEncoder: hasLocal ? { try encoder(seed).save(to: $0, tokenizerFrom: source) } : nil)
+            saveQueryEncoder: hasLocal ? { try encoder(seed).save(to: $0, tokenizerFrom: source) } : nil,
+            saveStandIn: offline == nil ? nil : { try encoder(99).save(to: $0, tokenizerFrom: source) })
     }
 
     func model() throws -> ArtefactModel {

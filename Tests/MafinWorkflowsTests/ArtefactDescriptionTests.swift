@@ -38,6 +38,21 @@ import Testing
         #expect((json["vectors"] as? [String: Any])?["leftOut"] as? [String] == ["bm25", "query-memory-wide"])
     }
 
+    /// The weights without the black box stand beside the others, and the curve is in the JSON.
+    @Test func aStandInIsDescribed() throws {
+        let toy = try ToySources(hasStandIn: true)
+        defer { toy.remove() }
+        let description = try ArtefactDescription(Artefact(readingFrom: URL(fileURLWithPath: toy.artefact)))
+        #expect(description.sources.map(\.source) == ToySources.weights.sources + [.standIn])
+        #expect(description.sources.map(\.weight) == [1, 0.25, 0.375, 1.5, 0])
+        #expect(description.sources.map(\.offlineWeight) == [0, 0, 0.2, 0, 0.8])
+        #expect(description.vectors.leftOut.map(\.rawValue) == ["bm25", "query-memory-wide"])
+        let json = try #require(
+            try JSONSerialization.jsonObject(with: JSONEncoder().encode(description)) as? [String: Any])
+        let asking = (json["offline"] as? [String: Any])?["asking"] as? [[String: Any]]
+        #expect(asking?.map { $0["metric"] as? Double } == [0.25, 0.375])
+    }
+
     @Test func theCostOfLeavingSourcesOutIsShownIfItWasMeasured() throws {
         let toy = try ToySources()
         defer { toy.remove() }

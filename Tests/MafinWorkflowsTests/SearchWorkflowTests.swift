@@ -1,3 +1,4 @@
+import MafinBlackBox
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -70,6 +71,63 @@ import Testing
         #expect(toy.blackBox.asked == 1 + toy.documents.count + 1)
     }
 
+    // MARK: Without the black box
+
+    private func offline(
+        _ toy: ToySources, _ query: String, _ weights: [SourceName: Float] = [:]
+    ) async throws -> SearchWorkflow.Result {
+        var search = SearchWorkflow(
+            artefact: toy.artefact, data: toy.data, query: query, context: WorkflowContext(),
+            openBlackBox: { _ in toy.blackBox })
+        (search.count, search.weights.weights, search.isOffline) = (toy.documents.count, weights, true)
+        return try await search.run()
+    }
+
+    /// The vectors of documents come from the cache, and nothing is asked.
+    @Test func theStandInRanksWithoutAsking() async throws {
+        let toy = try ToySources(hasStandIn: true)
+        defer { toy.remove() }
+        let query = toy.queries[3].text
+        let missing = WorkflowError.documentsNotStored(path: toy.data, missing: 20, of: 20)
+        await #expect(throws: missing) { try await offline(toy, query) }
+        toy.blackBox.store(toy.documents.dropLast().map(\.text))
+        let one = WorkflowError.documentsNotStored(path: toy.data, missing: 1, of: 20)
+        await #expect(throws: one) { try await offline(toy, query) }
+        toy.blackBox.store(toy.documents.map(\.text))
+        let found = try await offline(toy, query)
+        #expect(toy.blackBox.asked == 0 && !found.blackBoxAsked && found.isOffline && found.lambda == nil)
+        // Without a local encoder, the sum of all weights is the unit. The stand-in comes behind the sources with the black box.
+        #expect(found.weights.sources == [.bm25, .standIn] && found.weights.values == [0.2, 0.8])
+        let model = try toy.model()
+        let estimate = try #require(model.standIn).vectors(of: [query]).blackBox.values
+        for hit in found.results {
+            let text = try #require(toy.documents.first { $0.id == hit.id }).text
+            let vector = CountingBlackBox.matrix([text], .document).values
+            let cosine = zip(estimate, vector).reduce(0) { $0 + $1.0 * $1.1 }
+            #expect(abs(hit.parts[.standIn] - 0.8 * Double(cosine)) < 1e-5)
+            #expect(abs(hit.parts[.standIn] + hit.parts[.bm25] - Double(hit.score)) < 1e-5)
+            #expect(hit.blackBoxRank == nil)
+        }
+        #expect(found.results.count == 20 && found.results.map(\.score) == found.results.map(\.score).sorted(by: >))
+
+        let alone = try await offline(toy, query, [.bm25: 0])
+        #expect(alone.weights.values == [0, 0.8])
+        #expect(alone.results.allSatisfy { $0.parts.parts.map(\.source) == [.standIn] })
+        await #expect(throws: NameError.self) { try await offline(toy, query, [.blackBox: 1]) }
+        // With the black box the weights are the others.
+        let asked = try await search(toy, query)
+        #expect(asked.blackBoxAsked && !asked.isOffline && asked.weights.sources == ToySources.weights.sources)
+        let words = try await search(toy, query, [.blackBox: 0, ToySources.adapterName: 0, Self.memory: 0])
+        #expect(!words.blackBoxAsked && !words.isOffline && words.weights[.bm25] > 0)
+        #expect(words.results.allSatisfy { $0.parts.parts.map(\.source) == [.bm25] })
+    }
+
+    @Test func withoutAStandInItIsRefused() async throws {
+        let toy = try ToySources()
+        defer { toy.remove() }
+        await #expect(throws: ArtefactError.noStandIn(path: toy.artefact)) { try await offline(toy, "word1") }
+    }
+
     @Test func weightsThatCannotBeAreRefused() throws {
         func applied(_ mixture: Mixture, _ weights: [SourceName: Float], lambda: Float? = nil) throws -> SourceWeights?
         {
@@ -86,6 +144,12 @@ import Testing
         }
         let zeros = Dictionary(uniqueKeysWithValues: sum.weights.sources.map { ($0, Float(0)) })
         #expect(throws: WorkflowError.noWeightLeft) { try applied(sum, zeros) }
+        // Changes for other sources are left out if that is wanted.
+        var changes = WeightChanges()
+        (changes.weights, changes.lambda) = ([.bm25: 3, .standIn: 1], 0.5)
+        #expect(
+            try changes.applied(to: sum, ignoresUnknown: true)
+                == sum.rankingWeights.replacing([.bm25: 3]))
         let norm = Mixture(normForm: 1, trainedWith: MixtureWeights(lambda: 0.5))
         #expect(throws: WorkflowError.weightsNotChangeable) { try applied(norm, [.local: 1]) }
         #expect(throws: WorkflowError.weightsNotChangeable) { try applied(norm, [:], lambda: 1) }

@@ -48,6 +48,12 @@ struct EmbedCommand: AsyncParsableCommand {
             valueName: "npy|qdrant|elasticsearch"))
     var named: NamedVectors.Format?
 
+    @Flag(
+        help:
+            "For queries: ask nothing. The artefact's stand-in gives the black box's part, with its own weights, for the same vectors of documents."
+    )
+    var offline = false
+
     @Flag(help: "Store 16-bit floats: half the size, three digits.")
     var float16 = false
 
@@ -64,6 +70,9 @@ struct EmbedCommand: AsyncParsableCommand {
             throw ValidationError("--output must end in .npy, found \(output).")
         }
         if named != nil { try requireFolder(output: output) }
+        if offline, self.as == .document {
+            throw ValidationError("--offline is for queries: a document's vector needs the black box.")
+        }
         if float16, named != nil, named != .npy {
             throw ValidationError("--float16 is for .npy files; JSON has the digits that a number needs.")
         }
@@ -72,6 +81,7 @@ struct EmbedCommand: AsyncParsableCommand {
     func run() async throws {
         try computing.begin()
         let model = try options.load(shared)
+        if offline { try model.artefact.requireOffline() }
         // Faults of the texts or of the output's place are found before anything is asked or computed.
         let count = try checkTexts()
         let target = URL(fileURLWithPath: output)
@@ -89,7 +99,7 @@ struct EmbedCommand: AsyncParsableCommand {
     private func writeJoined(of model: ArtefactModel, count: Int?, to file: URL) async throws {
         guard model.joinedDimension > 0 else { throw WorkflowError.noJoinedVectors(path: options.artefact) }
         let vectors = try PendingVectors(to: file, dimension: model.joinedDimension, as: elementType)
-        let leftOut = NamedVectors.leftOut(of: model.sources, kept: [.dense])
+        let leftOut = NamedVectors.leftOut(of: model.rankingSources(offline: offline), kept: [.dense])
         try await embed(model, count: count) { try vectors.append($0, ids: $1.map(\.id)) }
         try vectors.commit()
         warn(ofLeftOut: leftOut)
@@ -108,7 +118,8 @@ struct EmbedCommand: AsyncParsableCommand {
         }
         var written: NamedVectors.Description?
         try await AtomicFile.replaceDirectory(at: folder) { temporary in
-            let vectors = try NamedVectors(of: model, as: self.as, layout, type: elementType, in: temporary)
+            let vectors = try NamedVectors(
+                of: model, as: self.as, layout, isOffline: offline, type: elementType, in: temporary)
             try await embed(model, count: count) { try vectors.append($0, $1) }
             written = try vectors.finish()
         }
@@ -143,7 +154,7 @@ struct EmbedCommand: AsyncParsableCommand {
         let inputs = model.sources.filter { $0.face == .dense }.map {
             self.as == .query ? $0.queryInputs : $0.documentInputs
         }
-        if inputs.contains(where: { $0.contains(.blackBox) }) {
+        if !offline, inputs.contains(where: { $0.contains(.blackBox) }) {
             try await announce(model, count: count)
             blackBox = try await options.makeBlackBox(
                 model, shared, use: BlackBoxUse(announcesPlans: count == nil, progress: progress.asked))
@@ -165,10 +176,15 @@ struct EmbedCommand: AsyncParsableCommand {
         progress.finish()
     }
 
-    /// Joined vectors of a block. Without a black box they are those of the local encoder, or have no columns.
+    /// Joined vectors of a block. Without a black box they are those of the stand-in or the local encoder, or have no columns.
     private func joined(
         _ block: [EmbeddingItem], _ model: ArtefactModel, _ blackBox: (any BlackBox)?, _ progress: JoiningProgress
     ) async throws -> Matrix {
+        if offline {
+            let vectors = try model.embedOffline(block, isCancelled: { Interruption.isRequested })
+            progress.computed(block.count)
+            return vectors
+        }
         if let blackBox {
             return try await model.embed(
                 block, as: self.as, asking: blackBox, isCancelled: { Interruption.isRequested },

@@ -52,6 +52,12 @@ struct InspectCommand: AsyncParsableCommand {
                 "\(encoder.name), \(state), \(encoder.dimension)-d, at most \(encoder.maximumLength ?? 0) tokens",
             ])
         }
+        if let standIn = manifest.offline?.encoder {
+            table.append([
+                "stand-in",
+                "\(standIn.name), in \(EncoderRecord.standInFolder)/, \(standIn.dimension)-d, answers queries without the black box",
+            ])
+        }
         table.append(["joined vectors", vectors(description.vectors)])
         var mixingText = mixing.localForm == .unit ? mixing.origin.rawValue : "norm"
         if let pair = mixing.weights.pair {
@@ -77,6 +83,7 @@ struct InspectCommand: AsyncParsableCommand {
         }
         table.append(["on dev", verdict.decision.words + (verdict.isForced ? " (overridden by --force)" : "")])
         var text = table.text() + "\nSources, whose weighted scores are added:\n" + sources(description.sources).text()
+        if let offline = manifest.offline { text += offlineText(offline) }
         text += "\n\(verdict.reason)"
         if let development = manifest.development {
             text += "\n\nOn dev:\n" + EvaluationSummary(development).text()
@@ -89,12 +96,30 @@ struct InspectCommand: AsyncParsableCommand {
         return text
     }
 
+    /// What the stand-in reaches on dev, and what it gains to ask the black box for some queries all the same.
+    private static func offlineText(_ offline: ArtefactManifest.Offline) -> String {
+        var text = ""
+        if let development = offline.development {
+            text += "\nOn dev, without asking the black box:\n" + EvaluationSummary(development).text()
+        }
+        guard let points = offline.asking, !points.isEmpty else { return text }
+        let table = Table(
+            columns: [.number("--ask-below"), .number("calls per 1000 queries"), .number("deciding metric on dev")],
+            rows: points.map { point in
+                [
+                    String(format: "%.3f", min(1, point.threshold)), String(format: "%.0f", 1000 * point.asked),
+                    String(format: "%.3f", point.metric),
+                ]
+            })
+        return text + "\nAsking the black box only for queries that the stand-in is not sure of:\n" + table.text()
+    }
+
     private static func sources(_ sources: [ArtefactDescription.Source]) -> Table {
-        Table(
+        let isOffline = sources.contains { $0.offlineWeight != nil }
+        return Table(
             columns: [
-                "source", "kind", "computed by", .number("weight"), .number("share of weights"), .number("dimension"),
-                .number("files"),
-            ],
+                "source", "kind", "computed by", .number("weight"), .number("share of weights"),
+            ] + (isOffline ? [.number("weight, not asked")] : []) + [.number("dimension"), .number("files")],
             rows: sources.map { source in
                 let computed =
                     switch source.face {
@@ -104,7 +129,9 @@ struct InspectCommand: AsyncParsableCommand {
                     }
                 return [
                     source.source.rawValue, source.kind.rawValue, computed, String(format: "%.4f", source.weight),
-                    String(format: "%.1f %%", 100 * source.share), source.dimension.map(String.init) ?? "–",
+                    String(format: "%.1f %%", 100 * source.share),
+                ] + (isOffline ? [String(format: "%.4f", source.offlineWeight ?? 0)] : []) + [
+                    source.dimension.map(String.init) ?? "–",
                     source.bytes.map { String(format: "%.1f MB", Double($0) / 1e6) } ?? "–",
                 ]
             })

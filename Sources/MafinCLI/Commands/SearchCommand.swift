@@ -36,6 +36,12 @@ struct SearchCommand: AsyncParsableCommand {
             valueName: "0…1"))
     var lambda: Float?
 
+    @Flag(
+        help:
+            "Ask nothing: the artefact's stand-in ranks in place of the black box, whose vectors of documents come from the cache or from the file of stored vectors."
+    )
+    var offline = false
+
     @OptionGroup var options: ArtefactOptions
 
     @Argument(help: "The query.")
@@ -49,6 +55,10 @@ struct SearchCommand: AsyncParsableCommand {
         try require(["--top": top], atLeast: 1)
         if let lambda, !(0...1).contains(lambda) {
             throw ValidationError("--lambda must be between 0 and 1, found \(lambda).")
+        }
+        if offline, lambda != nil {
+            throw ValidationError(
+                "--lambda weighs the black box, which --offline does not ask: use --weight local=NUMBER.")
         }
         for (place, weight) in weight.enumerated() {
             if self.weight[..<place].contains(where: { $0.source == weight.source }) {
@@ -68,6 +78,7 @@ struct SearchCommand: AsyncParsableCommand {
             artefact: options.artefact, data: data, query: query, context: shared.context,
             openBlackBox: options.blackBox.opening(shared))
         search.count = top
+        search.isOffline = offline
         search.weights.lambda = lambda
         search.weights.weights = Dictionary(uniqueKeysWithValues: weight.map { ($0.source, $0.weight) })
         let found = try await search.run()

@@ -62,9 +62,21 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Flag(
         help:
-            "While the black box is unavailable, answer queries with the sources that do not need it. In vectors its part is zeros. Such answers are flagged. Documents are still refused."
+            "While the black box is unavailable, answer queries with the artefact's stand-in. Without one, with the sources that do not need the black box; in vectors its part is zeros. Such answers are flagged. Documents are still refused."
     )
     var degrade = false
+
+    @Flag(
+        help:
+            "Never ask the black box, so that no query leaves the machine and no key is needed: the artefact's stand-in answers all queries. Documents cannot be embedded."
+    )
+    var offline = false
+
+    @Option(
+        help: .expert(
+            "Let the stand-in answer searches that it is sure of, and ask the black box only for those whose first document has a probability below this. 0 asks for none, 1 for all. 'mafin inspect' shows what a value costs. Needs --index. (default: all ask)",
+            "0…1"))
+    var askBelow: Double?
 
     @Option(
         help: .expert(
@@ -101,8 +113,25 @@ struct ServeCommand: AsyncParsableCommand {
         if feedback != nil, index == nil {
             throw ValidationError("--feedback needs --index: it marks the index's documents.")
         }
+        try validateOffline()
         if let name, name.isEmpty || name.contains(":") || name.contains("/") {
             throw ValidationError("--name must be a word without ':' and '/', found '\(name)'.")
+        }
+    }
+
+    private func validateOffline() throws {
+        if let askBelow {
+            guard (0...1).contains(askBelow) else {
+                throw ValidationError("--ask-below must lie between 0 and 1, found \(askBelow).")
+            }
+            if index == nil { throw ValidationError("--ask-below needs --index: it decides about searches.") }
+        }
+        guard offline else { return }
+        for (flag, isGiven) in [
+            ("--ask-below", askBelow != nil), ("--degrade", degrade), ("--black-box", options.blackBox.blackBox != nil),
+            ("--data", data != nil),
+        ] where isGiven {
+            throw ValidationError("\(flag) is about asking the black box, and --offline never asks it: leave one out.")
         }
     }
 
@@ -127,7 +156,7 @@ struct ServeCommand: AsyncParsableCommand {
             factory: try options.blackBox.factory(silent), context: shared.context)
         workflow.index = index.map { URL(fileURLWithPath: $0) }
         workflow.data = data.map { URL(fileURLWithPath: $0) }
-        workflow.degrades = degrade
+        (workflow.degrades, workflow.isOffline) = (degrade, offline)
         workflow.maximumQueryBytes = cacheLimit.bytes > 0 ? cacheLimit.bytes : nil
         return workflow
     }
@@ -157,7 +186,7 @@ struct ServeCommand: AsyncParsableCommand {
         var service = ServiceOptions()
         service.name = name
         service.defaultRole = defaultInputType
-        service.degrades = degrade
+        (service.degrades, service.isOffline, service.askBelow) = (degrade, offline, askBelow)
         service.allowedOrigins = access.corsOrigin
         service.allowedHosts = access.allowedHosts(boundTo: host)
         service.feedbackFolder = feedback.map { URL(fileURLWithPath: $0) }
@@ -301,7 +330,7 @@ struct ServingBounds: ParsableArguments {
 
     @Option(
         help: .expert(
-            "Seconds that the black box may take; then the answer is 503, or with --degrade the local encoder alone.",
+            "Seconds that the black box may take; then the answer is 503, or with --degrade that of the stand-in or the local encoder.",
             "s"))
     var blackBoxDeadline = 10.0
 

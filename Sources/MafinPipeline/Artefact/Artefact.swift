@@ -68,6 +68,14 @@ public struct Artefact: Sendable {
         role == .query ? manifest.queryEncoder ?? manifest.documentEncoder : manifest.documentEncoder
     }
 
+    /// How queries are answered without asking the black box.
+    /// - Throws: ``ArtefactError/noStandIn(path:)``.
+    @discardableResult
+    public func requireOffline() throws -> ArtefactManifest.Offline {
+        guard let offline = manifest.offline else { throw ArtefactError.noStandIn(path: folder.path) }
+        return offline
+    }
+
     /// Loads the sources, in the order of the manifest, with the reduction of their vectors if there is one. Encoders are
     /// not loaded.
     /// - Throws: ``ArtefactError`` for a source that cannot be used; file errors.

@@ -18,6 +18,8 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
     case dimension(path: String, of: String, expected: Int, found: Int)
     /// The black box did not answer, and no other source with a weight is left to rank by.
     case noSourceLeft(path: String)
+    /// The black box is not to be asked, and the artefact has nothing that answers in its place.
+    case noStandIn(path: String)
     /// The folder to write to holds files that are not an artefact.
     case occupied(path: String)
     /// The artefact's vectors cannot be reduced to the wanted dimension.
@@ -37,6 +39,8 @@ public enum ArtefactError: Error, Equatable, CustomStringConvertible {
             field.isEmpty ? "\(path): \(reason)" : "\(path): '\(field)': \(reason)"
         case .noSourceLeft(let path):
             "the black box's vector of the query is missing, and \(path) has no other source to rank by"
+        case .noStandIn(let path):
+            "\(path) has no stand-in, which would answer without the black box: make an artefact with one by 'mafin train --stand-in' or 'mafin compare'"
         case .contradiction(let path, let field, let expected, let found):
             "\(path): '\(field)': expected \(expected), found \(found)"
         case .wrongFile(let path, let expected, let found):

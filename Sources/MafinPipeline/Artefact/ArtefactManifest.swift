@@ -135,6 +135,22 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
         allSources.contains { ![.local, .bm25].contains($0.kind) }
     }
 
+    /// The weights for ranking of the sources that take part if the black box is asked, or if it is not. A source that has a
+    /// weight in the other case alone is left out.
+    /// - Precondition: there is an ``offline`` if `isOffline`.
+    package func rankingWeights(offline isOffline: Bool) -> SourceWeights {
+        guard let offline else {
+            precondition(!isOffline, "the artefact has no stand-in")
+            return mixing.rankingWeights
+        }
+        let (asking, standingIn) = (mixing.rankingWeights, offline.mixing.rankingWeights)
+        let names = asking.sources.filter { name in
+            isOffline
+                ? standingIn[name] > 0 : asking[name] > 0 || standingIn[name] == 0 && name != .standIn
+        }
+        return SourceWeights(names.map { ($0, isOffline ? standingIn[$0] : asking[$0]) })
+    }
+
     /// The released checkpoint: ``released`` if it is recorded, otherwise an encoder that training did not change.
     /// `nil` if neither is known.
     public var releasedEncoder: EncoderRecord? {

@@ -146,6 +146,20 @@ public struct SourceTexts<Side: Sendable>: Sendable {
             local: try local.map { try form.prepare(checking: $0, ids: ids) })
     }
 
+    /// Queries for which the black box was not asked.
+    /// - Parameters:
+    ///   - estimates: of a ``StandIn``, unit rows.
+    ///   - own: the local encoder's rows of any length. They are used if the stand-in does not estimate them.
+    /// - Throws: `CombinationError` for a vector that is all zeros or not finite.
+    package init(
+        ids: [String] = [], texts: [String], estimates: (blackBox: Matrix, local: Matrix?), own: Matrix?
+    ) throws where Side == QuerySide {
+        self.init(
+            ids: ids, texts: texts, blackBox: estimates.blackBox,
+            local: try (estimates.local ?? own).map { try LocalForm.unit.prepare(checking: $0, ids: ids) },
+            isEstimated: true)
+    }
+
     /// Whether what a source reads is there.
     package func has(_ inputs: SourceInputs) -> Bool {
         (!inputs.contains(.blackBox) || blackBox != nil) && (!inputs.contains(.local) || local != nil)

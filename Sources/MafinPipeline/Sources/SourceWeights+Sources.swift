@@ -10,7 +10,7 @@ extension SourceWeights {
     /// ranks as it does alone, and it gets that weight if no other source is left.
     /// - Returns: `nil` if nothing is left to rank by.
     package func withoutBlackBox(_ sources: [any ScoreSource]) -> SourceWeights? {
-        let free = Set(sources.filter { !$0.queryInputs.contains(.blackBox) }.map(\.name))
+        let free = Set(sources.filter { !$0.queryInputs.contains(.blackBox) }.map(\.name)).intersection(self.sources)
         let left = Set(free.filter { self[$0] > 0 })
         if left == [.local] || left.isEmpty && free.contains(.local) {
             return SourceWeights(self.sources.map { ($0, $0 == .local ? 1 : 0) })

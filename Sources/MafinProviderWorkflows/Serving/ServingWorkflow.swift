@@ -20,7 +20,9 @@ package struct ServingWorkflow: Sendable {
     package var index: URL?
     /// The collection of a black box of stored answers.
     package var data: URL?
-    /// Whether queries are answered by the sources that do not need the black box while it is away.
+    /// Whether the artefact's stand-in answers all queries. No black box is opened then, so no key is needed.
+    package var isOffline = false
+    /// Whether queries are answered without the black box while it is away.
     package var degrades = false
     /// Largest number of bytes of clients' query vectors in the cache; nil: all are kept.
     package var maximumQueryBytes: Int?
@@ -33,17 +35,19 @@ package struct ServingWorkflow: Sendable {
         (self.factory, self.context) = (factory, context)
     }
 
-    /// The price of a million tokens of the black box; nil if it is unknown, or if no source needs the black box.
+    /// The price of a million tokens of the black box; nil if it is unknown, or if the black box is never asked.
     package func price() throws -> Double? {
         let manifest = try Artefact(readingFrom: URL(fileURLWithPath: artefact)).manifest
-        guard manifest.asksBlackBox else { return nil }
+        guard manifest.asksBlackBox, !isOffline else { return nil }
         return try factory.price(of: source(manifest.blackBoxSource))
     }
 
-    /// Opens everything except the index, and the black box only if a source needs it. The service opens the index only if it has changed.
+    /// Opens everything except the index, and the black box only if it may be asked. The service opens the index only if it has changed.
     package func load(_ metrics: ServiceMetrics) async throws -> sending LoadedArtefact {
         let model = try ArtefactOpening.model(at: artefact, context)
-        guard model.manifest.asksBlackBox else { return LoadedArtefact(model: model, blackBox: nil, index: index) }
+        guard model.manifest.asksBlackBox, !isOffline else {
+            return LoadedArtefact(model: model, blackBox: nil, index: index)
+        }
         let source = try source(model.manifest.blackBoxSource)
         let opened = Mutex<EmbeddingCache?>(nil)
         let use = BlackBoxUse.service(

@@ -39,11 +39,27 @@ final class LocalEngine: Sendable {
     private let tokenizers: (query: RoleTokenizer, document: RoleTokenizer)
 
     /// - Parameter model: has a local encoder. Only the engine's own thread uses it from here on.
-    init(_ model: sending ArtefactModel, limits: Limits, observer: @escaping Observer = { _, _, _ in }) {
+    convenience init(_ model: sending ArtefactModel, limits: Limits, observer: @escaping Observer = { _, _, _ in }) {
         guard let encoder = model.encoder else { preconditionFailure("the artefact has no local encoder") }
-        dimension = encoder.dimension
-        tokenizers = (RoleTokenizer(encoder.query, .query), RoleTokenizer(encoder.document, .document))
-        core = Core(encoder, limits: limits, observer: observer)
+        self.init(encoder.query, encoder.document, limits: limits, observer: observer)
+    }
+
+    /// The engines of the encoders that an artefact has: the local encoder, and that of its stand-in, which reads queries alone. They share no
+    /// weights. Each has a thread of its own.
+    /// - Parameter model: only the engines' threads use it from here on.
+    static func engines(
+        of model: sending ArtefactModel, limits: Limits, observer: @escaping Observer = { _, _, _ in }
+    ) -> (local: LocalEngine?, standIn: LocalEngine?) {
+        (
+            model.encoder.map { LocalEngine($0.query, $0.document, limits: limits, observer: observer) },
+            model.standIn.map { LocalEngine($0.encoder, $0.encoder, limits: limits, observer: observer) }
+        )
+    }
+
+    private init(_ query: TextEncoder, _ document: TextEncoder, limits: Limits, observer: @escaping Observer) {
+        dimension = document.encoder.dimension
+        tokenizers = (RoleTokenizer(query, .query), RoleTokenizer(document, .document))
+        core = Core((query, document), limits: limits, observer: observer)
         let thread = Thread { [core] in core.run() }
         thread.name = "mafin.encoder"
         thread.stackSize = 8 << 20
@@ -121,14 +137,15 @@ private final class Core: @unchecked Sendable {
 
     let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
-    private let encoder: ArtefactModel.LocalEncoder
+    private let encoders: (query: TextEncoder, document: TextEncoder)
     private let limits: LocalEngine.Limits
     private let observer: LocalEngine.Observer
 
     init(
-        _ encoder: ArtefactModel.LocalEncoder, limits: LocalEngine.Limits, observer: @escaping LocalEngine.Observer
+        _ encoders: (query: TextEncoder, document: TextEncoder), limits: LocalEngine.Limits,
+        observer: @escaping LocalEngine.Observer
     ) {
-        (self.encoder, self.limits, self.observer) = (encoder, limits, observer)
+        (self.encoders, self.limits, self.observer) = (encoders, limits, observer)
     }
 
     func submit(_ job: LocalEngine.Job) throws {
@@ -218,7 +235,7 @@ private final class Core: @unchecked Sendable {
     }
 
     private func compute(_ pieces: [LocalEngine.Piece], _ role: TextRole) {
-        let encoder = encoder[role].encoder
+        let encoder = (role == .query ? encoders.query : encoders.document).encoder
         var batch = TokenBatch()
         for piece in pieces { for row in piece.rows { batch.append(piece.job.rows[row]) } }
         let start = ContinuousClock.now

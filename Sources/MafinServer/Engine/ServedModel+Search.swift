@@ -54,8 +54,10 @@ extension ServedModel {
         /// The weights that ranked.
         var weights: SourceWeights
         var hits: [Hit]
-        /// Whether the black box gave its vector of the query.
-        var isBlackBoxAsked: Bool
+        /// What gave the vector of the query; `nil` if no source with a weight needs it.
+        var answeredBy: AnsweredBy?
+        /// How sure the stand-in's ranking is, if it decided whether the black box is asked (`MafinPipeline/Sureness`).
+        var sureness: Double?
         /// The black box's own best, in its order; empty if it was not asked, or if no source ranks by its vectors of documents.
         var blackBoxRanking: [Hit]
         var degraded: String?
@@ -65,44 +67,96 @@ extension ServedModel {
     /// Searches the index. The ranking is that of ``MafinPipeline/SourceIndex`` with the same weights.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func search(_ request: SearchRequest, maximumTokens: Int) async throws -> SearchAnswer {
-        let index = try requireIndex()
+        let answer = try await find(request, index: requireIndex(), maximumTokens: maximumTokens)
+        metrics.recordAnswer(answer.answeredBy)
+        return answer
+    }
+
+    private func find(
+        _ request: SearchRequest, index: ServedIndex, maximumTokens: Int
+    ) async throws -> SearchAnswer {
         let wanted = try weights(of: request)
-        let alone = wanted.withoutBlackBox(sources)
+        func estimated(_ weights: SourceWeights, by standIn: StandInAnswers) async throws -> SearchAnswer {
+            let made = try await estimates(
+                of: [request.query], by: standIn, maximumTokens: maximumTokens, parameter: "query")
+            var answer = try await results(
+                for: request, index, made.queries, weights, sureBy: askBelow == nil ? nil : standIn.mixing)
+            (answer.answeredBy, answer.tokens) = (.standIn, made.tokens)
+            return answer
+        }
+        var unsure: SearchAnswer?
+        if let standIn, let weights = wanted.standIn, standsInFirst(request, wanted.asking) {
+            let answer = try await estimated(weights, by: standIn)
+            guard let sureness = answer.sureness, let askBelow, wanted.asking != nil, sureness < askBelow else {
+                metrics.recordInputs(.query, texts: 1, tokens: answer.tokens)
+                return answer
+            }
+            unsure = answer
+        }
+        guard let asking = wanted.asking else { preconditionFailure("a request without weights was let through") }
+        let alone = asking.withoutBlackBox(sources)
         let vectors = try await textVectors(
-            of: [request.query], as: .query, asksBlackBox: wanted.needBlackBox(sources), goesOn: alone != nil,
+            of: [request.query], as: .query, asksBlackBox: asking.needBlackBox(sources),
+            goesOn: wanted.standIn != nil || alone != nil,
             maximumTokens: maximumTokens)
-        let weights = (vectors.degraded == nil ? nil : alone) ?? wanted
-        let (documents, queries): (SourceIndex, SourceIndex.Queries)
+        if let reason = vectors.degraded, let standIn, let weights = wanted.standIn {
+            var answer = if let unsure { unsure } else { try await estimated(weights, by: standIn) }
+            answer.degraded = reason
+            return answer
+        }
+        let queries: SourceQueries
         do {
-            documents = index.documents
-            queries = try documents.queries(
-                SourceQueries(texts: [request.query], blackBox: vectors.blackBox, local: vectors.local, form: .unit))
+            queries = try SourceQueries(
+                texts: [request.query], blackBox: vectors.blackBox, local: vectors.local, form: .unit)
+        } catch let error as CombinationError {
+            throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")
+        }
+        var answer = try await results(for: request, index, queries, (vectors.degraded == nil ? nil : alone) ?? asking)
+        (answer.degraded, answer.tokens, answer.sureness) = (vectors.degraded, vectors.tokens, unsure?.sureness)
+        answer.answeredBy = vectors.blackBox == nil ? nil : .blackBox
+        return answer
+    }
+
+    /// Whether the stand-in ranks before it is decided whether to ask. λ is about the black box, so a request with it asks.
+    private func standsInFirst(_ request: SearchRequest, _ asking: SourceWeights?) -> Bool {
+        guard let asking else { return true }
+        return askBelow != nil && request.lambda == nil && asking.needBlackBox(sources)
+    }
+
+    /// - Parameter mixture: of the stand-in, if the answer shall have its ``SearchAnswer/sureness``.
+    private func results(
+        for request: SearchRequest, _ index: ServedIndex, _ read: SourceQueries, _ weights: SourceWeights,
+        sureBy mixture: Mixture? = nil
+    ) async throws -> SearchAnswer {
+        let documents = index.documents
+        let queries: SourceIndex.Queries
+        do {
+            queries = try documents.queries(read)
         } catch let error as CombinationError {
             throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")
         }
         let search = Searching(texts: index.search, documents: documents, queries: queries, weights: weights)
         return try await measured(.search) { [searching] in
             try await searching.run { check in
-                let (hits, own) = try search.results(count: request.count, check)
-                return SearchAnswer(
-                    weights: weights, hits: hits, isBlackBoxAsked: vectors.blackBox != nil, blackBoxRanking: own,
-                    degraded: vectors.degraded, tokens: vectors.tokens)
+                try search.answer(count: request.count, sureBy: mixture, check)
             }
         }
     }
 
-    /// The artefact's weights, with those that the request replaces.
+    /// The weights for a query that asks the black box and for one that does not, with those that the request replaces. `nil`: no source is left,
+    /// or the service does not answer in this way. At least one is there. A name that only one of them has does not change the other.
     /// - Throws: ``ServiceError``.
-    func weights(of request: SearchRequest) throws -> SourceWeights {
-        var weights = manifest.mixing.rankingWeights
+    func weights(of request: SearchRequest) throws -> (asking: SourceWeights?, standIn: SourceWeights?) {
+        var weights = manifest.rankingWeights(offline: isOffline)
         if let lambda = request.lambda {
             try requireShare(lambda)
             guard weights.lambda != nil else { throw noLambda() }
             // Scaled, so that with λ = 0 the black box's weight is exactly 1.
             weights = weights.with(lambda: lambda).scaled(toUnitSumOf: [.blackBox, .local])
         }
+        let offered = Set(offered.sources)
         for (name, weight) in request.weights.sorted(by: { $0.key < $1.key }) {
-            guard weights.sources.contains(SourceName(rawValue: name)) else {
+            guard offered.contains(SourceName(rawValue: name)) else {
                 throw ServiceError.invalid(
                     "weights names the source '\(name.clipped)'; there are \(sourceNames)", parameter: "weights")
             }
@@ -112,14 +166,20 @@ extension ServedModel {
                     parameter: "weights")
             }
         }
-        let named = request.weights.map { (SourceName(rawValue: $0.key), $0.value) }
-        guard let replaced = weights.replacing(Dictionary(uniqueKeysWithValues: named)) else {
+        func replaced(_ weights: SourceWeights) -> SourceWeights? {
+            let named = request.weights.map { (SourceName(rawValue: $0.key), $0.value) }
+                .filter { weights.sources.contains($0.0) }
+            return weights.replacing(Dictionary(uniqueKeysWithValues: named))
+        }
+        let asking = isOffline ? nil : replaced(weights)
+        let standIn = standIn == nil ? nil : replaced(isOffline ? weights : manifest.rankingWeights(offline: true))
+        guard asking != nil || standIn != nil && (isOffline || askBelow != nil) else {
             // Whether anything is left depends on the artefact's own weights.
             throw ServiceError(
                 .conflict, .invalidRequest, "all weights are 0: one of \(sourceNames) needs a weight above 0",
                 parameter: "weights", code: "no_weight_left")
         }
-        return replaced
+        return (asking, standIn)
     }
 }
 
@@ -131,12 +191,18 @@ private struct Searching: Sendable {
     let queries: SourceIndex.Queries
     let weights: SourceWeights
 
-    /// - Parameter check: throws once the answer is no longer wanted.
-    func results(
-        count wanted: Int, _ check: @Sendable () throws -> Void
-    ) throws -> (hits: [ServedModel.Hit], blackBox: [ServedModel.Hit]) {
+    /// What the index answers. The caller adds what it knows of the query's vector.
+    /// - Parameters:
+    ///   - mixture: of the stand-in, if the ``ServedModel/SearchAnswer/sureness`` is wanted.
+    ///   - check: throws once the answer is no longer wanted.
+    func answer(
+        count wanted: Int, sureBy mixture: Mixture?, _ check: @Sendable () throws -> Void
+    ) throws -> ServedModel.SearchAnswer {
         let count = min(wanted, documents.documentCount)
-        var ranking = Array(try documents.rankings(of: queries, weights: weights, count: count, check: check)[0])
+        let depth = min(max(wanted, mixture == nil ? 0 : Sureness.depth), documents.documentCount)
+        let best = Array(try documents.rankings(of: queries, weights: weights, count: depth, check: check)[0])
+        let sureness = mixture.map { Sureness.probability(ofFirst: best.map(\.score), $0) }
+        var ranking = Array(best.prefix(count))
         let length = ranking.count
         var blackBoxRanks: [Int]?
         if let (index, query) = blackBoxAlone {
@@ -148,12 +214,14 @@ private struct Searching: Sendable {
         try check()
         // Both lists at a time, because each source computes its scores once.
         let hits = try hits(ranking, firstOfSecondList: length, blackBoxRanks: blackBoxRanks)
-        return (Array(hits[..<length]), Array(hits[length...]))
+        return ServedModel.SearchAnswer(
+            weights: weights, hits: Array(hits[..<length]), sureness: sureness, blackBoxRanking: Array(hits[length...]),
+            tokens: 0)
     }
 
     /// The black box's own vectors of documents, and its vector of the query; `nil` if one of them is missing.
     private var blackBoxAlone: (index: VectorIndex, query: Matrix)? {
-        guard let vectors = documents.vectors, let query = queries.inputs.blackBox,
+        guard let vectors = documents.vectors, !queries.inputs.isEstimated, let query = queries.inputs.blackBox,
             let part = documents.parts.firstIndex(of: .blackBox)
         else { return nil }
         return (vectors.part(part), query)
@@ -163,7 +231,10 @@ private struct Searching: Sendable {
     private func hits(
         _ ranking: [ScoredIndex], firstOfSecondList second: Int, blackBoxRanks: [Int]?
     ) throws -> [ServedModel.Hit] {
-        let usable = documents.sources.map { queries.inputs.has($0.queryInputs) }
+        // A source without one of the weights serves only queries of the other kind (asked or not).
+        let usable = documents.sources.map {
+            weights.sources.contains($0.name) && queries.inputs.has($0.queryInputs)
+        }
         // With the weight 1 a source's part is its own score.
         let own = documents.parts(
             of: ranking.map(\.index), query: 0, of: queries,

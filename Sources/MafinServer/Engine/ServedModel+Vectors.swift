@@ -31,10 +31,7 @@ extension ServedModel {
         let batch = engine.map { engine in TokenBatch(rows: texts.map(engine.tokenizer(role).tokens)) }
         let tokens = batch?.tokenCount ?? texts.reduce(0) { $0 + TokenCount.estimated.count($1) }
         metrics.recordStage(.tokenize, since: begin)
-        guard tokens <= maximumTokens else {
-            throw ServiceError.tooLarge(
-                "the texts have \(tokens) tokens, one request may have \(maximumTokens); send fewer texts at a time")
-        }
+        try requireRoom(for: tokens, maximumTokens: maximumTokens)
         let work: (engine: LocalEngine, job: LocalEngine.Job)? =
             if let engine, let batch { (engine, try engine.submit(batch, as: role)) } else { nil }
         metrics.recordInputs(role, texts: texts.count, tokens: tokens)
@@ -54,6 +51,14 @@ extension ServedModel {
                 }
             }
             return vectors
+        }
+    }
+
+    /// - Throws: ``ServiceError`` 413.
+    func requireRoom(for tokens: Int, maximumTokens: Int) throws {
+        guard tokens <= maximumTokens else {
+            throw ServiceError.tooLarge(
+                "the texts have \(tokens) tokens, one request may have \(maximumTokens); send fewer texts at a time")
         }
     }
 
@@ -96,6 +101,10 @@ extension ServedModel {
     struct Joined: Sendable {
         var vectors: Matrix
         var tokens: Int
+        /// Sources with a weight that the vectors do not hold.
+        var leftOut: [SourceName]
+        /// What gave the black box's part; `nil` if it is missing or has no weight.
+        var answeredBy: AnsweredBy?
         var degraded: String?
     }
 
@@ -113,6 +122,13 @@ extension ServedModel {
                 code: "no_vectors")
         }
         var mixture = try self.mixture(lambda: lambda, role: role)
+        if role == .document { try requireNoDocument() }
+        if role == .query, isOffline, let standIn {
+            let joined = try await embed(texts, by: standIn, maximumTokens: maximumTokens)
+            metrics.recordInputs(.query, texts: texts.count, tokens: joined.tokens)
+            metrics.recordAnswer(.standIn, count: texts.count)
+            return joined
+        }
         let weights = mixture.rankingWeights
         // A source without weight adds nothing to a query's vector, so the black box is not paid for it. A document's vector has all parts.
         let asks = sources.contains { source in
@@ -122,7 +138,15 @@ extension ServedModel {
                     : source.queryInputs.contains(.blackBox) && weights[source.name] > 0)
         }
         let vectors = try await textVectors(
-            of: texts, as: role, asksBlackBox: asks, goesOn: engine != nil, maximumTokens: maximumTokens)
+            of: texts, as: role, asksBlackBox: asks, goesOn: standIn != nil || engine != nil,
+            maximumTokens: maximumTokens)
+        let answeredBy: AnsweredBy? = vectors.degraded == nil ? (asks ? .blackBox : nil) : standIn.map { _ in .standIn }
+        if role == .query { metrics.recordAnswer(answeredBy, count: texts.count) }
+        if vectors.degraded != nil, let standIn {
+            var joined = try await embed(texts, by: standIn, maximumTokens: maximumTokens)
+            joined.degraded = vectors.degraded
+            return joined
+        }
         let start = ContinuousClock.now
         defer { metrics.recordStage(.join, since: start) }
         if vectors.degraded != nil {
@@ -143,10 +167,22 @@ extension ServedModel {
                         SourceDocuments(ids: ids, blackBox: vectors.blackBox, local: vectors.local, form: form),
                         of: sources)
                 }
-            return Joined(vectors: joined, tokens: vectors.tokens, degraded: vectors.degraded)
+            return Joined(
+                vectors: joined, tokens: vectors.tokens, leftOut: leftOut, answeredBy: answeredBy,
+                degraded: vectors.degraded)
         } catch let error as CombinationError {
             throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "input")
         }
+    }
+
+    /// Joined vectors of queries for which the black box is not asked: the stand-in's estimates are in its part.
+    private func embed(_ texts: [String], by standIn: StandInAnswers, maximumTokens: Int) async throws -> Joined {
+        let made = try await estimates(of: texts, by: standIn, maximumTokens: maximumTokens, parameter: "input")
+        let start = ContinuousClock.now
+        defer { metrics.recordStage(.join, since: start) }
+        return Joined(
+            vectors: try standIn.mixing.join(made.queries, of: sources), tokens: made.tokens,
+            leftOut: standIn.mixing.rankingWeights.leftOutOfVectors(sources), answeredBy: .standIn)
     }
 
     /// The artefact's mixture, with another λ if the request gives one.
@@ -154,7 +190,7 @@ extension ServedModel {
         let own = manifest.mixing
         guard let lambda else { return own }
         try requireShare(lambda)
-        guard own.lambda != nil else { throw noLambda() }
+        guard own.lambda != nil, !isOffline else { throw noLambda() }
         guard own.areWeightsFree else {
             throw ServiceError.invalid(
                 "this artefact's vectors hold its own lambda on both sides; only a query-sided artefact takes another by request",
@@ -175,7 +211,7 @@ extension ServedModel {
 
     func noLambda() -> ServiceError {
         .invalid(
-            "lambda is the share of the local encoder beside the black box; this artefact has no such pair with a weight, but the sources "
+            "lambda is the share of the local encoder beside the black box; there is no such pair with a weight here, but the sources "
                 + sourceNames, parameter: "lambda")
     }
 }

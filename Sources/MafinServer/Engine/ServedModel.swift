@@ -20,7 +20,13 @@ final class ServedModel: Sendable {
     let created: Date
     /// `nil` if no source is a local encoder.
     let engine: LocalEngine?
-    /// `nil` if no source needs the black box.
+    /// What answers without the black box; `nil` if the artefact has none, or if the service never uses it.
+    let standIn: StandInAnswers?
+    /// Whether the black box is never asked.
+    let isOffline: Bool
+    /// See ``ServiceOptions/askBelow``.
+    let askBelow: Double?
+    /// `nil` if no source needs the black box, or if it is never asked.
     let upstream: UpstreamBatcher?
     let index: ServedIndex?
     let searching: SearchQueue
@@ -34,12 +40,15 @@ final class ServedModel: Sendable {
     let metrics: ServiceMetrics
 
     /// - Parameter index: the index of the model before. It is used again if its files are still the same.
-    /// - Throws: ``IndexError`` for an index that does not fit; file errors.
+    /// - Throws: ``IndexError`` for an index that does not fit; `ArtefactError` for an artefact without the stand-in that the options need; file
+    ///   errors.
     init(
         _ loaded: sending LoadedArtefact, options: ServiceOptions, metrics: ServiceMetrics, log: ServiceLog,
         sharing before: ServedIndex? = nil
     ) throws {
         let artefact = loaded.model.artefact
+        (isOffline, askBelow) = (options.isOffline, options.askBelow.flatMap { $0 < 1 ? $0 : nil })
+        if options.isOffline || options.askBelow != nil { try artefact.requireOffline() }
         name = options.name ?? artefact.folder.standardizedFileURL.lastPathComponent
         manifest = artefact.manifest
         let url = artefact.folder.appendingPathComponent(Artefact.manifestName)
@@ -49,28 +58,35 @@ final class ServedModel: Sendable {
         self.sources = sources
         index = try loaded.index.map { try ServedIndex($0, for: artefact, sources: sources, sharing: before) }
         searching = SearchQueue(longestWait: options.longestSearchWait)
-        upstream = loaded.blackBox.map { blackBox in
-            UpstreamBatcher(
-                blackBox, limits: .init(calls: options.upstreamCalls, timeout: options.upstreamTimeout),
-                observer: .init(
-                    call: { metrics.recordCall(texts: $0, seconds: $1, failure: $2) },
-                    known: { metrics.recordCache(hits: $0, asked: 0) }),
-                classify: options.classify)
-        }
-        (cache, spending) = (loaded.cache, loaded.spending)
-        engine =
-            loaded.model.encoder == nil
+        upstream =
+            options.isOffline
             ? nil
-            : LocalEngine(
-                loaded.model, limits: .init(batchTokens: options.batchTokens, queueTokens: options.queueTokens),
-                observer: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) })
+            : loaded.blackBox.map { blackBox in
+                UpstreamBatcher(
+                    blackBox, limits: .init(calls: options.upstreamCalls, timeout: options.upstreamTimeout),
+                    observer: .init(
+                        call: { metrics.recordCall(texts: $0, seconds: $1, failure: $2) },
+                        known: { metrics.recordCache(hits: $0, asked: 0) }),
+                    classify: options.classify)
+            }
+        (cache, spending) = (loaded.cache, loaded.spending)
+        let engines = LocalEngine.engines(
+            of: loaded.model, limits: .init(batchTokens: options.batchTokens, queueTokens: options.queueTokens),
+            observer: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) })
+        engine = engines.local
+        let isUsed = options.isOffline || options.askBelow != nil || options.degrades
+        standIn = isUsed ? StandInAnswers(manifest, sources, engine: engines.standIn) : nil
         // Without a source that can go on alone, a service whose black box is away cannot do its work.
-        let canDegrade = options.degrades && manifest.mixing.rankingWeights.withoutBlackBox(sources) != nil
+        let canDegrade =
+            options.degrades
+            && (standIn != nil || manifest.mixing.rankingWeights.withoutBlackBox(sources) != nil)
         readiness = ReadinessCheck(
-            engine, upstream.map { BlackBoxProbe($0) }, cache: cache, degrades: canDegrade, log: log)
-        description = try ServiceDescription(manifest, sources, name: name, options).text()
+            engine, standIn: standIn?.engine, upstream.map { BlackBoxProbe($0) }, cache: cache, degrades: canDegrade,
+            log: log)
+        let offered = manifest.offeredWeights(isOffline: isOffline, asksSome: askBelow != nil)
+        description = try ServiceDescription(manifest, sources, offered: offered, name: name, options).text()
         page = try PageSource.page([
-            "model": name, "sources": manifest.mixing.rankingWeights.described(sources),
+            "model": name, "sources": offered.described(sources), "isOffline": options.isOffline,
             "documents": index?.search.count ?? 0, "hasIndex": index != nil, "hasLocal": engine != nil,
             "hasFeedback": options.feedbackFolder != nil, "hasReport": options.report != nil,
             "hasKeys": options.hasKeys,
@@ -85,12 +101,15 @@ final class ServedModel: Sendable {
     /// How the texts of one role are counted.
     func tokens(_ role: TextRole) -> TokenCount { engine.map { .local($0.tokenizer(role)) } ?? .estimated }
 
-    /// The names of the sources, for messages.
-    var sourceNames: String { sources.map(\.name.rawValue).joined(separator: ", ") }
+    /// The weights that a request may replace.
+    var offered: SourceWeights { manifest.offeredWeights(isOffline: isOffline, asksSome: askBelow != nil) }
+
+    /// The names of the sources that may rank, for messages.
+    var sourceNames: String { offered.sources.map(\.rawValue).joined(separator: ", ") }
 
     /// The sources with a weight that joined vectors do not hold: those without vectors, and documents moved by labels. The service does not
     /// know the ids of the documents that it embeds, so it gives the vector from which each was moved.
-    var leftOut: [SourceName] { manifest.mixing.rankingWeights.leftOutOfVectors(sources) }
+    var leftOut: [SourceName] { manifest.rankingWeights(offline: isOffline).leftOutOfVectors(sources) }
 
     /// - Throws: ``ServiceError`` 404 where no index is served.
     func requireIndex() throws -> ServedIndex {

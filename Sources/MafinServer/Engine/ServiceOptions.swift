@@ -7,7 +7,7 @@ import MafinPipeline
 package struct LoadedArtefact {
     /// The artefact with its encoders.
     package var model: ArtefactModel
-    /// Its black box, with its cache if there is one; `nil` if no source needs it.
+    /// Its black box, with its cache if there is one; `nil` if no source needs it, or if it must not be asked.
     package var blackBox: (any BlackBox)?
     /// Folder of the index that is searched.
     package var index: URL?
@@ -60,8 +60,13 @@ package struct ServiceOptions: Sendable {
     package var name: String?
     /// The role of a text if the request does not say it.
     package var defaultRole: TextRole = .document
-    /// Whether queries are answered by the sources that do not need the black box while it is unavailable.
+    /// Whether queries are answered while the black box is unavailable: by the stand-in, or without one by the sources that do not need it.
     package var degrades = false
+    /// Whether the artefact's stand-in answers all queries, and the black box is never asked.
+    package var isOffline = false
+    /// Searches whose stand-in's ranking has a ``MafinPipeline/Sureness`` of at least this are answered with it, and only others ask the black
+    /// box; `nil` or 1: all ask.
+    package var askBelow: Double?
     /// Whether clients need a key; set by the service, for the page.
     var hasKeys = false
     /// Tokens that the local encoder computes at a time.

@@ -13,9 +13,26 @@ extension SourceWeights {
             .filter { self[$0] > 0 }
     }
 
-    /// Each source as clients and the page see it.
+    /// Each source with one of these weights, as clients and the page see it.
     func described(_ sources: [any ScoreSource]) -> [ServedSource] {
-        sources.map { ServedSource(name: $0.name, face: $0.face, weight: self[$0.name]) }
+        sources.filter { self.sources.contains($0.name) }.map {
+            ServedSource(name: $0.name, face: $0.face, weight: self[$0.name])
+        }
+    }
+}
+
+extension ArtefactManifest {
+    /// The weights that a request to a service may replace, those of sources that rank without the black box alone included if some queries ask
+    /// it and others do not.
+    func offeredWeights(isOffline: Bool, asksSome: Bool) -> SourceWeights {
+        let own = rankingWeights(offline: isOffline)
+        guard asksSome, !isOffline else { return own }
+        let others = rankingWeights(offline: true)
+        return SourceWeights(
+            allSources.map(\.name).compactMap { name in
+                own.sources.contains(name)
+                    ? (name, own[name]) : others.sources.contains(name) ? (name, others[name]) : nil
+            })
     }
 }
 

@@ -39,7 +39,8 @@ extension MafinService {
         }
         return try Reply(json: [
             "object": "context", "model": model.name, "query": asked.query, "context": context, "tokens": used,
-            "max_tokens": budget, "weights": answer.weights.byName, "sources": sources, "degraded": answer.degraded,
-        ]).flagged(degraded: answer.degraded != nil)
+            "max_tokens": budget, "weights": answer.weights.byName, "sources": sources,
+            "answered_by": answer.answeredBy, "degraded": answer.degraded,
+        ]).flagged(degraded: answer.degraded != nil, answer.answeredBy)
     }
 }

@@ -12,6 +12,7 @@ extension MafinService {
             ? ["status": status]
             : [
                 "status": status, "model": model.name, "artefact": model.hash, "local": readiness.local,
+                "stand_in": readiness.standIn, "offline": model.isOffline,
                 "black_box": model.upstream == nil ? nil : readiness.blackBox?.sentence ?? "ok",
                 "cache": readiness.cacheText,
                 "index": model.index?.search.count,
@@ -26,7 +27,8 @@ extension MafinService {
         let spending = await model.spending?()
         return Reply(
             metrics.text(
-                requestsInFlight: requestsInFlight, queueTokens: model.engine?.load ?? 0,
+                requestsInFlight: requestsInFlight,
+                queueTokens: (model.engine?.load ?? 0) + (model.standIn?.engine.load ?? 0),
                 searches: model.searching.count,
                 cache: model.cache?(), spending: spending, namesArtefact: mayKnow(request)),
             type: "text/plain; version=0.0.4; charset=utf-8")

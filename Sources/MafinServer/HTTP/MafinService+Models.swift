@@ -11,9 +11,10 @@ extension MafinService {
                 [
                     "id": served.name + suffix, "object": "model", "created": Int(served.created.timeIntervalSince1970),
                     "owned_by": "mafin", "input_type": role, "dimension": served.dimension,
-                    "black_box_dimension": served.manifest.blackBoxDimension, "lambda": served.manifest.mixing.lambda,
-                    "sources": served.manifest.mixing.rankingWeights.described(served.sources),
-                    "left_out": served.leftOut,
+                    "black_box_dimension": served.manifest.blackBoxDimension,
+                    "lambda": served.isOffline ? nil : served.manifest.mixing.lambda,
+                    "sources": served.offered.described(served.sources), "left_out": served.leftOut,
+                    "offline": served.isOffline,
                 ]
             )
         }

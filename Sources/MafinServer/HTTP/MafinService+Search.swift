@@ -13,11 +13,13 @@ extension MafinService {
         request.facts.withLock { ($0.inputs, $0.tokens) = (1, answer.tokens) }
         return try Reply(json: [
             "object": "search", "model": model.name, "query": asked.query, "weights": answer.weights.byName,
-            "lambda": answer.weights.lambda, "artefact_lambda": model.manifest.mixing.lambda,
-            "sources": answer.weights.described(model.sources),
-            "black_box_asked": answer.isBlackBoxAsked, "degraded": answer.degraded, "results": answer.hits,
+            "lambda": answer.weights.lambda,
+            "artefact_lambda": answer.answeredBy == .standIn ? nil : model.manifest.mixing.lambda,
+            "sources": answer.weights.described(model.sources), "answered_by": answer.answeredBy,
+            "sureness": answer.sureness, "black_box_asked": answer.answeredBy == .blackBox, "degraded": answer.degraded,
+            "results": answer.hits,
             "black_box_ranking": answer.blackBoxRanking, "usage": ["prompt_tokens": answer.tokens],
-        ]).flagged(degraded: answer.degraded != nil)
+        ]).flagged(degraded: answer.degraded != nil, answer.answeredBy)
     }
 
     /// `GET /document?id=…`: a document of the index.

@@ -10,14 +10,15 @@ extension MafinService {
     func embeddings(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let asked = try EmbeddingsRequest(try await fields(request), for: reading(model))
         let joined = try await embed(asked.texts, asked.role, asked.lambda, request, model)
-        return Reply.embeddings(joined, model: asked.model, encoding: asked.encoding, leftOut: model.leftOut)
+        return Reply.embeddings(joined, model: asked.model, encoding: asked.encoding)
     }
 
     /// `POST /v2/embed`: Cohere's shape.
     func cohere(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let asked = try CohereRequest(try await fields(request), for: reading(model))
         // Without a local encoder nothing cuts a text.
-        if asked.refusesLongTexts, let tokenizer = model.engine?.tokenizer(asked.role) {
+        let reader = model.isOffline ? model.standIn?.engine : model.engine
+        if asked.refusesLongTexts, let tokenizer = reader?.tokenizer(asked.role) {
             for (place, text) in asked.texts.enumerated() {
                 let count = tokenizer.fullLength(of: text)
                 guard count <= tokenizer.maximumLength else {

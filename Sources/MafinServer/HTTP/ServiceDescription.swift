@@ -11,22 +11,27 @@ import MafinPipeline
 struct ServiceDescription {
     private let values: [String: Any]
 
-    init(_ manifest: ArtefactManifest, _ sources: [any ScoreSource], name: String, _ options: ServiceOptions) {
+    /// - Parameter offered: the weights that a request may replace.
+    init(
+        _ manifest: ArtefactManifest, _ sources: [any ScoreSource], offered: SourceWeights, name: String,
+        _ options: ServiceOptions
+    ) {
         let share: [String: Any] = ["type": ["number", "null"], "minimum": 0, "maximum": 1]
         let none: [String: Any] = ["type": "null"]
         // A request for vectors can give λ only if λ is in the query's vector alone.
-        let isFree = manifest.mixing.lambda != nil && manifest.mixing.areWeightsFree
+        let hasLambda = manifest.mixing.lambda != nil && !options.isOffline
+        let isFree = hasLambda && manifest.mixing.areWeightsFree
         let weight: [String: Any] = [
             "type": "number", "minimum": 0, "maximum": ServedModel.SearchRequest.maximumWeight,
         ]
-        let leftOut = manifest.mixing.rankingWeights.leftOutOfVectors(sources).map(\.rawValue)
+        let leftOut = manifest.rankingWeights(offline: options.isOffline).leftOutOfVectors(sources).map(\.rawValue)
         values = [
             "MAFIN_BLACK_BOX_DIMENSION": manifest.blackBoxDimension,
             "MAFIN_DIMENSION": sources.joinedDimension,
             "MAFIN_MAX_INPUTS": options.maximumInputs,
-            "MAFIN_WEIGHTS": Dictionary(uniqueKeysWithValues: sources.map { ($0.name.rawValue, weight) }),
+            "MAFIN_WEIGHTS": Dictionary(uniqueKeysWithValues: offered.sources.map { ($0.rawValue, weight) }),
             "MAFIN_LEFT_OUT": leftOut.isEmpty ? "nothing" : leftOut.joined(separator: ", "),
-            "MAFIN_SEARCH_LAMBDA": (manifest.mixing.lambda == nil ? none : share).merging([
+            "MAFIN_SEARCH_LAMBDA": (hasLambda ? share : none).merging([
                 "description":
                     "Share of the local score in that of the black box and the local encoder, instead of the artefact's. Short for two of the weights."
             ]) { $1 },

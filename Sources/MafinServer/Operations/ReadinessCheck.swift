@@ -7,7 +7,10 @@ import Synchronization
 struct Readiness: Sendable {
     /// `ok`, or why the local encoder does not work; `nil` if no source is one.
     var local: String?
-    var isLocalWell: Bool
+    /// The same of the stand-in; `nil` if the service does not use one.
+    var standIn: String?
+    /// Whether both work, as far as they are there.
+    var areEncodersWell: Bool
     /// Why the black box cannot be asked; `nil` if it can, or if no source needs it.
     var blackBox: UpstreamFailure?
     /// The state of the cache; `nil` if there is none.
@@ -15,7 +18,7 @@ struct Readiness: Sendable {
     /// Whether queries are answered without the black box.
     var degrades: Bool
 
-    var isReady: Bool { isLocalWell && (blackBox == nil || degrades) }
+    var isReady: Bool { areEncodersWell && (blackBox == nil || degrades) }
     var status: String {
         isReady ? (blackBox == nil && cache?.isWritable != false ? "ready" : "degraded") : "not ready"
     }
@@ -30,7 +33,7 @@ struct Readiness: Sendable {
 
 /// Finds out whether an artefact can be served by using it, at most once a second. In between it gives the last result.
 ///
-/// The local encoder embeds a word in the queue of all requests. A full queue shows that it is busy, not that it is broken.
+/// The local encoder and the stand-in embed a word in the queue of all requests. A full queue shows that it is busy, not that it is broken.
 /// ``BlackBoxProbe`` asks the black box.
 final class ReadinessCheck: Sendable {
     private struct State {
@@ -40,6 +43,7 @@ final class ReadinessCheck: Sendable {
     }
 
     private let engine: LocalEngine?
+    private let standIn: LocalEngine?
     private let probe: BlackBoxProbe?
     private let cache: (@Sendable () -> CacheFigures)?
     private let degrades: Bool
@@ -48,12 +52,14 @@ final class ReadinessCheck: Sendable {
 
     /// - Parameters:
     ///   - engine: `nil` without a local encoder.
-    ///   - probe: `nil` if no source needs the black box.
+    ///   - standIn: `nil` if the service uses no stand-in.
+    ///   - probe: `nil` if the black box is never asked.
     init(
-        _ engine: LocalEngine?, _ probe: BlackBoxProbe?, cache: (@Sendable () -> CacheFigures)?, degrades: Bool,
+        _ engine: LocalEngine?, standIn: LocalEngine? = nil, _ probe: BlackBoxProbe?,
+        cache: (@Sendable () -> CacheFigures)?, degrades: Bool,
         log: ServiceLog
     ) {
-        (self.engine, self.probe, self.cache) = (engine, probe, cache)
+        (self.engine, self.standIn, self.probe, self.cache) = (engine, standIn, probe, cache)
         (self.degrades, self.log) = (degrades, log)
     }
 
@@ -72,9 +78,11 @@ final class ReadinessCheck: Sendable {
 
     private func find() async -> Readiness {
         async let remote = probe?.failure()
-        let local = await localState()
+        let local = await Self.state(of: engine)
+        let estimating = await Self.state(of: standIn)
         let found = Readiness(
-            local: local.text, isLocalWell: local.isWell, blackBox: await remote, cache: cache?(), degrades: degrades)
+            local: local.text, standIn: estimating.text, areEncodersWell: local.isWell && estimating.isWell,
+            blackBox: await remote, cache: cache?(), degrades: degrades)
         let before = state.withLock { state in
             defer { (state.last, state.found, state.running) = (found, .now, nil) }
             return state.last
@@ -84,13 +92,14 @@ final class ReadinessCheck: Sendable {
                 "readiness", level: found.isReady ? "info" : "error",
                 [
                     ("status", .text(found.status)), ("local", .text(found.local ?? "none")),
+                    ("stand_in", .text(found.standIn ?? "none")),
                     ("black_box", .text(found.blackBox.map { $0.detail.clipped(to: 500) } ?? "ok")),
                 ] + (found.cacheText.map { [("cache", .text($0))] } ?? []))
         }
         return found
     }
 
-    private func localState() async -> (isWell: Bool, text: String?) {
+    private static func state(of engine: LocalEngine?) async -> (isWell: Bool, text: String?) {
         guard let engine else { return (true, nil) }
         let batch = TokenBatch(rows: [engine.tokenizer(.query).tokens("ready")])
         do {

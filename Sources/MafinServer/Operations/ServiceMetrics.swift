@@ -9,6 +9,7 @@ package final class ServiceMetrics: Sendable {
     enum Stage: String, Sendable {
         case tokenize, local
         case blackBox = "black_box"
+        case standIn = "stand_in"
         case join, search
     }
 
@@ -31,7 +32,7 @@ package final class ServiceMetrics: Sendable {
         labels: ["role"])
     private let stageSeconds = MetricFamily(
         "mafin_stage_duration_seconds", .histogram(bounds: seconds),
-        "Time of a request's stages; local and black_box run at the same time and include their queues.",
+        "Time of a request's stages; local and black_box run at the same time. They and stand_in include their queues.",
         labels: ["stage"])
     private let batches = MetricFamily("mafin_local_batches_total", .counter, "Batches of the local encoder.")
     private let batchSeconds = MetricFamily(
@@ -53,7 +54,12 @@ package final class ServiceMetrics: Sendable {
         "Estimated cost of the texts sent to the black box, from the price given and the local encoder's count of tokens."
     )
     private let degraded = MetricFamily(
-        "mafin_degraded_total", .counter, "Queries answered without the black box, by the sources that do not need it.")
+        "mafin_degraded_total", .counter, "Queries answered without the black box, because it was unavailable.")
+    private let answers = MetricFamily(
+        "mafin_queries_answered_total", .counter,
+        "Searches and query vectors, by what answered: the black box, the stand-in, or other sources alone.",
+        labels: ["by"])
+    private let offline = MetricFamily("mafin_offline", .gauge, "1 if the black box is never asked.")
     private let reloads = MetricFamily(
         "mafin_reloads_total", .counter, "Reloads of the artefact, by outcome.", labels: ["outcome"])
     private let info = MetricFamily(
@@ -109,6 +115,16 @@ package final class ServiceMetrics: Sendable {
 
     func recordDegraded() { degraded.add() }
 
+    func recordAnswer(_ answeredBy: ServedModel.AnsweredBy?, count: Int = 1) {
+        let by =
+            switch answeredBy {
+            case .blackBox: "black_box"
+            case .standIn: "stand_in"
+            case nil: "other_sources"
+            }
+        answers.add(Double(count), by)
+    }
+
     func recordReload(_ succeeded: Bool) { reloads.add(1, succeeded ? "succeeded" : "failed") }
 
     func recordRequest(path: String, method: String, status: Int, seconds: Double, reason: String?) {
@@ -118,6 +134,7 @@ package final class ServiceMetrics: Sendable {
     }
 
     func describe(_ model: ServedModel) {
+        offline.set(model.isOffline ? 1 : 0)
         info.set(1, LibraryVersion.current.version, model.name, String(model.hash.prefix(12)))
     }
 
@@ -130,7 +147,7 @@ package final class ServiceMetrics: Sendable {
         var text = ""
         for family in (namesArtefact ? [info] : []) + [
             requests, requestSeconds, refused, inputs, tokens, stageSeconds, batches, batchSeconds,
-            batchTokens, calls, callTexts, callSeconds, cache, degraded, reloads,
+            batchTokens, calls, callTexts, callSeconds, cache, answers, degraded, offline, reloads,
         ] {
             family.write(to: &text)
         }

@@ -97,7 +97,7 @@
     .map(source => [source.name, weights.get(source.name)]));
 
   // The sources that the last answer was ranked by.
-  const ranked = () => config.sources.map(source => source.name).filter(name => answer.weights[name] > 0);
+  const ranked = () => answer.sources.filter(source => source.weight > 0).map(source => source.name);
 
   const colour = name => 'source-' + Math.max(0, config.sources.findIndex(source => source.name === name)) % 8;
   const short = value => String(Number(value.toPrecision(3)));
@@ -144,7 +144,8 @@
   function summary() {
     const before = ownRanks();
     const after = answer.results;
-    const by = `${after.length} results by ${ranked().join(' + ')}`;
+    const unasked = answer.answered_by === 'stand-in' && !answer.degraded ? ', without asking the black box' : '';
+    const by = `${after.length} results by ${ranked().join(' + ')}${unasked}`;
     if (!own.length) return by + '.';
     const moved = after.filter(hit => before.get(hit.id) !== hit.rank).length;
     const fresh = after.filter(hit => !before.has(hit.id)).length;
@@ -453,7 +454,8 @@
   element('report').hidden = !config.hasReport;
   element('no-index').hidden = config.hasIndex;
   element('search').hidden = !config.hasIndex;
-  if (config.hasIndex) element('documents').textContent = `${config.documents.toLocaleString()} documents`;
+  const mode = config.isOffline ? '; the black box is never asked' : '';
+  if (config.hasIndex) element('documents').textContent = `${config.documents.toLocaleString()} documents${mode}`;
   makeSliders();
   const given = new URLSearchParams(location.hash.slice(1));
   let kept = {};

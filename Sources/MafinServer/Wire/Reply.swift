@@ -30,10 +30,7 @@ struct Reply: Sendable {
     }
 
     /// OpenAI's list of vectors; Voyage's is the same but for the usage.
-    /// - Parameter leftOut: the sources that the vectors do not hold.
-    static func embeddings(
-        _ joined: ServedModel.Joined, model: String, encoding: VectorEncoding, leftOut: [SourceName]
-    ) -> Reply {
+    static func embeddings(_ joined: ServedModel.Joined, model: String, encoding: VectorEncoding) -> Reply {
         let vectors = joined.vectors
         var buffer = ByteBuffer()
         buffer.reserveCapacity(vectors.rows * (encoding.size(columns: vectors.columns) + 64) + 256)
@@ -46,16 +43,19 @@ struct Reply: Sendable {
         let tokens = joined.tokens
         buffer.writeString(
             "],\"model\":\(JSONText.quoted(model)),\"usage\":{\"prompt_tokens\":\(tokens),\"total_tokens\":\(tokens)}")
-        if !leftOut.isEmpty {
-            let names = leftOut.map { JSONText.quoted($0.rawValue) }.joined(separator: ",")
+        if !joined.leftOut.isEmpty {
+            let names = joined.leftOut.map { JSONText.quoted($0.rawValue) }.joined(separator: ",")
             buffer.writeString(",\"left_out\":[\(names)]")
         }
+        let isOfStandIn = joined.answeredBy == .standIn
+        if isOfStandIn { buffer.writeString(",\"answered_by\":\"stand-in\"") }
         if let reason = joined.degraded {
             buffer.writeString(
-                ",\"degraded\":{\"half\":\"black_box\",\"lambda\":1,\"reason\":\(JSONText.quoted(reason))}")
+                ",\"degraded\":{\"half\":\"black_box\",\(isOfStandIn ? "" : "\"lambda\":1,")\"reason\":\(JSONText.quoted(reason))}"
+            )
         }
         buffer.writeString("}\n")
-        return Reply(buffer, type: "application/json").flagged(degraded: joined.degraded != nil)
+        return Reply(buffer, type: "application/json").flagged(degraded: joined.degraded != nil, joined.answeredBy)
     }
 
     /// Cohere's answer: vectors by type.
@@ -76,15 +76,19 @@ struct Reply: Sendable {
         buffer.writeString("},\"texts\":[" + texts.map(JSONText.quoted).joined(separator: ",") + "]")
         buffer.writeString(
             ",\"meta\":{\"api_version\":{\"version\":\"2\"},\"billed_units\":{\"input_tokens\":\(joined.tokens)}"
-                + (joined.degraded.map { ",\"warnings\":[\(JSONText.quoted("local encoder alone: \($0)"))]" } ?? "")
+                + (joined.degraded.map { reason in
+                    let by = joined.answeredBy == .standIn ? "answered by the stand-in" : "local encoder alone"
+                    return ",\"warnings\":[\(JSONText.quoted("\(by): \(reason)"))]"
+                } ?? "")
                 + "}")
         buffer.writeString(",\"response_type\":\"embeddings_by_type\"}\n")
-        return Reply(buffer, type: "application/json").flagged(degraded: joined.degraded != nil)
+        return Reply(buffer, type: "application/json").flagged(degraded: joined.degraded != nil, joined.answeredBy)
     }
 
-    /// Adds the header that says that the black box's vector is missing, if it is.
-    func flagged(degraded: Bool) -> Reply {
+    /// Adds the headers that say that the black box is unavailable, and that the stand-in answered, if so.
+    func flagged(degraded: Bool, _ answeredBy: ServedModel.AnsweredBy?) -> Reply {
         var reply = self
+        if answeredBy == .standIn { reply.headers[.mafinAnsweredBy] = "stand-in" }
         if degraded { reply.headers[.mafinDegraded] = "black_box" }
         return reply
     }
@@ -120,6 +124,7 @@ extension HTTPField.Name {
         return name
     }
 
+    static let mafinAnsweredBy = name("x-mafin-answered-by")
     static let mafinDegraded = name("x-mafin-degraded")
     static let requestID = name("x-request-id")
     static let traceparent = name("traceparent")

@@ -54,10 +54,13 @@ package final class NamedVectors {
     private var description: Description
 
     /// Begins the files in a folder.
-    /// - Parameter type: of dense vectors in `.npy` files.
+    /// - Parameters:
+    ///   - isOffline: whether the queries have the weights of the artefact's stand-in.
+    ///   - type: of dense vectors in `.npy` files.
     /// - Throws: `ArtefactError` for a source whose name cannot be a file's name; `NumericsError`.
     package init(
-        of model: ArtefactModel, as role: TextRole, _ format: Format, type: NumPyFile.ElementType, in folder: URL
+        of model: ArtefactModel, as role: TextRole, _ format: Format, isOffline: Bool = false,
+        type: NumPyFile.ElementType, in folder: URL
     ) throws {
         (self.folder, self.role) = (folder, role)
         var dense: [(source: SourceName, columns: Range<Int>)] = []
@@ -65,7 +68,7 @@ package final class NamedVectors {
             let start = dense.last?.columns.upperBound ?? 0
             dense.append((part.source, start..<start + part.dimension))
         }
-        let weights = model.manifest.mixing.rankingWeights
+        let weights = model.manifest.rankingWeights(offline: isOffline)
         let sparse = model.sources.compactMap { $0 as? any SparseSource }.map {
             (source: $0, factor: role == .query ? weights[$0.name] : 1)
         }
@@ -90,7 +93,7 @@ package final class NamedVectors {
             format: format, role: role.rawValue, rows: 0,
             parts: names.0.map { .init(name: $0.0, face: .dense, dimension: $0.1, file: file($0.0, .dense)) }
                 + names.1.map { .init(name: $0.0, face: .sparse, dimension: $0.1, file: file($0.0, .sparse)) },
-            leftOut: Self.leftOut(of: model.sources, kept: [.dense, .sparse]))
+            leftOut: Self.leftOut(of: model.rankingSources(offline: isOffline), kept: [.dense, .sparse]))
     }
 
     /// The names of sources whose face is not among those that a kind of output keeps.

@@ -1,0 +1,90 @@
+import HTTPTypes
+import MafinBlackBox
+import MafinMethod
+import MafinNumerics
+import MafinPipeline
+import MafinText
+
+/// How queries are answered if the black box is not asked (`MafinPipeline/StandIn`).
+struct StandInAnswers: Sendable {
+    /// Computes with the stand-in's encoder.
+    let engine: LocalEngine
+    /// How the scores are added.
+    let mixing: Mixture
+    /// Whether the local encoder itself is needed, because the stand-in does not speak for it.
+    let needsLocal: Bool
+    private let heads: StandInHeads
+
+    /// - Parameter engine: the stand-in's; `nil` if the artefact has none.
+    init?(_ manifest: ArtefactManifest, _ sources: [any ScoreSource], engine: LocalEngine?) {
+        guard let engine, let offline = manifest.offline,
+            let heads = sources.lazy.compactMap({ $0 as? StandInSource }).first?.heads
+        else { return nil }
+        (self.engine, self.heads, mixing) = (engine, heads, offline.mixing)
+        needsLocal = heads.local == nil && offline.mixing.weights[.local] > 0
+    }
+
+    /// What the sources read of queries.
+    /// - Parameters:
+    ///   - rows: the engine's, one for each text.
+    ///   - own: the local encoder's, if it is needed.
+    /// - Throws: `CombinationError` for a vector of zeros.
+    func queries(_ texts: [String], ids: [String], rows: Matrix, own: Matrix?) throws -> SourceQueries {
+        try SourceQueries(ids: ids, texts: texts, estimates: heads(rows, ids: ids), own: own)
+    }
+}
+
+extension ServedModel {
+    /// What gave the query's vector, if a source needs one.
+    enum AnsweredBy: String, Sendable, Encodable {
+        case blackBox = "black-box"
+        case standIn = "stand-in"
+    }
+
+    /// What the sources read of queries if the black box is not asked.
+    struct Estimates: Sendable {
+        var queries: SourceQueries
+        /// Tokens of all texts, as the stand-in counts.
+        var tokens: Int
+    }
+
+    /// Computes the stand-in's estimates, and the local vectors if they are needed, at the same time.
+    /// - Parameter parameter: the field of the request that holds the texts.
+    /// - Throws: ``ServiceError``; `CancellationError`.
+    func estimates(
+        of texts: [String], by standIn: StandInAnswers, maximumTokens: Int, parameter: String
+    ) async throws -> Estimates {
+        let begin = ContinuousClock.now
+        let batch = TokenBatch(rows: texts.map(standIn.engine.tokenizer(.query).tokens))
+        let own =
+            standIn.needsLocal
+            ? engine.map { engine in (engine, TokenBatch(rows: texts.map(engine.tokenizer(.query).tokens))) } : nil
+        metrics.recordStage(.tokenize, since: begin)
+        try requireRoom(for: batch.tokenCount, maximumTokens: maximumTokens)
+        async let rows = measured(.standIn) { try await standIn.engine.embed(batch, as: .query) }
+        var local: Matrix?
+        if let (engine, batch) = own {
+            local = try await measured(.local) { try await engine.embed(batch, as: .query) }
+        }
+        do {
+            let ids = texts.indices.map { "input \($0)" }
+            return Estimates(
+                queries: try standIn.queries(texts, ids: ids, rows: try await rows, own: local),
+                tokens: batch.tokenCount)
+        } catch let error as CombinationError {
+            throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: parameter)
+        }
+    }
+
+    /// Refuses to embed a document if that would ask the black box.
+    /// - Throws: ``ServiceError``.
+    func requireNoDocument() throws {
+        guard isOffline,
+            sources.contains(where: { $0 is any DenseSource && $0.documentInputs.contains(.blackBox) })
+        else { return }
+        throw ServiceError(
+            .unprocessableContent, .invalidRequest,
+            "a document's vector needs the black box, which this service never asks (--offline): its stand-in embeds queries alone (input_type query); embed documents with 'mafin embed' or 'mafin index'",
+            parameter: "input_type", code: "offline")
+    }
+}
