@@ -131,7 +131,10 @@ extension ComparisonStore {
             let seeds = rows.filter { $0.name == name }
             return seeds.reduce(0) { $0 + $1.development } / Double(max(1, seeds.count))
         }
-        let ordered = best.sorted { (mean($1.name), $0.name) < (mean($0.name), $1.name) }
+        // Of equally good systems the first in the order of tables, as in the verdict.
+        let ordered = best.sorted {
+            (mean($1.name), ComparedSystem.place(of: $0.name)) < (mean($0.name), ComparedSystem.place(of: $1.name))
+        }
         return ordered.first { row in
             guard form == .unit, FileManager.default.fileExists(atPath: standIn(seed: row.seed).path) else {
                 return false

@@ -4,8 +4,8 @@ import MafinPipeline
 /// Decides what a comparison makes next: what is expected to help most for each second.
 ///
 /// First everything that needs no gradients; then one full training of the best method, and at once what is built on it;
-/// then a stand-in, and the sums that ask the black box for nothing; then adapters; then further seeds; then what joint training adds and the variants; last the seeds of those that can
-/// still win.
+/// then a stand-in, and the sums that ask the black box for nothing; then adapters; then further seeds; then what joint
+/// training adds and the variants; last the seeds of those that can still win.
 ///
 /// Decisions depend only on what has been measured. So a resumed comparison, which reads its measurements from disk,
 /// decides the same.
@@ -198,7 +198,8 @@ struct ComparisonSchedule {
             secondsPerPass: estimatedSecondsPerPass)
     }
 
-    /// Seconds for the systems that are built on one encoder, or on one stand-in. They have more sources than those without it.
+    /// Seconds for the systems that are built on one encoder, or on one stand-in. They have more sources than those without
+    /// it.
     private var reserve: Double {
         max(1.5 * (made[.rival("composition-without-encoder")]?.seconds ?? 0), plan.leastSeconds)
     }

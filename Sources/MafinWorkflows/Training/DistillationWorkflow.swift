@@ -85,7 +85,7 @@ package struct DistillationWorkflow {
             ShippedSources([blackBox], mixture: Mixture(SourceWeights([(.blackBox, 1)]))),
             Artefact.Shipment(
                 system: ArtefactEvaluation.baseline, blackBox: vectors.identity, blackBoxSource: source,
-                blackBoxDimension: vectors.dimension, data: training.dataRecords,
+                blackBoxDimension: vectors.dimension, data: training.dataRecords.filter { !$0.role.hasPrefix("qrels") },
                 verdict: Verdict(lambda: nil, metric: "", difference: nil, queries: 0),
                 knownQueries: training.knownQueries),
             standIn: made.shipped, encoderFrom: nil, to: folder)
