@@ -163,7 +163,7 @@ import Testing
             found.reason.hasPrefix(
                 "Without asking the API, Mafin without the API reaches .380 nDCG@10: a difference of −.080 (95 % interval −.100 to −.060, "
                     + "p = .002) to Composition, and of +.080 (95 % interval +.060 to +.100, p < .001) to the black box. The last is +.090 "
-                    + "(95 % interval +.070 to +.110, p < .001) for 1,100 queries about known documents, and +.020 (95 % interval +.000 to "
+                    + "(95 % interval +.070 to +.110, p < .001) for 1,100 queries about known documents, and +.020 (95 % interval ±.000 to "
                     + "+.040, p = .200) for 100 queries about new documents. A query then needs the local encoder: "),
             "\(found.reason)")
         #expect(
