@@ -1,3 +1,4 @@
+import Foundation
 import MafinComparison
 import MafinMethod
 import MafinPipeline
@@ -40,7 +41,7 @@ extension OfflineFacts {
         let time = milliseconds.map { ": \(Number.milliseconds($0)) in all" } ?? ""
         let money =
             savedPerThousandQueries.map {
-                "\(Number.decimal($0, 4)) for a thousand queries at the given price (\(Number.decimal(tokensPerQuery ?? 0, 1)) tokens each, "
+                "\(String(format: "%.2g", $0)) for a thousand queries at the given price (\(Number.decimal(tokensPerQuery ?? 0, 1)) tokens each, "
                     + "by the local encoder’s tokenizer)"
             } ?? "its price, which was not given (--price)"
         return
