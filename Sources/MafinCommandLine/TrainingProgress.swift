@@ -25,9 +25,11 @@ package final class TrainingProgress {
         self.resuming = resuming
     }
 
-    package func report(_ contender: Contender, _ event: TrainingEvent) {
+    package func report(_ contender: Contender, _ event: TrainingEvent) { report(contender.rawValue, event) }
+
+    /// - Parameter name: of what is trained.
+    package func report(_ name: String, _ event: TrainingEvent) {
         timeFirstStep(event)
-        let name = contender.rawValue
         switch event {
         case .encodingDocuments, .epoch, .checkpoint:
             break

@@ -21,6 +21,8 @@ package struct TrainingReport {
         var development: EvaluationReport
         /// Nil without `--compose`.
         var composition: TrainedComposition?
+        /// Nil without `--stand-in`.
+        var standIn: TrainedOffline?
         /// Nil without `--index-dimensions` and `--index-target`, and if the vectors fit as they are.
         var reduction: ReductionWorkflow.Result?
     }
@@ -33,13 +35,14 @@ package struct TrainingReport {
     package static func of(_ workflow: TrainingWorkflow, _ shared: SharedOptions) async throws -> TrainingReport {
         let progress = TrainingProgress(shared)
         defer { progress.finish() }
-        let result = try await workflow.run { progress.report($0, $1) }
+        let result = try await workflow.run(
+            onEvent: { progress.report($0, $1) }, onStandIn: { progress.report("stand-in", $0) })
         return TrainingReport(
             summary: Summary(
                 artefact: result.methods[0].artefact, mode: result.mode, modeReason: result.modeReason,
                 secondsToFirstStep: progress.firstStep.began, secondsOfFirstStep: progress.firstStep.took,
                 verdict: result.verdict, contenders: result.methods, development: result.development[0],
-                composition: result.composition, reduction: result.reduction),
+                composition: result.composition, standIn: result.standIn, reduction: result.reduction),
             workflow: workflow, development: result.development)
     }
 
@@ -58,7 +61,7 @@ package struct TrainingReport {
             On dev, where every choice was made:
             \(EvaluationSummary(combined).text())
             \(note)
-            \(summary.composition.map { Self.text(of: $0) } ?? "")On dev: \(verdict.decision.words)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
+            \(summary.composition.map { Self.text(of: $0) } ?? "")\(summary.standIn.map { Self.text(of: $0) } ?? "")On dev: \(verdict.decision.words)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
             \(summary.reduction.map { "\($0.text)\n" } ?? "")Written to \(workflow.output).
             """
     }
@@ -76,6 +79,23 @@ package struct TrainingReport {
         return """
             Composed of \(parts). \(figures)\(omission)
             The table and the judgement are of the encoder beside the black box alone.
+
+            """
+    }
+
+    /// What `--stand-in` added, and what it is worth.
+    package static func text(of standIn: TrainedOffline, baseline: String = "The black box") -> String {
+        let weights = standIn.weights
+        let parts = weights.sources.map { "\($0) \(String(format: "%.3g", weights[$0]))" }.joined(separator: ", ")
+        let sums = standIn.sums.map { sum in
+            let (known, new) = (sum.development.known, sum.development.new)
+            return "\(sum.name) \(String(format: "%.4f", known))"
+                + (known == new ? "" : String(format: " (%.4f if no label named the answers)", new))
+        }
+        let metric = standIn.sums.first?.development.metric.description ?? "The metric"
+        return """
+            Without asking the black box, \(metric) on dev is: \(sums.joined(separator: ", ")). \(baseline): \(String(format: "%.4f", standIn.blackBox)).
+            Kept: \(standIn.system), of \(parts).
 
             """
     }

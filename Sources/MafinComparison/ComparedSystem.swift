@@ -18,6 +18,8 @@ public struct ComparedSystem: Sendable, Hashable {
         case derived
         /// A map of the black box's vectors, trained by gradient descent.
         case adapter
+        /// A sum that asks the black box for no query: a stand-in estimates its vectors.
+        case offline
     }
 
     /// The name in tables and JSON. In the name of a derived system, ``chosenPrefix`` stands for the method that is
@@ -44,6 +46,7 @@ public struct ComparedSystem: Sendable, Hashable {
             (.trained, ["tuned-alone", "tuned-alone-concatenated", "tuned-alone-mixed"]),
             (.trained, ["paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin"]),
             (.derived, ["\(chosenPrefix)+bm25", "\(chosenPrefix)+query-memory", composition]),
+            (.offline, OfflineSums.names),
         ]
         return names.flatMap { kind, names in names.map { ComparedSystem(name: $0, kind: kind) } }
     }()

@@ -57,6 +57,7 @@ extension Comparison {
             onEvent(.trained(training))
         }
         if let failure = unit.failure { leaveOut(title ?? name, failure) }
+        for (name, failure) in (unit.failures ?? [:]).sorted(by: { $0.key < $1.key }) { leaveOut(name, failure) }
         onEvent(.made(unit.rows, seconds: unit.seconds, isKept: kept != nil))
         return unit
     }
@@ -81,35 +82,38 @@ extension Comparison {
     }
 
     /// The row of a fitted system. If the system can be shipped, its sources are written too.
-    /// - Parameter encoder: the method whose encoder it contains.
-    func row(of fitted: FittedRival, seed: UInt64? = nil, encoder: Contender? = nil) throws -> ComparisonRow {
+    /// - Parameters:
+    ///   - encoder: the method whose encoder it contains.
+    ///   - standIn: the stand-in of a system that asks the black box for nothing, which is shipped even without a weight.
+    func row(
+        of fitted: FittedRival, seed: UInt64? = nil, encoder: Contender? = nil, standIn: StandInSource? = nil
+    ) throws -> ComparisonRow {
+        let shipped = fitted.shipped(newDocuments: data.newDocuments).map { $0.adding(standIn.map { [$0] } ?? []) }
+        // The weights of the artefact, so that it gives the same ranking to the last tie.
+        let ranked: any RankingSystem = shipped.flatMap { fitted.sum?.ranking(by: $0.mixture) } ?? fitted.system
         var row = try row(
-            fitted.name, training.run(of: fitted.system, on: qrels), development: fitted.development,
+            fitted.name, training.run(of: ranked, on: qrels), development: fitted.development,
             choices: fitted.choices, seed: seed)
         (row.developmentKnown, row.developmentNew) = (fitted.developmentKnown, fitted.developmentNew)
-        guard let sum = fitted.sum, let kind = ComparedSystem.named(fitted.name)?.kind,
-            [.rival, .adapter, .derived].contains(kind)
+        guard let kind = ComparedSystem.named(fitted.name)?.kind,
+            [.rival, .adapter, .derived, .offline].contains(kind),
+            let shipped
         else { return row }
-        // Sources without weight are not shipped.
-        let sources = sum.sources.filter { sum.weights[$0.name] > 0 }
-        row.sources = sources.map(\.record.kind)
-        if row.sources?.contains(.local) == true { row.encoder = encoder }
-        let remembers = sources.contains { [.queryMemory, .movedDocuments].contains($0.record.kind) }
-        let mixture = Mixture(
-            SourceWeights(sources.map { ($0.name, sum.weights[$0.name]) }), origin: .calibrated,
-            newDocuments: remembers ? data.newDocuments : nil)
+        row.sources = shipped.sources.map(\.record.kind)
+        if shipped.usesLocalEncoder { row.encoder = encoder }
         try store.write(
-            ShippedSources(sources, mixture: mixture), of: row.name, seed: row.seed,
-            development: developmentReport(of: fitted))
+            shipped, of: row.name, seed: row.seed,
+            development: developmentReport(
+                of: fitted, as: kind == .offline ? ArtefactEvaluation.offlineName : ArtefactEvaluation.artefactName))
         return row
     }
 
     /// A system and the black box on the development queries in the deciding metric, for the manifest of its artefact.
-    private func developmentReport(of fitted: FittedRival) throws -> EvaluationReport {
+    private func developmentReport(of fitted: FittedRival, as name: String) throws -> EvaluationReport {
         let ids = data.index.devQueries.map { training.queries[$0].id }
         let systems = [
             (ArtefactEvaluation.baseline, try developmentValues(of: training.blackBoxSystem)),
-            (ArtefactEvaluation.artefactName, try developmentValues(of: fitted)),
+            (name, try developmentValues(of: fitted)),
         ]
         return try EvaluationReport(
             split: JudgedSplits.Part.dev.rawValue,
@@ -148,21 +152,14 @@ extension Comparison {
     }
 
     /// The deciding metric of each development query by what did not learn from the query, to five digits.
-    private func developmentValues(of fitted: FittedRival) throws -> [Float] {
-        try fitted.developmentQueries.map { $0.map { Float(($0 * 1e5).rounded() / 1e5) } }
-            ?? developmentValues(of: fitted.system)
+    func developmentValues(of fitted: FittedRival) throws -> [Float] {
+        try data.developmentValues(of: fitted).map(Self.rounded)
     }
 
     /// The deciding metric of each development query, to five digits.
     func developmentValues(of system: any RankingSystem) throws -> [Float] {
-        let index = data.index
-        let ranker = RelevantRanks(tieOrder: index.tieOrder, metric: plan.metric)
-        var values: [Float] = []
-        try system.forEachBlock(of: index.devQueries) { range, scores in
-            values += ranker.values(of: scores, judged: index.judged(Array(index.devQueries[range]))).map {
-                Float(($0 * 1e5).rounded() / 1e5)
-            }
-        }
-        return values
+        try data.developmentValues(of: system).map(Self.rounded)
     }
+
+    private static func rounded(_ value: Double) -> Float { Float((value * 1e5).rounded() / 1e5) }
 }

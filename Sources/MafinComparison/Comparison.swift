@@ -16,6 +16,8 @@ public final class Comparison {
         case began(name: String, seed: UInt64?)
         /// Progress of a training.
         case training(Contender, seed: UInt64, TrainingEvent)
+        /// Progress of a stand-in's training.
+        case trainingStandIn(seed: UInt64, TrainingEvent)
         /// A part has its rows. `isKept`: they come from an earlier run.
         case made([ComparisonRow], seconds: Double, isKept: Bool)
         /// A training has ended.
@@ -95,13 +97,13 @@ public final class Comparison {
                 schedule.leaveOut(step, reason: "It was not measured.")
                 leaveOut(step.system, "It was not measured.")
             case .leaveOut(let step, _):
-                schedule.record(try make(step, seconds: 0, lexical), of: step)
+                schedule.record(try make(step, seconds: 0, lexical, base: schedule.base), of: step)
             case .make(let step, let seconds):
                 if case .training = step, schedule.trainingSeconds == nil {
                     schedule.trainingSeconds = seconds
                     try store.write(ComparisonUnit(trainingSeconds: seconds), Self.timeUnit(plan.request.seed))
                 }
-                schedule.record(try make(step, seconds: seconds, lexical), of: step)
+                schedule.record(try make(step, seconds: seconds, lexical, base: schedule.base), of: step)
             }
         }
         store.prune(rows)
@@ -141,8 +143,9 @@ public final class Comparison {
     }
 
     /// Makes one part, or reads its record.
+    /// - Parameter base: the method on which systems are built.
     private func make(
-        _ step: ComparisonSchedule.Step, seconds: Double, _ lexical: SourceSystem
+        _ step: ComparisonSchedule.Step, seconds: Double, _ lexical: SourceSystem, base: Contender?
     ) throws -> ComparisonSchedule.Measured {
         let before = result.spent
         let unit: ComparisonUnit
@@ -164,6 +167,10 @@ public final class Comparison {
                     joined: try systems(of: contender, seed: seed)
                 ).rivals
             }
+        case .standIn(let seed):
+            // Its encoder encodes documents in the modes that train them.
+            current = base.map { ($0, seed) }
+            unit = try trainStandIn(seed: seed, seconds: seconds, beside: base, lexical)
         }
         // Files of other seeds are removed only now: the record of this part is on disk.
         store.prune(rows, except: current)
@@ -215,7 +222,7 @@ public final class Comparison {
     }
 
     private static func isSeeded(_ name: String) -> Bool {
-        ComparedSystem.named(name).map { [.trained, .derived, .adapter].contains($0.kind) } ?? false
+        ComparedSystem.named(name).map { [.trained, .derived, .adapter, .offline].contains($0.kind) } ?? false
     }
 
     /// The measured queries by whether the labels that were learned from or chosen on name all their documents.

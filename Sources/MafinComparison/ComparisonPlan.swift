@@ -22,6 +22,8 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         public var seconds = 1_800.0
         /// The expected share, in 0…1, of queries whose answers no training label names; `nil`: the default.
         public var newDocuments: Double?
+        /// Whether no stand-in is trained, and the systems that ask the black box for nothing are left out; `nil`: no.
+        public var leavesOutStandIn: Bool?
         /// The requested training mode; `nil`: chosen from the data and the time.
         public var mode: ModeChoice.Mode?
         /// Other options that a resumed comparison must share, by name: the encoder's weights, the objective and so on.
@@ -64,10 +66,23 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     /// the collections that were measured, the dev figure peaks between two and eight passes.
     static let usefulPasses = 4.0
 
+    /// Seconds of a stand-in's training, divided by those of an encoder's.
+    static let standInShare = 0.5
+
+    /// Whether a system that asks the black box for nothing is wanted.
+    var wantsStandIn: Bool { ComparedSystem.all.contains { $0.kind == .offline && wants($0.name) } }
+
+    /// Seconds of a stand-in's training if there is enough time.
+    /// - Parameter training: seconds of an encoder's training; `nil`: none is planned.
+    func secondsOfStandIn(beside training: Double?) -> Double {
+        guard let training, !contenders.isEmpty else { return 0.8 * request.seconds / Double(seeds.count) }
+        return Self.standInShare * training
+    }
+
     /// Seconds of each training. All trainings get the same, or they could not be compared.
     ///
-    /// Each seed gets its share of 60 % of the time; the rest is for variants and the learning curve. If a training
-    /// could not make ``usefulPasses`` in it, as many seeds are planned as can make them; if none can, one training gets
+    /// Each seed gets its share of 60 % of the time, or with a stand-in of 75 %, a third of it for the stand-in; the rest
+    /// is for variants and the learning curve. If a training could not make ``usefulPasses`` in it, as many seeds are planned as can make them; if none can, one training gets
     /// nearly all the time. One good encoder is worth more than several poor ones. Without `--systems` only the best
     /// method is planned for, because variants seldom add anything. With it, all requested methods are.
     /// - Parameters:
@@ -77,15 +92,18 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     func secondsOfTraining(left: Double, reserve: Double, secondsPerPass: Double?) -> Double {
         let methods = Double(request.systems == nil ? 1 : max(1, contenders.count))
         let hasAdapters = ComparedSystem.all.contains { $0.kind == .adapter && wants($0.name) }
-        let all = (left - Double(seeds.count) * reserve) / (Double(seeds.count) * methods)
-        let share = (request.systems == nil || hasAdapters ? 0.6 : 0.9) * all
+        let parts = methods + (wantsStandIn ? Self.standInShare : 0)
+        let all = (left - Double(seeds.count) * reserve) / (Double(seeds.count) * parts)
+        let share = (request.systems == nil || hasAdapters ? wantsStandIn ? 0.75 : 0.6 : 0.9) * all
         // The rest is for the end of a training: encoding, the last evaluations, the artefact.
-        let most = 0.85 * (left - reserve) / methods
+        let most = 0.85 * (left - reserve - (wantsStandIn ? leastSeconds : 0)) / methods
         guard let secondsPerPass else { return max(0, share, 0.7 * most) }
         let useful = Self.usefulPasses * secondsPerPass
         if share >= useful { return share }
         let adapters = hasAdapters ? secondsForAdapters / methods : 0
-        let several = stride(from: seeds.count, to: 1, by: -1).map { (most - adapters) / Double($0) }
+        let several = stride(from: seeds.count, to: 1, by: -1).map {
+            (most - adapters) * methods / (parts * Double($0))
+        }
         return max(0, several.first { $0 >= useful } ?? most)
     }
 
@@ -113,6 +131,8 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
 
     /// Whether a system was requested. A derived system may have been named with the prefix `mafin` or with its method.
     public func wants(_ name: String) -> Bool {
+        let isOffline = ComparedSystem.named(name)?.kind == .offline
+        if isOffline, request.leavesOutStandIn == true { return false }
         guard let wanted = request.systems else { return true }
         return wanted.contains(name) || ComparedSystem.named(name).map { wanted.contains($0.name) } ?? false
     }
@@ -136,6 +156,7 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
                     "--new-documents", a.newDocuments.map { "\($0)" } ?? "default",
                     b.newDocuments.map { "\($0)" } ?? "default"
                 ),
+                ("--no-stand-in", "\(a.leavesOutStandIn == true)", "\(b.leavesOutStandIn == true)"),
                 ("--mode", a.mode?.rawValue ?? "none", b.mode?.rawValue ?? "none"),
             ] + pairs(a.facts, b.facts) + pairs(data, now.data, "SHA-256 of ")
         return settings.first { $0.then != $0.now }

@@ -4,8 +4,8 @@ import MafinPipeline
 /// Decides what a comparison makes next: what is expected to help most for each second.
 ///
 /// First everything that needs no gradients; then one full training of the best method, and at once what is built on it;
-/// then adapters; then further seeds; then what joint training adds and the variants; last the seeds of those that can
-/// still win.
+/// then a stand-in, and the sums that ask the black box for nothing; then adapters; then further seeds; then what joint
+/// training adds and the variants; last the seeds of those that can still win.
 ///
 /// Decisions depend only on what has been measured. So a resumed comparison, which reads its measurements from disk,
 /// decides the same.
@@ -17,12 +17,15 @@ struct ComparisonSchedule {
         /// A system that is built on a method's encoder.
         case derived(String, Contender, UInt64)
         case adapter(String, UInt64)
+        /// A stand-in, and the sums with it.
+        case standIn(UInt64)
 
         /// The name of the system in the omissions.
         var system: String {
             switch self {
             case .rival(let name), .derived(let name, _, _), .adapter(let name, _): name
             case .training(let contender, _): contender.joinedName
+            case .standIn: OfflineSums.standInName
             }
         }
 
@@ -30,7 +33,7 @@ struct ComparisonSchedule {
         var seed: UInt64? {
             switch self {
             case .rival: nil
-            case .training(_, let seed), .derived(_, _, let seed), .adapter(_, let seed): seed
+            case .training(_, let seed), .derived(_, _, let seed), .adapter(_, let seed), .standIn(let seed): seed
             }
         }
     }
@@ -123,10 +126,14 @@ struct ComparisonSchedule {
         var steps = wanted(.rival).map(Step.rival)
         let adapters = wanted(.adapter)
         let later = plan.seeds.dropFirst()
+        func standIn(_ seed: UInt64) -> [Step] { plan.wantsStandIn ? [.standIn(seed)] : [] }
         if let base { steps += [.training(base, first)] + derived(from: base, first) }
-        steps += adapters.map { .adapter($0, first) }
+        steps += standIn(first) + adapters.map { .adapter($0, first) }
+        for seed in later {
+            if let base { steps += [.training(base, seed)] + derived(from: base, seed) }
+            steps += standIn(seed)
+        }
         if let base {
-            for seed in later { steps += [.training(base, seed)] + derived(from: base, seed) }
             let others = plan.contenders.filter { $0 != base }
             steps += others.map { .training($0, first) }
             for seed in plan.seeds {
@@ -161,6 +168,14 @@ struct ComparisonSchedule {
             // The first training has left time for them. If it took longer than it should, they get it all the same.
             seconds = contender == base && seed == first ? max(left, reserve) : left
             reason = reasonAgainst(derived: name, contender, seed)
+        case .standIn(let seed):
+            // Where the passes and not the time end an encoder's training, they would end the stand-in's too. Fitting the
+            // sums comes on top.
+            let took = base.flatMap { made[.training($0, first)] }.flatMap { $0.failure == nil ? $0.seconds : nil }
+            seconds = min(
+                plan.secondsOfStandIn(beside: trainingSeconds), took ?? .infinity,
+                max(left - reserve, seed == first ? plan.leastSeconds : 0))
+            reason = reasonAgainst(standIn: seed, seconds: seconds)
         case .adapter(let name, let seed):
             seconds =
                 seed == first
@@ -179,10 +194,12 @@ struct ComparisonSchedule {
 
     private var secondsOfFirstTraining: Double {
         plan.secondsOfTraining(
-            left: left, reserve: wanted(.derived).isEmpty ? 0 : reserve, secondsPerPass: estimatedSecondsPerPass)
+            left: left, reserve: Double([!wanted(.derived).isEmpty, plan.wantsStandIn].count { $0 }) * reserve,
+            secondsPerPass: estimatedSecondsPerPass)
     }
 
-    /// Seconds for the systems that are built on one encoder. They have more sources than those without it.
+    /// Seconds for the systems that are built on one encoder, or on one stand-in. They have more sources than those without
+    /// it.
     private var reserve: Double {
         max(1.5 * (made[.rival("composition-without-encoder")]?.seconds ?? 0), plan.leastSeconds)
     }
@@ -222,6 +239,16 @@ struct ComparisonSchedule {
         let before = made[
             .derived(name.firstIndex(of: "+").map { base.joinedName + name[$0...] } ?? name, base, first)]
         return before?.failure ?? reasonForTime(before?.seconds ?? 0, name)
+    }
+
+    private func reasonAgainst(standIn seed: UInt64, seconds: Double) -> String? {
+        if seed != first {
+            guard let known = made[.standIn(first)] else {
+                return leftOut[.standIn(first)] ?? "There was no time left."
+            }
+            return known.failure ?? reasonForTime(known.seconds, "A stand-in")
+        }
+        return reasonForTime(seconds, "A stand-in")
     }
 
     private func reasonAgainst(adapter name: String, _ seed: UInt64, seconds: Double) -> String? {

@@ -55,10 +55,16 @@ extension ComparisonStore {
         public var artefact: URL?
     }
 
-    /// The names of the systems that can be shipped, the best on dev first.
+    func developmentReport(of row: ComparisonRow) throws -> EvaluationReport? {
+        try read(development(of: row.name, seed: row.seed))
+    }
+
+    /// The names of the systems that can be shipped, the best on dev first. A system that asks the black box for nothing is
+    /// shipped beside another one.
     /// - Throws: ``ComparisonError/damaged(path:reason:)``.
     public func shippable() throws -> [String] {
-        let seeds = Dictionary(grouping: try recordedRows().filter { $0.sources != nil }, by: \.name)
+        let seeds = Dictionary(
+            grouping: try recordedRows().filter { $0.sources != nil && !$0.isOffline }, by: \.name)
         let means = seeds.mapValues { $0.reduce(0) { $0 + $1.development } / Double($0.count) }
         return means.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key)
     }
@@ -66,7 +72,7 @@ extension ComparisonStore {
     /// What is needed to ship a system.
     /// - Throws: ``ComparisonError/notShippable(path:name:names:)``; ``ComparisonError/damaged(path:reason:)``.
     public func shippable(_ name: String) throws -> Shippable {
-        let rows = try recordedRows().filter { $0.name == name && $0.sources != nil }
+        let rows = try recordedRows().filter { $0.name == name && $0.sources != nil && !$0.isOffline }
         guard let best = Self.best(rows)[name] else {
             throw ComparisonError.notShippable(path: folder.path, name: name, names: try shippable())
         }
@@ -82,13 +88,31 @@ extension ComparisonStore {
     }
 
     /// The rows of all recorded parts, seeds of a system in ascending order.
-    private func recordedRows() throws -> [ComparisonRow] {
+    func recordedRows() throws -> [ComparisonRow] { try recordedUnits().flatMap(\.rows).sorted(by: Self.order) }
+
+    private static func order(_ row: ComparisonRow, _ other: ComparisonRow) -> Bool {
+        (row.name, row.seed) < (other.name, other.seed)
+    }
+
+    private func recordedUnits() throws -> [ComparisonUnit] {
         let files = (try? FileManager.default.contentsOfDirectory(atPath: units.path)) ?? []
-        let rows = try files.filter { $0.hasSuffix(".json") }.flatMap { file in
-            let unit: ComparisonUnit? = try read(units.appendingPathComponent(file))
-            return unit?.rows ?? []
+        return try files.filter { $0.hasSuffix(".json") }.compactMap { file in
+            try read(units.appendingPathComponent(file))
         }
-        return rows.sorted { ($0.name, $0.seed) < ($1.name, $1.seed) }
+    }
+
+    /// What asking for some queries brings, beside the sum that asks for nothing, on dev; `nil` if values of single queries
+    /// are missing.
+    private func asking(_ offline: ComparisonRow, _ system: Shippable) throws -> [Sureness.Point]? {
+        let units = try recordedUnits()
+        func values(_ name: String, _ seed: UInt64) -> [Double]? {
+            units.first { $0.rows.contains { $0.name == name && $0.seed == seed } }?.developmentValues?[name]?
+                .map(Double.init)
+        }
+        guard let sureness = offline.sureness?.development, let mine = values(offline.name, offline.seed),
+            let asked = values(system.name, system.seed), sureness.count == mine.count, mine.count == asked.count
+        else { return nil }
+        return Sureness.curve(sureness: sureness.map(Double.init), offline: mine, asked: asked)
     }
 
     /// For each system that can be shipped the row of its best seed on dev, the first of equally good ones.
@@ -108,28 +132,48 @@ extension ComparisonStore {
 
     func writeArtefact(of name: String, to target: URL) throws {
         let system = try shippable(name)
-        guard let sources = system.sources else {
-            guard let artefact = system.artefact else {
-                throw ComparisonError.damaged(
-                    path: self.sources(of: name, seed: system.seed).path, reason: "there is no such folder")
-            }
+        let rows = try recordedRows()
+        let isAsItWasTrained = system.sources == nil
+        if isAsItWasTrained, let artefact = system.artefact, !rows.contains(where: \.isOffline) {
             return try copy(artefact, to: target)
         }
-        guard let plan = try storedPlan(), let common: Common = try read(commonFile),
-            let development: EvaluationReport = try read(self.development(of: name, seed: system.seed))
-        else { throw ComparisonError.damaged(path: state.path, reason: "files are missing") }
-        let shipped = try ShippedSources(readingFrom: sources)
+        let trained = try system.artefact.map { try Artefact(readingFrom: $0) }
+        let sources: ShippedSources
+        if let folder = system.sources {
+            sources = try ShippedSources(readingFrom: folder)
+        } else if let trained {
+            sources = ShippedSources(try trained.sources(), mixture: trained.manifest.mixing)
+        } else {
+            throw ComparisonError.damaged(
+                path: self.sources(of: name, seed: system.seed).path, reason: "there is no such folder")
+        }
+        let offline = offlineRow(beside: system.artefact, form: sources.mixture.localForm, among: rows)
+        if isAsItWasTrained, offline == nil, let artefact = system.artefact { return try copy(artefact, to: target) }
+        let encoder = offline.flatMap { row in row.encoder.map { artefact(of: $0, seed: row.seed) } }
         try Artefact.ship(
-            shipped,
-            Artefact.Shipment(
-                system: name, blackBox: plan.blackBox, blackBoxSource: common.blackBoxSource,
-                blackBoxDimension: common.blackBoxDimension, data: common.data, development: development,
-                test: try measured(system, plan),
-                verdict: Verdict(
-                    lambda: shipped.mixture.lambda, development: development, system: ArtefactEvaluation.artefactName,
-                    metric: plan.metric),
-                knownQueries: try KnownQueries(lines: common.knownQueries, path: commonFile.path)),
-            encoderFrom: try system.artefact.map { try Artefact(readingFrom: $0) }, to: target)
+            sources, shipment(of: system, sources, isAsItWasTrained ? trained?.manifest : nil),
+            standIn: offline.map { try shippedStandIn(of: $0, asking: asking($0, system)) },
+            encoderFrom: trained ?? encoder.map { try Artefact(readingFrom: $0) }, to: target)
+    }
+
+    /// The parts of an artefact's manifest that the sources do not tell.
+    /// - Parameter trained: the manifest of a method that is shipped as it was trained, whose figures on dev it has.
+    private func shipment(
+        of system: Shippable, _ sources: ShippedSources, _ trained: ArtefactManifest?
+    ) throws -> Artefact.Shipment {
+        guard let plan = try storedPlan(), let common: Common = try read(commonFile),
+            let development: EvaluationReport = try trained?.development
+                ?? read(self.development(of: system.name, seed: system.seed))
+        else { throw ComparisonError.damaged(path: state.path, reason: "files are missing") }
+        return Artefact.Shipment(
+            system: system.name, blackBox: plan.blackBox, blackBoxSource: common.blackBoxSource,
+            blackBoxDimension: common.blackBoxDimension, data: common.data, development: development,
+            test: try measured(system, plan),
+            verdict: trained?.verdict
+                ?? Verdict(
+                    lambda: sources.mixture.lambda, development: development,
+                    system: ArtefactEvaluation.artefactName, metric: plan.metric),
+            knownQueries: try KnownQueries(lines: common.knownQueries, path: commonFile.path))
     }
 
     /// The figures of the system's best seed on the measured split, beside the black box's.

@@ -12,6 +12,7 @@ import MafinRetrieval
 ///   state/           plan, finished parts, checkpoints of the current training
 ///     systems/       the sources and weights of each system that can be shipped, of its best seed
 ///     artefacts/     the trained encoders of these systems, as artefacts of their methods
+///     stand-ins/     the encoders of stand-ins, by seed
 /// ```
 public struct ComparisonStore: Sendable {
     /// The report's folder.
@@ -84,6 +85,11 @@ public struct ComparisonStore: Sendable {
         artefacts.appendingPathComponent(name(contender, seed))
     }
 
+    /// The encoder of a stand-in, with its record.
+    func standIn(seed: UInt64) -> URL {
+        state.appendingPathComponent("stand-ins").appendingPathComponent("\(seed)")
+    }
+
     func checkpoints(of contender: Contender, seed: UInt64) -> URL {
         state.appendingPathComponent("checkpoints").appendingPathComponent(name(contender, seed))
     }
@@ -118,6 +124,10 @@ public struct ComparisonStore: Sendable {
         let best = Self.best(rows)
         var needed = Set(best.values.compactMap { row in row.encoder.map { self.name($0, row.seed) } })
         if let current { needed.insert(name(current.contender, current.seed)) }
+        let standIns = Set(best.values.filter(\.isOffline).map(\.seed))
+        for seed in Set(rows.filter(\.isOffline).map(\.seed)).subtracting(standIns) {
+            try? files.removeItem(at: standIn(seed: seed))
+        }
         for row in rows where row.sources != nil {
             if best[row.name]?.seed != row.seed { removeSources(of: row.name, seed: row.seed) }
             guard let encoder = row.encoder, !needed.contains(name(encoder, row.seed)) else { continue }

@@ -24,6 +24,16 @@ public struct ComparisonRow: Sendable, Codable {
     public var sources: [SourceRecord.Kind]?
     /// The method whose trained encoder is one of its sources.
     public var encoder: Contender?
+    /// How sure its ranking of each query is; `nil` unless it asks the black box for nothing.
+    public var sureness: QuerySureness?
+}
+
+/// How sure a ranking is of each query (`Sureness`).
+public struct QuerySureness: Sendable, Codable, Equatable {
+    /// Of the development queries, in their order.
+    public var development: [Float]
+    /// Of the measured queries, in the order of the row's evaluation.
+    public var measured: [Float]
 }
 
 /// A system's figures on the development queries, for choices between systems.
@@ -110,6 +120,8 @@ struct ComparisonUnit: Codable {
     var differences: [Double]?
     /// Why there is no row.
     var failure: String?
+    /// The same for single systems of a part that makes several, by name.
+    var failures: [String: String]?
 }
 
 /// The results of a comparison.
@@ -173,6 +185,15 @@ public struct ComparisonOutcome: Sendable {
         return DevelopmentFigures(
             mean: seeds.reduce(0) { $0 + $1.development } / Double(seeds.count),
             values: Self.mean(developmentValues[name] ?? []))
+    }
+
+    /// The development queries' values of one row; `nil` if they were not recorded.
+    func developmentValues(of row: ComparisonRow) -> [Double]? {
+        let seeds = rows.filter { $0.name == row.name }.map(\.seed)
+        guard let place = seeds.firstIndex(of: row.seed), let values = developmentValues[row.name],
+            values.count == seeds.count
+        else { return nil }
+        return values[place]
     }
 
     private static func mean(_ seeds: [[Double]]) -> [Double] {

@@ -42,13 +42,29 @@ public struct ComparisonVerdict: Sendable, Equatable, Codable {
         /// A comparison with all remembered queries.
         public var searchesMemory: Bool
 
-        /// The cost of a sum of sources of these kinds.
+        /// The cost of a sum of sources of these kinds. With a stand-in among them nothing is asked.
         public init(_ sources: [SourceRecord.Kind]) {
-            asksBlackBox = sources.contains { $0 != .local && $0 != .bm25 }
-            encodesLocally = sources.contains(.local)
+            asksBlackBox = !sources.contains(.standIn) && sources.contains { $0 != .local && $0 != .bm25 }
+            encodesLocally = sources.contains(.local) || sources.contains(.standIn)
             searchesWords = sources.contains(.bm25)
             searchesMemory = sources.contains(.queryMemory)
         }
+    }
+
+    /// What is lost if the black box is asked for nothing.
+    public struct Offline: Sendable, Equatable, Codable {
+        /// The best system on dev that asks for nothing.
+        public var system: String { againstBlackBox.system }
+        /// The system against the black box.
+        public var againstBlackBox: Test
+        /// The system against the candidate; `nil` if there is none.
+        public var againstCandidate: Test?
+        /// Its gain over the black box on queries whose relevant documents train and dev named; `nil` if there are too few.
+        public var known: Gain?
+        /// The same on the other queries; `nil` if there are too few.
+        public var new: Gain?
+        /// What a query costs.
+        public var cost: QueryCost
     }
 
     /// What to do.
@@ -68,6 +84,8 @@ public struct ComparisonVerdict: Sendable, Equatable, Codable {
     /// The best trained method on dev, beside the black box, against the same encoder tuned alone and mixed in
     /// afterwards, which shows what joint training adds. `nil` if one of them is missing.
     public var jointTraining: Test?
+    /// What is lost if the black box is asked for nothing. It does not decide. `nil` if no such system was measured.
+    public var offline: Offline?
     /// About how many measured queries would show the difference that is not significant yet; `nil` if the decision is
     /// not ``Verdict/Decision/cannotTell``, or if the difference is not above 0.
     public var queriesNeeded: Int?
@@ -92,11 +110,20 @@ extension ComparisonVerdict {
     /// systems it is the first in the order of tables.
     private static func best(of outcome: ComparisonOutcome, withEncoder: Bool? = nil) -> String? {
         outcome.systems.filter { system in
-            system.name != StandardRivals.blackBoxName
+            system.name != StandardRivals.blackBoxName && !isOffline(system.name)
                 && outcome.rows.contains { $0.name == system.name && $0.sources != nil }
                 && (withEncoder == nil || withEncoder == hasEncoder(system.name, outcome))
         }.max { $0.development < $1.development }?.name
     }
+
+    /// The best system on dev that asks the black box for nothing and can be shipped; `nil` if there is none.
+    public static func offlineSystem(of outcome: ComparisonOutcome) -> String? {
+        outcome.systems.filter { system in
+            isOffline(system.name) && outcome.rows.contains { $0.name == system.name && $0.sources != nil }
+        }.max { $0.development < $1.development }?.name
+    }
+
+    private static func isOffline(_ name: String) -> Bool { ComparedSystem.named(name)?.kind == .offline }
 
     private static func hasEncoder(_ name: String, _ outcome: ComparisonOutcome) -> Bool {
         outcome.rows.contains { $0.name == name && $0.sources?.contains(.local) == true }
@@ -129,19 +156,28 @@ extension ComparisonVerdict {
         guard let candidate = Self.candidate(of: outcome), let primary = test(candidate, against: blackBox) else {
             return nil
         }
-        let sources = outcome.rows.first { $0.name == candidate }?.sources ?? []
         let alone = outcome.development(of: blackBox)?.mean ?? 0
         let simple = Self.best(of: outcome, withEncoder: false).flatMap {
             outcome.development(of: $0)?.mean ?? 0 > alone ? $0 : nil
         }
-        func gain(_ part: QueryPartition.Part) -> Gain? {
-            difference(candidate, minus: blackBox, in: outcome.systems(on: part)).map {
+        func gain(_ part: QueryPartition.Part, of name: String) -> Gain? {
+            difference(name, minus: blackBox, in: outcome.systems(on: part)).map {
                 Gain(queries: $0.queries, difference: $0.difference)
+            }
+        }
+        func kinds(_ name: String) -> [SourceRecord.Kind] { outcome.rows.first { $0.name == name }?.sources ?? [] }
+        let offline = Self.offlineSystem(of: outcome).flatMap { name in
+            test(name, against: blackBox).map {
+                Offline(
+                    againstBlackBox: $0, againstCandidate: test(name, against: candidate),
+                    known: gain(.seenDocuments, of: name), new: gain(.newDocuments, of: name),
+                    cost: QueryCost(kinds(name)))
             }
         }
         let decision: Decision =
             primary.difference.isBetter(at: Self.level)
             ? .ship : primary.difference.mean > 0 ? .cannotTell : .doNotShip
+        let sources = kinds(candidate)
         var needed: Int?
         if decision == .cannotTell, let mine = systems.first(where: { $0.name == candidate })?.evaluation.mean,
             let other = systems.first(where: { $0.name == blackBox })?.evaluation.mean
@@ -154,8 +190,9 @@ extension ComparisonVerdict {
             secondary: sources.contains(.local)
                 ? test(candidate, against: simple)
                 : test(Self.best(of: outcome, withEncoder: true), against: candidate),
-            known: gain(.seenDocuments), new: gain(.newDocuments), cost: QueryCost(sources),
+            known: gain(.seenDocuments, of: candidate), new: gain(.newDocuments, of: candidate),
+            cost: QueryCost(sources),
             jointTraining: test(outcome.chosen?.name, against: Contender.tunedAlone.joinedName),
-            queriesNeeded: needed)
+            offline: offline, queriesNeeded: needed)
     }
 }

@@ -43,10 +43,11 @@ public final class ArtefactModel {
         }
     }
 
-    /// The weights for ranking of the black box and the local encoder alone; `nil` unless both are sources.
+    /// The weights for ranking of the black box and the local encoder alone; `nil` unless both are sources. A local encoder
+    /// that only ranks where the black box is not asked does not count.
     package var pairWeights: SourceWeights? {
         let weights = manifest.mixing.rankingWeights
-        guard weights.pair != nil else { return nil }
+        guard weights.pair != nil, weights[.local] > 0 || manifest.offline == nil else { return nil }
         let others = weights.sources.filter { $0 != .blackBox && $0 != .local }
         return weights.replacing(Dictionary(uniqueKeysWithValues: others.map { ($0, 0) }))
     }

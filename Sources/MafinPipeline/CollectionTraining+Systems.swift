@@ -3,6 +3,7 @@ import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
+import MafinText
 
 /// A joined embedding as ranking systems, over the queries and documents of a ``CollectionTraining``.
 public struct JoinedSystems: Sendable {
@@ -42,6 +43,22 @@ extension CollectionTraining {
     ///   cancelled.
     public func releasedSystem(isCancelled: () -> Bool = { false }) throws -> VectorSystem {
         try localSystem(queries: releasedQueryVectors(isCancelled: isCancelled), documents: documentBank)
+    }
+
+    /// The mean number of tokens of a query, by the local encoder's tokenizer; `nil` if there are no queries.
+    package var meanQueryTokens: Double? {
+        guard data.queries.count > 0 else { return nil }
+        return Double((0..<data.queries.count).reduce(0) { $0 + data.queries.length(of: $1) })
+            / Double(data.queries.count)
+    }
+
+    /// The record of the released encoder beside a stand-in, whose local encoder's documents it encodes; `nil` if documents
+    /// are trained.
+    package func releasedRecord(beside standIn: TrainedStandIn) -> EncoderRecord? {
+        guard choice.mode == .query else { return nil }
+        var record = standIn.record
+        (record.folder, record.weightsSHA256) = (nil, released.weightsHash)
+        return record
     }
 
     /// A trained encoder, alone and joined with the black box. No artefact is written.

@@ -59,6 +59,13 @@ public struct JudgedSplits: Sendable {
         self.allowsLeaks = allowsLeaks
     }
 
+    /// Splits with labels that were made in another way than from the collection's own. Nothing is left out of them.
+    package init(_ collection: RetrievalCollection, train: Qrels, dev: Qrels) {
+        self.init(collection)
+        _ = cleaned.qrels(Part.train.rawValue) { train }
+        _ = cleaned.qrels(Part.dev.rawValue) { dev }
+    }
+
     /// The labels of a split by name: a part, or any split of the collection.
     /// - Throws: `RetrievalError` for an unknown split, damaged labels, labels that cannot be cut by content, or a
     ///   split that is empty without its leaks.

@@ -10,6 +10,10 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
     case tooFewQueries(dev: Int, split: String, measured: Int)
     /// A condition of `--fail-if` names a system that was not measured. A check that cannot be made counts as failed.
     case undecidableCondition(condition: String, system: String)
+    /// There are no labels to train on.
+    case noLabels(path: String)
+    /// There are too few queries to distil.
+    case tooFewToDistil(path: String, queries: Int, needed: Int)
     /// The collection has no labels of its own to keep.
     case noLabelsToKeep(path: String)
     /// An artefact would be measured on queries that it was trained or chosen on.
@@ -49,7 +53,7 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
             .sampleTooSmall, .roadNotWritable:
             true
         case .tooFewQueries, .undecidableCondition, .knownQueries, .notAReport, .oldVectorsMissing,
-            .documentsNotStored:
+            .documentsNotStored, .noLabels, .tooFewToDistil:
             false
         }
     }
@@ -66,6 +70,10 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
             "a comparison needs two queries with a relevant document in dev and in \(split); there are \(dev) and \(measured)"
         case .undecidableCondition(let condition, let system):
             "--fail-if \"\(condition)\" cannot be decided: there is no figure for \(system); the report says what was left out"
+        case .noLabels(let path):
+            "\(path) has no split 'train' to learn from; 'mafin train --stand-in --no-labels' learns from the black box's vectors alone"
+        case .tooFewToDistil(let path, let queries, let needed):
+            "\(path) has \(queries) queries outside of 'test', and a stand-in needs \(needed) to learn from"
         case .noLabelsToKeep(let path):
             "--keep-labels: \(path) has no labels in a split 'dev' or 'test'"
         case .knownQueries(let reason):

@@ -49,7 +49,8 @@ struct CompareEndToEndTests {
                 "two-layer-adapter",
                 "linear-adapter-both", "tuned-alone", "tuned-alone-concatenated", "tuned-alone-mixed", "paper-mafin",
                 "lambda-mafin", "norm-mafin",
-                "hybrid-mafin", "mafin", "composition",
+                "hybrid-mafin", "mafin", "composition", "stand-in", "mafin-offline", "mafin-offline+bm25",
+                "composition-offline",
             ] {
                 #expect(names.contains(name), "\(name) is not in \(names)")
             }
@@ -87,6 +88,13 @@ struct CompareEndToEndTests {
         #expect(facts.trainingCurves?.count { $0.system == "mafin" } == 2)
         #expect(facts.learningCurve?.measured.map(\.queries) == [50, 100, 200, 240])
         #expect(facts.learningCurve?.expectation != nil && facts.lambdaSweeps?.isEmpty == false)
+        // What is lost without asking, and the curve up to asking for every query.
+        let offline = try #require(facts.offline)
+        #expect(offline.againstBlackBox.other == "black-box" && offline.againstChosen?.other == chosen.name)
+        #expect(offline.known?.queries == 60 && !offline.query.asksBlackBox && offline.milliseconds != nil)
+        #expect(offline.curve?.points.last?.development.asked == 1 && offline.shipped?.name == offline.system)
+        #expect(verdict.notes?.contains(offline.reason) == true && offline.savedPerThousandQueries == nil)
+        #expect(facts.system(named: "stand-in")?.seeds?[facts.metric]?.values.count == 2)
         let examples = try #require(facts.examples)
         let win = try #require(examples.wins.first)
         #expect(win.systemRanking.first?.parts?.parts.map(\.source) == sources)
@@ -113,9 +121,16 @@ struct CompareEndToEndTests {
         for (metric, value) in chosen.all.metrics {
             #expect(abs((metrics[metric.description] ?? 0) - value) < 1e-9, "\(metric)")
         }
+        let offline = (report["systems"] as? [[String: Any]])?.first { $0["name"] as? String == "mafin-offline" }
+        let values = try #require(offline?["metrics"] as? [String: Double])
+        for (metric, value) in facts.offline?.shipped?.all.metrics ?? [:] {
+            #expect(abs((values[metric.description] ?? 0) - value) < 1e-9, "\(metric)")
+        }
+        #expect((report["systems"] as? [[String: Any]])?.contains { $0["name"] as? String == "stand-in" } == true)
         try world.folder.write(evaluate.output, to: "evaluation.json")
         let reports = try await world.mafin(["diff", "REPORT/report.json", "evaluation.json", "--json"])
         #expect(reports.status == 0 && reports.output.contains("\"artefact\""), "\(reports.error)")
+        #expect(reports.output.contains("\"artefact-offline\""))
         let diff = try await world.mafin([
             "diff", "REPORT/runs/black-box.run", "REPORT/runs/mafin.run", "--data", "data", "--json",
         ])
@@ -135,6 +150,8 @@ struct CompareEndToEndTests {
         #expect(Set(chosen.keys).isSuperset(of: ["name", "seed", "all", "known"]))
         let other = try await world.mafin(Self.flags + ["--seeds", "3"])
         #expect(other.status == CommandStatus.usage.rawValue && other.error.contains("--seeds was 2, now it is 3"))
+        let none = try await world.mafin(Self.flags + ["--seeds", "2", "--no-stand-in"])
+        #expect(none.status == CommandStatus.usage.rawValue && none.error.contains("--no-stand-in was false"))
         let share = try await world.mafin(Self.flags + ["--seeds", "2", "--new-documents", "0.5"])
         #expect(share.status == CommandStatus.usage.rawValue && share.error.contains("--new-documents was default"))
     }
@@ -191,6 +208,7 @@ struct CompareEndToEndTests {
             #expect(outcome.status == CommandStatus.usage.rawValue && outcome.error.contains("to a comparison"))
             for (flags, reason) in [
                 (["--fail-if", "nDCG@10 <"], "--fail-if"), (["--systems", "mafin,nonsense"], "--systems"),
+                (["--no-stand-in", "--systems", "mafin,mafin-offline"], "--no-stand-in leaves out mafin-offline"),
                 (["--split", "dev"], "used for training or for choices"), (["--seeds", "0"], "--seeds"),
                 (["--new-documents", "1.5"], "--new-documents must be in 0…1"),
                 (["--fail-if", "nDCG@5 < .3"], "not among --metrics"),

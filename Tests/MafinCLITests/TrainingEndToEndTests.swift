@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import MafinCommandLine
 import MafinTestSupport
@@ -59,6 +60,68 @@ struct TrainingEndToEndTests {
 
             try await evaluates(world)
         }
+    }
+
+    /// A stand-in beside the trained encoder, and one by distillation alone from a collection without labels.
+    @Test func aStandInAnswersWithoutAsking() async throws {
+        try await withWorld { world in
+            let train = try await world.mafin(
+                ["train", "--output", "ART", "--json", "--quiet", "--stand-in", "--compose", "--time", "6s"]
+                    + Self.short)
+            #expect(train.status == 0, "\(train.error)")
+            let standIn = try #require(try object(train.output)["standIn"] as? [String: Any])
+            let sums = try #require(standIn["sums"] as? [[String: Any]])
+            #expect(
+                sums.map { $0["name"] as? String } == [
+                    "stand-in", "mafin-offline", "mafin-offline+bm25", "composition-offline",
+                ])
+            #expect(sums.contains { $0["name"] as? String == standIn["system"] as? String })
+            try await hasOfflineSystems("ART", world)
+
+            for file in ["train", "dev"] {
+                try FileManager.default.removeItem(at: world.url("data/qrels/\(file).tsv"))
+            }
+            let flags =
+                ["train", "--output", "DISTILLED", "--json", "--quiet", "--stand-in", "--time", "3s"] + Self.short
+            let refused = try await world.mafin(flags)
+            #expect(
+                refused.status == CommandStatus.data.rawValue && refused.error.contains("--no-labels"),
+                "\(refused.error)")
+            let distilled = try await world.mafin(flags + ["--no-labels"])
+            #expect(distilled.status == 0, "\(distilled.error)")
+            let result = try object(distilled.output)
+            // The 60 queries of test are not learned from.
+            let counts = [result["queries"], result["heldOutQueries"]].compactMap { $0 as? Int }
+            #expect(counts.reduce(0, +) == 300 && counts.allSatisfy { $0 > 30 })
+            let evaluation = try await hasOfflineSystems("DISTILLED", world)
+            #expect(evaluation["artefact"] == evaluation["black-box"])
+        }
+    }
+
+    /// The figures of an artefact's systems.
+    @discardableResult
+    private func hasOfflineSystems(_ artefact: String, _ world: TinyWorld) async throws -> [String: [String: Double]] {
+        let evaluate = try await world.mafin(["evaluate", artefact, "--data", "data", "--json", "--quiet"])
+        #expect(evaluate.status == 0, "\(evaluate.error)")
+        let systems = try #require(try object(evaluate.output)["systems"] as? [[String: Any]])
+        let figures = systems.compactMap { system in
+            (system["name"] as? String).flatMap { name in (system["metrics"] as? [String: Double]).map { (name, $0) } }
+        }
+        let byName = Dictionary(uniqueKeysWithValues: figures)
+        for name in ["stand-in", "mafin-offline", "artefact"] { #expect(byName[name] != nil, "\(name)") }
+        return byName
+    }
+
+    @Test(arguments: [
+        (["--no-labels"], "goes with --stand-in"), (["--stand-in", "--form", "symmetric"], "--stand-in needs weights"),
+        (["--stand-in", "--method", "norm-mafin"], "--stand-in needs weights"),
+        (["--stand-in", "--no-labels", "--compose"], "--no-labels cannot be used with --compose"),
+    ])
+    func standInsThatCannotBeMadeAreRefused(flags: [String], reason: String) throws {
+        let error = #expect(throws: (any Error).self) {
+            try TrainCommand.parse(TinyWorld.training + ["--output", "ART"] + flags)
+        }
+        #expect(error.map { TrainCommand.message(for: $0).contains(reason) } == true)
     }
 
     @Test func oneMethodIsTrainedUnlessOthersAreNamed() async throws {

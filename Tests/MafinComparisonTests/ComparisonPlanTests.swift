@@ -31,10 +31,10 @@ import Testing
         #expect(plan { $0.systems = ["nudge-n"] }.contenders.isEmpty)
     }
 
-    /// The rule with its numbers: 60 % shared by the seeds, or as many seeds as can make four passes in 85 % of the time
+    /// The rule with its numbers where no stand-in is trained: 60 % shared by the seeds, or as many seeds as can make four passes in 85 % of the time
     /// without that of adapters, or one training.
     @Test func secondsOfATraining() {
-        let all = plan()
+        let all = plan { $0.leavesOutStandIn = true }
         func seconds(_ plan: ComparisonPlan, _ left: Double, _ reserve: Double, _ pass: Double?) -> Double {
             plan.secondsOfTraining(left: left, reserve: reserve, secondsPerPass: pass)
         }
@@ -50,11 +50,27 @@ import Testing
         #expect(all.secondsEach == 360 && abs(two.secondsEach - 270) < 1e-9)
     }
 
+    /// With a stand-in for each seed, half as long as an encoder's training: 75 % shared, and 20 seconds set aside.
+    @Test func secondsOfATrainingBesideAStandIn() {
+        let all = plan()
+        func seconds(_ left: Double, _ reserve: Double, _ pass: Double?) -> Double {
+            all.secondsOfTraining(left: left, reserve: reserve, secondsPerPass: pass)
+        }
+        #expect(abs(seconds(1_650, 50, 10) - 0.75 * 1_500 / 4.5) < 1e-9)
+        #expect(abs(seconds(1_650, 50, 89) - (0.85 * 1_580 - 270) / 3) < 1e-9)
+        #expect(abs(seconds(1_650, 50, 150) - 0.85 * 1_580) < 1e-9)
+        #expect(all.secondsOfStandIn(beside: 250) == 125 && all.secondsEach == 300)
+        let alone = plan { $0.systems = ["mafin-offline"] }
+        #expect(alone.contenders.isEmpty && alone.wantsStandIn)
+        #expect(alone.secondsOfStandIn(beside: nil) == 0.8 * 1_800 / 3)
+    }
+
     @Test func anotherPlanIsToldFromTheFirstByName() {
         let first = plan()
         #expect(first.difference(from: first) == nil)
         #expect(first.difference(from: plan { $0.seeds = 2 })?.name == "--seeds")
         #expect(first.difference(from: plan { $0.metrics = [.recall(cutoff: 5)] })?.name == "--metrics")
+        #expect(first.difference(from: plan { $0.leavesOutStandIn = true })?.name == "--no-stand-in")
         #expect(first.difference(from: plan { $0.newDocuments = 0.5 })?.name == "--new-documents")
         #expect(first.difference(from: plan { $0.facts = ["--loss": "infonce"] })?.name == "--loss")
         let other = ComparisonPlan(first.request, data: ["corpus.jsonl": "01"], blackBox: blackBox)

@@ -28,6 +28,8 @@ import Testing
                 return .init(seconds: name == "composition-without-encoder" ? composition : rival)
             case .derived(let name, _, _):
                 return .init(seconds: 1.3 * (name == ComparedSystem.composition ? composition : rival))
+            case .standIn:
+                return .init(seconds: seconds + 1.3 * composition)
             case .adapter:
                 return .init(
                     seconds: min(seconds, adapter),
@@ -53,8 +55,11 @@ import Testing
         var spent = 0.0
     }
 
-    private func plan(_ seconds: Double, _ systems: [String]? = nil, seeds: Int = 3) -> ComparisonPlan {
+    private func plan(
+        _ seconds: Double, _ systems: [String]? = nil, seeds: Int = 3, standIn: Bool = true
+    ) -> ComparisonPlan {
         var request = ComparisonPlan.Request()
+        request.leavesOutStandIn = standIn ? nil : true
         (request.seconds, request.systems, request.seeds) = (seconds, systems, seeds)
         return ComparisonPlan(
             request, data: [:], blackBox: BlackBoxIdentity(provider: "vectors", model: "stored"))
@@ -90,8 +95,9 @@ import Testing
     @Test func eightMinutesOfAHelpDesk() throws {
         let result = run(plan(480))
         let derived = names(.derived).map { Step.derived($0, .mafin, 1) }
-        let first = names(.rival).map(Step.rival) + [.training(.mafin, 1)] + derived
+        let first = names(.rival).map(Step.rival) + [.training(.mafin, 1)] + derived + [.standIn(1)]
         #expect(Array(result.made.prefix(first.count)) == first)
+        #expect(try #require(result.seconds[.standIn(1)]) >= 20)
         // The larger part of the time: three passes of 90 seconds, although a pass was estimated too fast.
         #expect(try #require(result.seconds[.training(.mafin, 1)]) >= 270)
         #expect(result.spent <= 480)
@@ -136,6 +142,30 @@ import Testing
         let place = { (step: Step) in result.made.firstIndex(of: step) ?? .max }
         #expect(place(.adapter(adapters[2], 1)) < place(.training(.mafin, 2)))
         #expect(result.made.suffix(adapters.count) == adapters.map { .adapter($0, 3) })
+    }
+
+    /// Each seed has its stand-in, after what is built on its encoder. None learns longer than an encoder did.
+    @Test func standInsFollowTheirSeeds() throws {
+        var world = World()
+        (world.secondsPerPass, world.estimate) = (10, 8)
+        let result = run(plan(3_600), world)
+        let place = { (step: Step) in result.made.firstIndex(of: step) ?? .max }
+        for seed: UInt64 in [1, 2, 3] {
+            #expect(place(.standIn(seed)) == place(.derived("composition", .mafin, seed)) + 1)
+            #expect(try #require(result.seconds[.standIn(seed)]) <= 10 * world.secondsPerPass + world.overhead)
+        }
+        #expect(place(.standIn(1)) < place(.adapter("linear-adapter", 1)))
+        // Half of an encoder's time where time ends both.
+        (world.secondsPerPass, world.estimate) = (100, 100)
+        let long = run(plan(7_200), world)
+        let training = try #require(long.seconds[.training(.mafin, 1)])
+        #expect(abs(try #require(long.seconds[.standIn(1)]) - training / 2) < 1e-9)
+        let without = run(plan(7_200, standIn: false), world)
+        #expect(!without.made.contains { if case .standIn = $0 { true } else { false } })
+        #expect(try #require(without.seconds[.training(.mafin, 1)]) > training)
+        // It needs no encoder of its own.
+        #expect(run(plan(480, ["stand-in"], seeds: 2)).made == [.standIn(1), .standIn(2)])
+        #expect(run(plan(10)).leftOut[.standIn(1)] == "There was no time left.")
     }
 
     @Test func systemsThatAreNamedAreMadeWithWhatTheyNeed() {

@@ -136,6 +136,59 @@ import Testing
         #expect(found.secondary == nil)
     }
 
+    /// A system that asks for nothing is no candidate, whatever its figures. The best of them on dev is reported beside it.
+    @Test func whatIsLostWithoutAsking() throws {
+        let found = try #require(
+            verdict([
+                .init("black-box", 0.3), .init("mafin", 0.4), .init("stand-in", 0.5, development: 0.28),
+                .init("mafin-offline", 0.36, development: 0.45), .init("mafin-offline+bm25", 0.6, development: 0.44),
+            ]))
+        let offline = try #require(found.offline)
+        #expect(found.candidate == "mafin" && offline.system == "mafin-offline")
+        #expect(abs(offline.againstBlackBox.difference.mean - 0.06) < 1e-9)
+        let lost = try #require(offline.againstCandidate)
+        #expect(lost.other == "mafin" && abs(lost.difference.mean + 0.04) < 1e-9 && lost.difference.p < 0.05)
+        #expect(!offline.cost.asksBlackBox && offline.cost.encodesLocally && !offline.cost.searchesWords)
+        // Nothing else of the verdict changes.
+        var without = try #require(verdict([.init("black-box", 0.3), .init("mafin", 0.4)]))
+        #expect(without.offline == nil)
+        without.offline = offline
+        #expect(without == found)
+        #expect(verdict([.init("black-box", 0.3), .init("mafin-offline", 0.4)]) == nil)
+    }
+
+    /// Shares and means counted by hand: the last query is the one of which the ranking is least sure.
+    @Test func theCurveOfAskingSomeQueries() throws {
+        var outcome = MadeUpOutcome.outcome([.init("mafin", 0.4), .init("mafin-offline", 0.36)])
+        let (asking, count) = (outcome.rows[0], MadeUpOutcome.queries)
+        outcome.rows[1].sureness = QuerySureness(
+            development: [0.9, 0.2, 0.5, 0.7], measured: (0..<count).map { 1 - Float($0) / Float(count) })
+        outcome.developmentValues = ["mafin": [[1, 1, 0, 1]], "mafin-offline": [[1, 0, 1, 0]]]
+        let row = outcome.rows[1]
+        let curve = try #require(AskingCurve(row, asking: asking, in: outcome, metric: MadeUpOutcome.metric))
+        #expect(curve.system == "mafin-offline" && curve.askingSystem == "mafin")
+        let metric = MadeUpOutcome.metric
+        let (mine, theirs) = (
+            try #require(row.evaluation.values[metric]), try #require(asking.evaluation.values[metric])
+        )
+        for point in curve.points {
+            // Rounding may decide about one query that is at the threshold.
+            let asked = (0..<count).count { 1 - Double($0) / Double(count) < point.development.threshold }
+            #expect(abs(point.asked * Double(count) - Double(asked)) < 1.5)
+        }
+        #expect(curve.points.first?.development.asked == 0)
+        let last = try #require(curve.points.last)
+        #expect(last.asked == 1 && abs(last.metric - theirs.reduce(0, +) / Double(count)) < 1e-12)
+        #expect(last.development.metric == 0.75)
+        // In the order of sureness, dev is .5, .75, .5, .75, .75: one question of four is enough.
+        let chosen = try #require(curve.recommended)
+        #expect(chosen.development.asked == 0.25 && chosen.development.metric == 0.75)
+        let expected = (0..<count).reduce(0.0) { $0 + (1 - Float($1) / Float(count) < 0.5 ? theirs[$1] : mine[$1]) }
+        #expect(abs(chosen.metric - expected / Double(count)) < 1e-12)
+        outcome.rows[1].sureness = nil
+        #expect(AskingCurve(outcome.rows[1], asking: asking, in: outcome, metric: metric) == nil)
+    }
+
     @Test func aCandidateBelowTheBlackBoxIsNotShipped() throws {
         let below = try #require(verdict([.init("black-box", 0.4), .init("mafin", 0.36)]))
         #expect(below.decision == .doNotShip && below.secondary == nil && below.queriesNeeded == nil)

@@ -24,6 +24,8 @@ enum MadeUpOutcome {
         /// The kinds of its sources; `nil` if it cannot be shipped.
         var sources: [SourceRecord.Kind]? {
             let words: [SourceRecord.Kind] = name.hasSuffix("+bm25") ? [.bm25] : []
+            if name == "stand-in" { return [.standIn] }
+            if name.contains("-offline") { return [.standIn, .local] + words }
             if name == "composition-without-encoder" { return [.blackBox, .bm25, .queryMemory] }
             if name == "composition" { return [.blackBox, .local, .bm25, .queryMemory] }
             if name.hasPrefix("black-box+") { return [.blackBox] + words }

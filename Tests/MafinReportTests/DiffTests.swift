@@ -211,4 +211,22 @@ import Testing
     }
 
     private struct RunWasNotRead: Error {}
+
+    /// What a comparison ships for queries that are not asked is what an evaluation of the artefact calls mafin-offline, and not the row of
+    /// that name in the comparison.
+    @Test func theArtefactIsComparedUnderItsNames() throws {
+        let metric = SampleFacts.nDCG
+        var comparison = SampleFacts.minimal
+        comparison.chosen = SampleFacts.chosen
+        comparison.systems.append(SystemFacts(name: "mafin-offline", metrics: [metric: 0.4]))
+        comparison.offline = SampleFacts.whole().offline
+        var evaluation = SampleFacts.minimal
+        evaluation.systems += [("artefact", 0.5712), ("mafin-offline", 0.505)].map {
+            SystemFacts(name: $0.0, metrics: [metric: $0.1])
+        }
+        let difference = try ReportDifference(first: ("a.json", comparison), second: ("b.json", evaluation))
+        #expect(difference.systems.map(\.name) == ["black-box", "artefact", "artefact-offline"])
+        for system in difference.systems { #expect(system.first[metric] == system.second[metric], "\(system.name)") }
+        #expect(difference.systemsOnlyInFirst == ["mafin-offline"])
+    }
 }

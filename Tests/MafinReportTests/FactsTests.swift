@@ -26,6 +26,7 @@ import Testing
                 "queriesWithoutRelevantDocument", "systems", "verdict", "statistics", "subsets", "perQuery",
                 "trainingCurves", "lambdaSweeps", "learningCurve", "examples", "scoreHistograms", "data", "leaks",
                 "suspectedFalseNegatives", "provenance", "omissions", "headToHead", "chosen", "newDocuments",
+                "offline",
             ])
         let verdict = try #require(object["verdict"] as? [String: Any])
         #expect(verdict["decision"] as? String == "ship")
@@ -39,6 +40,16 @@ import Testing
         #expect(gain["queries"] as? Int == 39 && (gain["difference"] as? [String: Any])?["mean"] as? Double == 0.0456)
         let costs = try #require((verdict["costs"] as? [String: Any])?["query"] as? [String: Bool])
         #expect(Set(costs.keys) == ["asksBlackBox", "encodesLocally", "searchesWords", "searchesMemory"])
+        // What is lost without asking, with the figures that `mafin evaluate REPORT/artefact` calls mafin-offline.
+        let offline = try #require(object["offline"] as? [String: Any])
+        #expect(
+            Set(offline.keys) == [
+                "system", "reason", "againstBlackBox", "againstChosen", "known", "new", "query", "shipped",
+                "milliseconds",
+                "tokensPerQuery", "savedPerThousandQueries", "curve",
+            ])
+        let points = try #require((offline["curve"] as? [String: Any])?["points"] as? [[String: Any]])
+        #expect(points.count == 3 && points[1]["asked"] as? Double == 0.46)
         // The chosen system, with the figures that `mafin evaluate REPORT/artefact` gives.
         let chosen = try #require(object["chosen"] as? [String: Any])
         #expect(Set(chosen.keys) == ["name", "seed", "weights", "all", "known", "new"])

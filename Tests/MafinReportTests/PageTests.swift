@@ -17,7 +17,8 @@ import Testing
         let page = try page(facts)
         #expect(
             page.all("section").compactMap { $0.attributes["id"] } == [
-                "systems", "head-to-head", "groups", "queries", "examples", "training", "lambda", "learning-curve",
+                "systems", "head-to-head", "groups", "offline", "queries", "examples", "training", "lambda",
+                "learning-curve",
                 "scores", "data",
                 "quality", "provenance", "left-out",
             ])
@@ -31,6 +32,22 @@ import Testing
         #expect(page.all("section").compactMap { $0.attributes["id"] } == ["systems"])
         #expect(page.all("h1").map(\.text) == ["Nothing but means"])
         #expect(page.all("svg").isEmpty)
+    }
+
+    /// The curve has each point's shares and figures, and the threshold with the fewest questions that lose almost nothing.
+    @Test func whatAskingBringsIsPlotted() throws {
+        let section = try #require(try page(facts).all("section").first { $0.attributes["id"] == "offline" })
+        #expect(section.text.contains("Without asking the API, little is lost."))
+        #expect(section.text.contains("Mafin + BM25") && section.all("svg").count == 2)
+        for text in ["46 %", ".551", "50 %", ".560"] { #expect(section.text.contains(text), "\(text)") }
+        #expect(facts.offline?.curve?.recommended?.development.threshold == 0.5)
+        #expect(facts.figures().map(\.name).contains("asking"))
+        #expect(facts.markdown().contains("## Without asking the API, nDCG@10"))
+        #expect(facts.markdown().contains("BM25 with questions ranked by Mafin + BM25."))
+        var without = facts
+        without.offline?.curve = nil
+        #expect(
+            !without.figures().map(\.name).contains("asking") && !without.markdown().contains("questions ranked by"))
     }
 
     @Test func missingSectionsAreListed() throws {
@@ -106,7 +123,7 @@ import Testing
         let figures = page.all("figure").flatMap { figure in
             figure.descendants.filter { $0.classes.contains("drawing") }
         }
-        #expect(figures.count == 10)
+        #expect(figures.count == 11)
         for figure in figures {
             #expect(figure.attributes["role"] == "img" && (figure.attributes["aria-label"] ?? "").contains(". "))
             let drawings = figure.all("svg")

@@ -26,6 +26,7 @@ enum SampleFacts {
         facts.newDocuments = NewDocumentFacts(
             knownQueries: 21, newQueries: 39, namedShare: 0.38, expected: 0.25, isGiven: false)
         facts.chosen = chosen
+        facts.offline = offline
         facts.perQuery = values
         facts.verdict = verdict
         facts.headToHead = HeadToHeadFacts(
@@ -116,6 +117,31 @@ enum SampleFacts {
             all: GroupResult(queries: 60, metrics: [nDCG: 0.5712]),
             known: GroupResult(queries: 21, metrics: [nDCG: 0.6218]),
             new: GroupResult(queries: 39, metrics: [nDCG: 0.5439]))
+    }
+
+    private static var offline: OfflineFacts {
+        func test(_ other: String, _ mean: Double) -> ComparisonVerdict.Test {
+            .init(
+                system: "bm25", other: other,
+                difference: .init(mean: mean, low: mean - 0.0111, high: mean + 0.0122, p: 0.0321, includesSeeds: true))
+        }
+        let points = [(0.0, 0.0, 0.51, 0.04, 0.505), (0.5, 0.5, 0.56, 0.46, 0.551), (1.01, 1, 0.562, 1, 0.5712)]
+        return OfflineFacts(
+            system: "bm25", reason: "Without asking the API, little is lost.",
+            againstBlackBox: test("black-box", 0.0123),
+            againstChosen: test("mafin-bm25", -0.0456),
+            known: .init(queries: 21, difference: test("", 0.01).difference),
+            new: .init(queries: 39, difference: test("", 0.02).difference), query: .init([.standIn, .bm25]),
+            shipped: ChosenFacts(
+                name: "bm25", seed: 1, weights: SourceWeights([(.standIn, 12), (.bm25, 0.5)]),
+                all: GroupResult(queries: 60, metrics: [nDCG: 0.505])),
+            milliseconds: 4.2, tokensPerQuery: 8.5, savedPerThousandQueries: 0.00017,
+            curve: AskingCurve(
+                system: "bm25", askingSystem: "mafin-bm25", metric: nDCG,
+                points: points.map {
+                    .init(
+                        development: .init(threshold: $0.0, asked: $0.1, metric: $0.2), asked: $0.3, metric: $0.4)
+                }))
     }
 
     private static var verdict: VerdictFacts {

@@ -137,4 +137,40 @@ import Testing
         #expect(
             found.notes?.last == "About 2,345 labelled test queries would be needed to show a difference of this size.")
     }
+
+    /// What is lost without asking, and what is saved, with and without a price.
+    @Test func answeringWithoutAsking() throws {
+        func offline(_ ms: Double?, price: Double?) -> OfflineFacts {
+            var outcome = ComparisonOutcome()
+            outcome.rows = [
+                ComparisonRow(
+                    name: "mafin-offline", seed: 1, development: 0.38, choices: [:],
+                    evaluation: RunEvaluation(queryIds: ["q"], values: [Self.metric: [0.38]]))
+            ]
+            return OfflineFacts(
+                ComparisonVerdict.Offline(
+                    againstBlackBox: .init(system: "mafin-offline", other: "black-box", difference: difference(0.08)),
+                    againstCandidate: .init(
+                        system: "mafin-offline", other: "composition", difference: difference(-0.08, p: 0.002)),
+                    known: .init(queries: 1_100, difference: difference(0.09)),
+                    new: .init(queries: 100, difference: difference(0.02, p: 0.2)), cost: .init([.standIn, .local])),
+                outcome, split: "test", metric: Self.metric, shipped: nil, milliseconds: ms, tokensPerQuery: 12.5,
+                price: price)
+        }
+        let found = offline(6.25, price: 0.02)
+        #expect(found.savedPerThousandQueries.map { abs($0 - 0.02 * 12.5 / 1_000) < 1e-12 } == true)
+        #expect(
+            found.reason.hasPrefix(
+                "Without asking the API, Mafin without the API reaches .380 nDCG@10: a difference of −.080 (95 % interval −.100 to −.060, "
+                    + "p = .002) to Composition, and of +.080 (95 % interval +.060 to +.100, p < .001) to the black box. The last is +.090 "
+                    + "(95 % interval +.070 to +.110, p < .001) for 1,100 queries about known documents, and +.020 (95 % interval ±.000 to "
+                    + "+.040, p = .200) for 100 queries about new documents. A query then needs the local encoder: "),
+            "\(found.reason)")
+        #expect(
+            found.reason.contains(" for a thousand queries at the given price (12.5 tokens each"), "\(found.reason)")
+        #expect(found.curve == nil && !found.reason.contains("threshold"))
+        let unknown = offline(nil, price: nil)
+        #expect(unknown.savedPerThousandQueries == nil && unknown.reason.hasSuffix("which was not given (--price)."))
+        #expect(unknown.reason.contains("A query then needs the local encoder. It saves the API’s own time"))
+    }
 }

@@ -19,7 +19,8 @@ struct CompareCommand: AsyncParsableCommand {
         discussion: """
             Learns from 'train', makes every choice on 'dev', and measures --split once: each system against the black box, query by query. \
             The verdict is on the best system on dev that can be shipped: its gain over the black box on documents that labels named, its \
-            gain on new documents, and what a query costs. A system with a trained encoder is chosen only if it is significantly better on dev.
+            gain on new documents, and what a query costs. A system with a trained encoder is chosen only if it is significantly better on dev. \
+            The report also says what is lost and saved if the API is asked for no query, or for some (a stand-in estimates its vectors).
 
             Writes into --output: index.html, report.md, report.json, figures/NAME.svg, runs/NAME.run (TREC, 100 ranks), artefact (the chosen \
             system, for 'mafin index', 'serve', 'embed', 'evaluate') and state. 'mafin ship' makes an artefact of another system. Ctrl-C ends \
@@ -80,6 +81,13 @@ struct CompareCommand: AsyncParsableCommand {
             valueName: "share"))
     var newDocuments: Double?
 
+    @Flag(
+        inversion: .prefixedNo,
+        help: .expert(
+            "Train a stand-in too, and measure what is lost if the API is asked for no query. The artefact then answers without asking as well."
+        ))
+    var standIn = true
+
     @OptionGroup var leaks: LeakOptions
 
     @Option(
@@ -115,6 +123,9 @@ struct CompareCommand: AsyncParsableCommand {
         if let newDocuments, !(0...1).contains(newDocuments) {
             throw ValidationError("--new-documents must be in 0…1, found \(newDocuments).")
         }
+        if !standIn, let name = systems?.names.first(where: { ComparedSystem.named($0)?.kind == .offline }) {
+            throw ValidationError("--no-stand-in leaves out \(name), which --systems names.")
+        }
         for condition in failIf where !metrics.metrics.contains(condition.metric) {
             throw ValidationError("--fail-if \"\(condition)\": \(condition.metric) is not among --metrics.")
         }
@@ -135,6 +146,8 @@ struct CompareCommand: AsyncParsableCommand {
         comparison.request.split = split
         comparison.request.mode = mode
         comparison.request.newDocuments = newDocuments
+        comparison.request.leavesOutStandIn = standIn ? nil : true
+        comparison.price = blackBox.asking.price
         comparison.allowsLeaks = leaks.allowLeak
         comparison.indexSize = try indexSize.size()
         comparison.commandLine = ShellText.current
@@ -182,6 +195,7 @@ extension ComparedSystem.Kind {
         case .trained: "trained encoders"
         case .derived: "built on the trained encoder that is best on dev"
         case .adapter: "adapters"
+        case .offline: "without asking the API"
         }
     }
 }

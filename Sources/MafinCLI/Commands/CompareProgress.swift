@@ -23,6 +23,8 @@ final class CompareProgress {
             shared.note("\(name)\(seed.map { ", seed \($0)" } ?? "") …")
         case .training(let contender, _, let event):
             training.report(contender, event)
+        case .trainingStandIn(_, let event):
+            training.report("stand-in", event)
         case .made(let rows, let seconds, let isKept):
             finish()
             // Only figures on dev are shown, because nobody should choose by figures of the measured split.

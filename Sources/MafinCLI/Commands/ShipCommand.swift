@@ -14,7 +14,8 @@ struct ShipCommand: ParsableCommand {
         usage: "mafin ship <report> --output <folder> [--system <name>] [<options>]",
         discussion: """
             Any sum of scores can be shipped: the artefact holds its sources and their weights, and every command reads it. A system that is no sum of \
-            scores, such as a fusion of ranks, cannot. Nothing is trained, asked or measured again.
+            scores, such as a fusion of ranks, cannot. If the comparison trained a stand-in, the artefact holds the best sum that asks the black box \
+            for nothing too. Nothing is trained, asked or measured again.
             """)
 
     @Argument(help: "Folder that 'mafin compare' wrote.")
@@ -47,9 +48,11 @@ struct ShipCommand: ParsableCommand {
     }
 
     static func text(_ shipped: ShippingWorkflow.Result, output: String) -> String {
-        let weights = shipped.weights
-        let parts = weights.sources.map { "\($0) \(String(format: "%.4f", weights[$0]))" }.joined(separator: ", ")
-        var text = "\(shipped.system) to \(output): \(parts)\n"
+        func parts(_ weights: SourceWeights) -> String {
+            weights.sources.map { "\($0) \(String(format: "%.4f", weights[$0]))" }.joined(separator: ", ")
+        }
+        var text = "\(shipped.system) to \(output): \(parts(shipped.weights))\n"
+        if let weights = shipped.offlineWeights { text += "Without asking the black box: \(parts(weights))\n" }
         if !shipped.leftOutOfVectors.isEmpty {
             text +=
                 "Joined vectors (embed, /v1/embeddings) leave out "

@@ -59,7 +59,19 @@ struct TrainCommand: AsyncParsableCommand {
         ))
     var compose = false
 
-    @Option(help: "Random seed. The same seed, threads and data give the same weights.")
+    @Flag(
+        help:
+            "Train a stand-in too, in a third of --time: a local encoder that estimates the API's vectors of queries, so that the artefact also answers without asking. The API's vectors of the documents stay in use. (without labels: --no-labels)"
+    )
+    var standIn = false
+
+    @Flag(
+        help: .expert(
+            "With --stand-in: learn from no label, from the API's vectors of documents and queries alone. Queries of 'test' are not used. The artefact ranks by the API's vectors, or by the stand-in without asking."
+        ))
+    var noLabels = false
+
+    @Option(help: .expert("Random seed. The same seed, threads and data give the same weights."))
     var seed: UInt64 = 1
 
     @Flag(help: "Continue an interrupted training of this output, with the same flags.")
@@ -101,6 +113,15 @@ struct TrainCommand: AsyncParsableCommand {
             throw ValidationError(
                 "--compose cannot be used with norm-mafin: there the length of each vector is its weight.")
         }
+        if standIn, method == .normMafin || form == .symmetric {
+            throw ValidationError(
+                "--stand-in needs weights on the query's side alone: it cannot be used with norm-mafin or --form symmetric."
+            )
+        }
+        if noLabels, !standIn { throw ValidationError("--no-labels goes with --stand-in.") }
+        if noLabels, compose || resume || !rivals.contenders.isEmpty {
+            throw ValidationError("--no-labels cannot be used with --compose, --resume or --rivals.")
+        }
         if compose, form == .symmetric {
             throw ValidationError(
                 "--compose needs --form query-sided: in the symmetric form documents hold the weights of two sources.")
@@ -109,6 +130,7 @@ struct TrainCommand: AsyncParsableCommand {
 
     func run() async throws {
         try computing.begin()
+        if noLabels { return try await distil() }
         var training = TrainingWorkflow(
             data: data, output: output, source: blackBox.source, context: shared.context,
             openBlackBox: blackBox.opening(shared))
@@ -123,10 +145,28 @@ struct TrainCommand: AsyncParsableCommand {
         training.resumes = resume
         training.composes = compose
         training.indexSize = try indexSize.size()
+        training.trainsStandIn = standIn
         training.isForced = force
         training.allowsLeaks = leaks.allowLeak
         let report = try await TrainingReport.of(training, shared)
         try format.print(report.summary, or: "\(report.text) \(report.next)")
+    }
+
+    private func distil() async throws {
+        var distillation = DistillationWorkflow(
+            data: data, output: output, source: blackBox.source, context: shared.context,
+            openBlackBox: blackBox.opening(shared))
+        distillation.encoder = encoder.choice
+        distillation.tuning = tuning.tuning
+        distillation.time = time.duration
+        distillation.seed = seed
+        let result = try await distillation.run()
+        let text = """
+            Distilled \(result.queries) queries and all documents. The black box's first \(DistillationWorkflow.answers) documents count as the \
+            answers of \(result.heldOutQueries) queries that were held out.
+            \(TrainingReport.text(of: result.standIn))Written to \(output).
+            """
+        try format.print(result, or: text)
     }
 }
 

@@ -34,9 +34,13 @@ extension Comparison {
             model.queries(
                 queries.map(\.query.text), ids: queries.map(\.query.id),
                 blackBox: training.data.blackBoxQueries.selecting(rows: queries.map(\.row)), isCancelled: isCancelled))
+        // Sources that only rank where the black box is not asked have no weight here.
+        let weights = model.manifest.mixing.rankingWeights
+        let used = weights.sources.filter { weights[$0] > 0 }
         return MeasuredArtefact(
             model: model,
-            system: SourceSystem(index, weights: model.manifest.mixing.rankingWeights, queries: prepared),
+            system: SourceSystem(
+                index, weights: SourceWeights(used.map { ($0, weights[$0]) }), queries: prepared),
             queries: queries.map(\.query), collection: training.collection)
     }
 
@@ -63,7 +67,7 @@ extension Comparison {
         let relevant = queries.map { query in
             Set(qrels.relevantDocuments(of: query.id).compactMap { training.collection.documentIndex[$0.document] })
         }
-        return system.sources.map { source in
+        return system.sources.filter { system.weights[$0.name] > 0 }.map { source in
             let isDense = source is any DenseSource
             let scores = system.index.scores(of: prepared, weights: SourceWeights([(source.name, 1)]))
             var sample: ScoreSample = ([], [])
@@ -109,8 +113,6 @@ extension Comparison {
         ).map { (training.queries[$0.query], collection.documents[$0.document]) }
     }
 
-    private static let timedQueries = 40
-
     /// Measures single queries one by one, and takes the medians.
     /// - Parameters:
     ///   - training: seconds that training and fitting took.
@@ -120,21 +122,13 @@ extension Comparison {
         of artefact: MeasuredArtefact, training seconds: Double?, machine: String?
     ) throws -> CostFacts {
         let (model, system) = (artefact.model, artefact.system)
-        let rows = Array(artefact.queries.indices.prefix(Self.timedQueries))
-        func median(_ body: (Int) throws -> Void) rethrows -> Double {
-            var times: [Double] = []
-            for row in rows {
-                let start = ContinuousClock.now
-                try body(row)
-                times.append((ContinuousClock.now - start).inSeconds * 1e3)
-            }
-            times.sort()
-            return times.isEmpty ? 0 : times[times.count / 2]
-        }
+        let rows = artefact.timedRows
+        let kinds = system.sources.filter { system.weights[$0.name] > 0 }.map(\.record.kind)
+        let median = artefact.medianMilliseconds
         let blackBox = VectorIndex(try VectorRows(training.data.blackBoxDocuments))
         let vectors = training.data.blackBoxQueries.selecting(rows: measuredQueries.prefix(rows.count).map(\.row))
         return CostFacts(
-            query: ComparisonVerdict.QueryCost(model.manifest.allSources.map(\.kind)),
+            query: ComparisonVerdict.QueryCost(kinds),
             dimensions: .init(
                 before: Double(training.data.blackBoxDocuments.columns), after: Double(model.joinedDimension)),
             indexBytes: .init(
@@ -142,7 +136,7 @@ extension Comparison {
             searchMilliseconds: .init(
                 before: try median { _ = try blackBox.search(queries: vectors.selecting(rows: [$0]), count: 100) },
                 after: try median { _ = try system.rankings(queries: [$0], count: 100) }),
-            encoderMilliseconds: model.encoder == nil
+            encoderMilliseconds: !kinds.contains(.local)
                 ? nil : try median { _ = try model.localVectors(of: [artefact.queries[$0].text], as: .query) },
             tokensToBuyAgain: 0, trainingSeconds: seconds, machine: machine)
     }
@@ -171,11 +165,47 @@ public struct MeasuredArtefact {
             queryIds: queries.map(\.id), documentIds: documentIds)
     }
 
+    /// The fitted weights of the sources that have one.
+    public var weights: SourceWeights {
+        let fitted = model.manifest.mixing.weights
+        return SourceWeights(system.weights.sources.map { ($0, fitted[$0]) })
+    }
+
+    private static let timedQueries = 40
+
+    /// The queries that are timed.
+    var timedRows: [Int] { Array(queries.indices.prefix(Self.timedQueries)) }
+
+    /// The median of the milliseconds that something takes for each of ``timedRows``.
+    func medianMilliseconds(_ body: (Int) throws -> Void) rethrows -> Double {
+        var times: [Double] = []
+        for row in timedRows {
+            let start = ContinuousClock.now
+            try body(row)
+            times.append((ContinuousClock.now - start).inSeconds * 1e3)
+        }
+        times.sort()
+        return times.isEmpty ? 0 : times[times.count / 2]
+    }
+
+    /// The median of the milliseconds of a whole query that is not asked, from its text to its ranking; `nil` if the
+    /// artefact has no stand-in.
+    public func offlineMilliseconds() throws -> Double? {
+        guard model.standIn != nil, let mixture = model.manifest.offline?.mixing else { return nil }
+        return try medianMilliseconds { row in
+            let prepared = try system.index.queries(model.offlineQueries([queries[row].text]))
+            _ = try system.index.rankings(of: prepared, weights: mixture.rankingWeights, count: 100)
+        }
+    }
+
     /// What each source adds to the score of a document for a query; `nil` if the query was not measured, or the document
     /// is not known.
     public func parts(query: String, document: String) -> ScoreParts? {
         guard let query = rows[query], let document = columns[document] else { return nil }
         let parts = system.index.parts(of: [document], query: query, of: system.queries, weights: system.weights)
-        return ScoreParts(zip(system.weights.sources, parts.row(0)).map { .init(source: $0, value: Double($1)) })
+        return ScoreParts(
+            zip(system.sources.map(\.name), parts.row(0)).filter { system.weights[$0.0] > 0 }.map {
+                .init(source: $0, value: Double($1))
+            })
     }
 }

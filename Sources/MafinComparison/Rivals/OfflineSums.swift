@@ -8,6 +8,12 @@ public enum OfflineSums {
     /// The stand-in and the local encoder: Mafin without the black box.
     public static let pairName = ArtefactEvaluation.offlineName
 
+    /// The largest, which remembers documents too.
+    public static let compositionName = "composition-offline"
+
+    /// The names of the sums with a local encoder, in the order of tables.
+    static let names = [standInName, pairName, "\(pairName)+bm25", compositionName]
+
     /// The sums, to be fitted to ``RivalData/offline(_:local:)``.
     /// - Parameters:
     ///   - local: the local encoder; `nil`: there is none.
@@ -27,7 +33,7 @@ public enum OfflineSums {
         if words != nil { sums.append(sum(all, "\(local == nil ? standInName : pairName)+bm25")) }
         if remembers {
             sums.append(
-                sum(all, remembering: RememberedQueries.offline + [RememberedByMoving.offline], "composition-offline"))
+                sum(all, remembering: RememberedQueries.offline + [RememberedByMoving.offline], compositionName))
         }
         return sums
     }

@@ -75,6 +75,21 @@ public struct FittedRival: Sendable {
     }
 }
 
+extension FittedRival {
+    /// The sum without sources of weight 0, as an artefact holds it; `nil` if it is no sum.
+    /// - Parameter newDocuments: ρ of the data that it was fitted to.
+    package func shipped(newDocuments: Double, fittedQueries: Int? = nil) -> ShippedSources? {
+        guard let sum else { return nil }
+        let sources = sum.sources.filter { sum.weights[$0.name] > 0 }
+        let remembers = sources.contains { [.queryMemory, .movedDocuments].contains($0.record.kind) }
+        return ShippedSources(
+            sources,
+            mixture: Mixture(
+                SourceWeights(sources.map { ($0.name, sum.weights[$0.name]) }), origin: .calibrated,
+                fittedQueries: fittedQueries, newDocuments: remembers ? newDocuments : nil))
+    }
+}
+
 /// A metric on the development queries, for documents that labels have named and for others.
 public struct DevelopmentValues: Sendable, Hashable {
     /// The queries as they are.

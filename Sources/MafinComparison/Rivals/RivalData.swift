@@ -161,6 +161,22 @@ public struct RivalData: Sendable {
         try developments(of: system, variants: 1) { _, scores, measure in measure(0, scores) }[0]
     }
 
+    /// The metric on each development query.
+    /// - Throws: whatever the system throws.
+    package func developmentValues(of system: any RankingSystem) throws -> [Double] {
+        let ranker = RelevantRanks(tieOrder: index.tieOrder, metric: metric)
+        var values: [Double] = []
+        try system.forEachBlock(of: index.devQueries) { range, scores in
+            values += ranker.values(of: scores, judged: index.judged(Array(index.devQueries[range])))
+        }
+        return values
+    }
+
+    /// The same by what did not learn from the query.
+    package func developmentValues(of fitted: FittedRival) throws -> [Double] {
+        try fitted.developmentQueries ?? developmentValues(of: fitted.system)
+    }
+
     /// The means of a metric over the development queries, one for each variant of a system.
     /// - Parameters:
     ///   - metric: the metric to compute; `nil`: ``metric``.

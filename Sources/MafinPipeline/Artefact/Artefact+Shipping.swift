@@ -44,6 +44,9 @@ extension Artefact {
         public var sources: ShippedSources
         /// The encoder's record, in the folder ``EncoderRecord/standInFolder``.
         public var encoder: EncoderRecord
+        /// The released encoder, which encodes the documents of a local encoder if the system beside it has none; `nil` if the
+        /// sum has no local encoder.
+        public var released: EncoderRecord?
         /// How it was trained.
         public var training: ArtefactManifest.Training?
         /// Figures on dev.
@@ -55,12 +58,13 @@ extension Artefact {
 
         /// All of it.
         public init(
-            sources: ShippedSources, encoder: EncoderRecord, training: ArtefactManifest.Training? = nil,
-            development: EvaluationReport? = nil, asking: [Sureness.Point]? = nil,
+            sources: ShippedSources, encoder: EncoderRecord, released: EncoderRecord? = nil,
+            training: ArtefactManifest.Training? = nil, development: EvaluationReport? = nil,
+            asking: [Sureness.Point]? = nil,
             save: @escaping (URL) throws -> Void
         ) {
             precondition(sources.sources.contains { $0.name == .standIn }, "a sum without a stand-in")
-            (self.sources, self.encoder, self.training) = (sources, encoder, training)
+            (self.sources, self.encoder, self.released, self.training) = (sources, encoder, released, training)
             (self.development, self.asking, self.save) = (development, asking, save)
         }
     }
@@ -69,7 +73,8 @@ extension Artefact {
     /// - Parameters:
     ///   - standIn: what answers if the black box is not asked. A source of the same name as one of the system must be the
     ///     same source.
-    ///   - trained: the artefact that holds the local encoder; `nil` if no source is a local encoder.
+    ///   - trained: the artefact that holds the local encoder; `nil` if no source is a local encoder, or only
+    ///     ``ShippedStandIn/released`` is.
     ///   - queryEncoder: replaces the artefact's encoder of queries; `nil`: it stays.
     /// - Throws: ``ArtefactError``, `NumericsError`. `folder` is then unchanged.
     @discardableResult
@@ -77,13 +82,16 @@ extension Artefact {
         _ sources: ShippedSources, _ shipment: Shipment, standIn: ShippedStandIn? = nil,
         encoderFrom trained: Artefact?, queryEncoder: TrainedEncoder? = nil, to folder: URL
     ) throws -> Artefact {
-        let all = sources.adding(standIn?.sources.sources ?? [])
-        precondition(all.usesLocalEncoder == (trained != nil), "a local encoder and its artefact go together")
+        var all = sources.adding(standIn?.sources.sources ?? [])
+        if !all.usesLocalEncoder { all = all.withoutLocalHead() }
+        let released = trained == nil && all.usesLocalEncoder ? standIn?.released : nil
+        precondition(
+            all.usesLocalEncoder == (trained != nil || released != nil), "a local encoder and its artefact go together")
         var manifest =
             trained?.manifest
             ?? ArtefactManifest(
                 blackBox: shipment.blackBox, blackBoxDimension: shipment.blackBoxDimension, mixing: all.mixture,
-                verdict: shipment.verdict)
+                documentEncoder: released, verdict: shipment.verdict)
         manifest.library = .current
         manifest.system = shipment.system
         if !shipment.blackBox.differences(from: manifest.blackBox).isEmpty {

@@ -21,11 +21,19 @@ public struct ShippedSources: Sendable {
     public var usesLocalEncoder: Bool { sources.contains { $0.record.kind == .local } }
 
     /// The same sum with further sources of weight 0. Those that it has already are left out.
-    func adding(_ others: [any ScoreSource]) -> ShippedSources {
+    package func adding(_ others: [any ScoreSource]) -> ShippedSources {
         let names = Set(sources.map(\.name))
         let all = sources + others.filter { !names.contains($0.name) }
         return all.count == sources.count
             ? self : ShippedSources(all, mixture: mixture.padded(to: all.map(\.name)))
+    }
+
+    /// The same with a stand-in that estimates the black box's vectors alone, because nothing reads other ones.
+    func withoutLocalHead() -> ShippedSources {
+        ShippedSources(
+            sources.map { source in
+                (source as? StandInSource).map { StandInSource(StandInHeads(blackBox: $0.heads.blackBox)) } ?? source
+            }, mixture: mixture)
     }
 
     private struct Stored: Codable {

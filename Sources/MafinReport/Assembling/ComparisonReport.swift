@@ -20,6 +20,8 @@ public struct ComparisonReport {
     public let artefact: MeasuredArtefact?
     /// The commands that put the artefact to use, and the one that makes an artefact of another system.
     public let commands: (use: String, others: String)
+    /// The price of a million tokens of the black box's API; `nil` if it is not known.
+    public let price: Double?
     /// How the figures were made. ``facts(onProgress:)`` adds each system's choices. Its machine is the one on which times were measured.
     public let provenance: ProvenanceFacts
 
@@ -27,7 +29,7 @@ public struct ComparisonReport {
     public init(
         comparison: Comparison, result: ComparisonOutcome, splits: JudgedSplits,
         detectable: MinimumDetectableDifference, leaks: LeakReport, artefact: MeasuredArtefact?,
-        commands: (use: String, others: String), provenance: ProvenanceFacts
+        commands: (use: String, others: String), price: Double? = nil, provenance: ProvenanceFacts
     ) {
         self.comparison = comparison
         self.result = result
@@ -36,6 +38,7 @@ public struct ComparisonReport {
         self.leaks = leaks
         self.artefact = artefact
         self.commands = commands
+        self.price = price
         self.provenance = provenance
     }
 
@@ -115,7 +118,7 @@ public struct ComparisonReport {
             let row = result.rows.filter({ $0.name == verdict.candidate }).max(by: { $0.development < $1.development })
         else { return }
         let chosen = ChosenFacts(
-            name: row.name, seed: row.seed, weights: artefact.model.manifest.mixing.weights, row.evaluation,
+            name: row.name, seed: row.seed, weights: artefact.weights, row.evaluation,
             result.partition)
         let training = result.trainings.first { $0.contender == row.encoder && $0.seed == row.seed }
         let fit = training?.name == row.name ? nil : result.seconds[row.name]
@@ -125,11 +128,33 @@ public struct ComparisonReport {
             verdict, result, split: facts.split, queries: facts.queries, metric: plan.metric, chosen: chosen,
             costs: costs)
         words.notes = (words.notes ?? []) + twinNotes(facts, of: row.name)
+        if let offline = verdict.offline {
+            let found = OfflineFacts(
+                offline, result, split: facts.split, metric: plan.metric,
+                shipped: try shippedOffline(row.name, artefact),
+                milliseconds: try artefact.offlineMilliseconds(), tokensPerQuery: comparison.training.meanQueryTokens,
+                price: price)
+            facts.offline = found
+            words.notes?.append(found.reason)
+        }
         (words.command, words.commandForOthers) = commands
         words.shippable = try comparison.store.shippable()
         (facts.chosen, facts.verdict) = (chosen, words)
         facts.scoreHistograms = histograms(artefact)
         facts.examples = try examples(row.name, artefact, qrels)
+    }
+
+    /// The sum that the artefact holds for queries that are not asked.
+    private func shippedOffline(_ system: String, _ artefact: MeasuredArtefact) throws -> ChosenFacts? {
+        let manifest = artefact.model.manifest
+        guard let mixing = manifest.offline?.mixing,
+            let row = try comparison.store.offlineRow(inArtefactOf: system, form: manifest.mixing.localForm)
+        else { return nil }
+        let weights = mixing.weights
+        let used = weights.sources.filter { weights[$0] > 0 }
+        return ChosenFacts(
+            name: row.name, seed: row.seed, weights: SourceWeights(used.map { ($0, weights[$0]) }), row.evaluation,
+            result.partition)
     }
 
     /// Adds figures on groups of queries: those about known documents, those about new ones, and those without twins.

@@ -37,6 +37,11 @@ enum SystemTitles {
         "norm-mafin": ("λ-Mafin, norm", "the vector’s length is its weight"),
         "hybrid-mafin": ("Mafin, hybrid loss", "listwise and contrastive"),
         "mafin": ("Mafin", "trained beside the black box, calibrated"),
+        "stand-in": ("Stand-in", "the API is not asked: a local encoder estimates its query vectors"),
+        "mafin-offline": ("Mafin without the API", "the stand-in and the local encoder"),
+        OfflineSums.compositionName: (
+            "Composition without the API", "a sum of all that needs no call, weights by likelihood"
+        ),
         ComparedSystem.composition: (
             "Composition", "a sum of all, the trained encoder included, weights by likelihood"
         ),

@@ -19,7 +19,7 @@ extension VerdictFacts {
         let sentences: [String?] = [
             "On \(Number.count(queries)) \(split) queries, \(SystemTitles.title(verdict.candidate)) reaches \(value(verdict.candidate)) \(metric) "
                 + "and the black box \(value(verdict.primary.other)): a difference of \(Self.figures(verdict.primary.difference)).",
-            Self.gains(verdict), Self.cost(verdict.cost, costs),
+            Self.gains(known: verdict.known, new: verdict.new), Self.cost(verdict.cost, costs),
         ]
         self.init(
             decision: verdict.decision, system: verdict.candidate,
@@ -30,11 +30,11 @@ extension VerdictFacts {
     }
 
     /// The gains on known and on new documents.
-    private static func gains(_ verdict: ComparisonVerdict) -> String? {
+    static func gains(known: ComparisonVerdict.Gain?, new: ComparisonVerdict.Gain?) -> String? {
         func gain(_ gain: ComparisonVerdict.Gain, _ documents: String) -> String {
             "\(figures(gain.difference)) for \(Number.count(gain.queries)) queries about \(documents) documents"
         }
-        return switch (verdict.known, verdict.new) {
+        return switch (known, new) {
         case (let known?, let new?): "It is \(gain(known, "known")), and \(gain(new, "new"))."
         case (let known?, nil):
             "It is \(gain(known, "known")). There are too few about new documents to tell what it is there."
@@ -94,7 +94,7 @@ extension VerdictFacts {
     private static let fewQueries = 30
 
     /// `+.031 (95 % interval +.010 to +.052, p = .004)`.
-    private static func figures(_ difference: PairedDifference) -> String {
+    static func figures(_ difference: PairedDifference) -> String {
         "\(signed(difference.mean)) (95 % interval \(signed(difference.low)) to \(signed(difference.high)), "
             + "p \(ReportPage.probability(difference.p)))"
     }

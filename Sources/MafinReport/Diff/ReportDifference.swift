@@ -194,12 +194,26 @@ public struct ReportDifference: Sendable, Equatable, Codable {
 }
 
 extension ComparisonFacts {
-    /// The systems, and the artefact under the name that it has in an evaluation.
+    /// The name of the sum that an artefact holds for queries that are not asked. An evaluation calls it `mafin-offline`, which in a comparison
+    /// is one sum among others.
+    static let offlineArtefact = "\(ArtefactEvaluation.artefactName)-offline"
+
+    /// The systems, and the artefact under the names that it has in an evaluation.
     var comparableSystems: [SystemFacts] {
         let name = ArtefactEvaluation.artefactName
-        guard let chosen, system(named: name) == nil else { return systems }
-        var artefact = SystemFacts(name: name, metrics: chosen.all.metrics)
-        (artefact.known, artefact.new) = (chosen.known, chosen.new)
-        return systems + [artefact]
+        func artefact(_ name: String, _ chosen: ChosenFacts) -> SystemFacts {
+            var artefact = SystemFacts(name: name, metrics: chosen.all.metrics)
+            (artefact.known, artefact.new) = (chosen.known, chosen.new)
+            return artefact
+        }
+        guard system(named: name) == nil else {
+            return systems.map { system in
+                var system = system
+                if system.name == ArtefactEvaluation.offlineName { system.name = Self.offlineArtefact }
+                return system
+            }
+        }
+        return systems + (chosen.map { [artefact(name, $0)] } ?? [])
+            + (offline?.shipped.map { [artefact(Self.offlineArtefact, $0)] } ?? [])
     }
 }

@@ -39,6 +39,8 @@ public struct ComparisonFacts: Sendable, Equatable, Codable {
     public var chosen: ChosenFacts?
     /// The verdict, and what the artefact costs.
     public var verdict: VerdictFacts?
+    /// What is lost and saved if the black box is asked for nothing; `nil` if no such system was measured.
+    public var offline: OfflineFacts?
     /// What known and new documents are, and how many queries ask for each; `nil` if it is not known.
     public var newDocuments: NewDocumentFacts?
     /// The chosen system, or else the one that is best on dev, against every other one.

@@ -15,7 +15,8 @@ struct MarkdownReport {
 
     var text: String {
         let sections = [
-            head, systems, headToHead, subsets, balances, examples, rankings, training, lambda, learningCurve, scores,
+            head, systems, headToHead, subsets, offline, balances, examples, rankings, training, lambda, learningCurve,
+            scores,
             data, quality, provenance, omissions,
         ]
         return sections.compactMap(\.self).joined(separator: "\n\n") + "\n"
@@ -101,6 +102,20 @@ struct MarkdownReport {
         var lines = groups.map { "\($0.title): \($0.summary)" }
         lines += facts.groupNotes
         return section("Groups of queries, \(facts.metric)", [list(lines.map(\.inlineMarkdown)), table.markdown()])
+    }
+
+    private var offline: String? {
+        guard let offline = facts.offline else { return nil }
+        let table = Table(
+            columns: [
+                .number("threshold"), .number("asked, dev"), .number("dev"),
+                .number("asked, \(facts.split)".inlineMarkdown), .number(facts.split.inlineMarkdown),
+            ], rows: page.askingRows)
+        let caption = page.askingCaption(offline.curve)
+        return section(
+            "Without asking the API, \(facts.metric)",
+            [offline.reason.inlineMarkdown]
+                + (page.askingRows.isEmpty ? [] : [caption.inlineMarkdown + ".", table.markdown()]))
     }
 
     private func cell(_ result: GroupResult?) -> String {

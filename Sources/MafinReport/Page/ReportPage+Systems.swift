@@ -22,6 +22,10 @@ extension ReportPage {
             if facts.verdict?.againstBlackBox != nil {
                 text += " The verdict has its own test, which this table does not change."
             }
+            if facts.offline != nil {
+                text +=
+                    " The stand-in and the systems without the API ask it for no query; their p and intervals are to the same baseline, which does."
+            }
             if let detectable = statistics.detectable {
                 text +=
                     " Before training, the smallest gain that these queries would show with a probability of "

@@ -9,7 +9,8 @@ extension ComparisonFacts {
         let page = ReportPage(facts: self)
         return [
             ("differences", page.differencePlot?.svgFile()), ("head-to-head", page.headToHeadPlot?.svgFile()),
-            ("learning-curve", page.learningPlot?.svgFile()), ("lambda", page.lambdaPlot?.svgFile()),
+            ("asking", page.askingPlot?.svgFile()), ("learning-curve", page.learningPlot?.svgFile()),
+            ("lambda", page.lambdaPlot?.svgFile()),
         ].compactMap { name, svg in svg.map { (name, $0) } }
     }
 }
@@ -29,7 +30,8 @@ struct ReportPage {
 
     var sections: [Section] {
         [
-            systems, headToHead, subsets, perQuery, examples, training, lambda, learningCurve, scores, data, quality,
+            systems, headToHead, subsets, offline, perQuery, examples, training, lambda, learningCurve, scores, data,
+            quality,
             provenance, omissions,
         ].compactMap(\.self)
     }

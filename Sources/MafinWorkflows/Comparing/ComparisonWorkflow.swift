@@ -22,6 +22,8 @@ package struct ComparisonWorkflow {
     package var allowsLeaks = false
     /// The size of a vector in an index of the artefact; nil to leave joined vectors as they are.
     package var indexSize: IndexSize?
+    /// The price of a million tokens of the black box's API, for the report; nil if it is not known.
+    package var price: Double?
     /// The command that is written into the report.
     package var commandLine = ""
 
@@ -150,7 +152,7 @@ package struct ComparisonWorkflow {
         }
         let report = ComparisonReport(
             comparison: comparison, result: result, splits: splits, detectable: detectable, leaks: leaks,
-            artefact: artefact, commands: (use: commandsForUse, others: commandForOthers),
+            artefact: artefact, commands: (use: commandsForUse, others: commandForOthers), price: price,
             provenance: try provenance(comparison, artefact?.model))
         let facts = try report.facts()
         let folder = store.folder
@@ -217,12 +219,14 @@ package struct ComparisonWorkflow {
                         Setting("pooling", record.pooling ?? "unknown"), Setting("dimensions", "\(record.dimension)"),
                     ]))
         }
-        if let hyperparameters = model?.manifest.training?.hyperparameters,
-            case .record(let options)? = hyperparameters["options"]
-        {
+        let trainings = [
+            ("Training of the artefact", model?.manifest.training?.hyperparameters["options"]),
+            ("Training of the stand-in", model?.manifest.offline?.training?.hyperparameters["settings"]),
+        ]
+        for case (let title, .record(let options)?) in trainings {
             groups.append(
                 .init(
-                    title: "Training of the artefact",
+                    title: title,
                     settings: options.sorted { $0.key < $1.key }.map {
                         Setting($0.key, $0.value.text)
                     }))

@@ -30,6 +30,8 @@ package struct ShippingWorkflow {
         package var artefact: String
         package var system: String
         package var weights: SourceWeights
+        /// The weights where the black box is not asked; nil if the artefact has no stand-in.
+        package var offlineWeights: SourceWeights?
         /// What joined vectors of the artefact leave out.
         package var leftOutOfVectors: [SourceName]
         package var verdict: Verdict
@@ -62,10 +64,16 @@ package struct ShippingWorkflow {
                 system: name, reason: comparison.refusal(of: name), shippable: shippable)
         }
         let artefact = try comparison.ship(name, to: folder)
-        let weights = artefact.manifest.mixing.rankingWeights
+        func used(_ mixture: Mixture) -> SourceWeights {
+            let weights = mixture.rankingWeights
+            return SourceWeights(weights.sources.filter { weights[$0] > 0 }.map { ($0, weights[$0]) })
+        }
+        let weights = used(artefact.manifest.mixing)
+        let sources = try artefact.sources().filter { weights[$0.name] > 0 }
         return Result(
             artefact: folder.path, system: name, weights: weights,
-            leftOutOfVectors: NamedVectors.leftOut(of: try artefact.sources(), kept: [.dense]),
+            offlineWeights: artefact.manifest.offline.map { used($0.mixing) },
+            leftOutOfVectors: NamedVectors.leftOut(of: sources, kept: [.dense]),
             verdict: artefact.manifest.verdict)
     }
 }

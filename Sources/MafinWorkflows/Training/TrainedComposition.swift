@@ -26,39 +26,41 @@ package struct TrainedComposition: Sendable, Encodable {
     package var omission: String?
 
     let sources: ShippedSources
+    /// The metric on each development query, measured as ``development`` is.
+    let developmentValues: [Double]
 
     private enum CodingKeys: CodingKey { case weights, development, omission }
 
     /// Fits the weights.
-    /// - Parameter seed: draws queries, if the scores of all take too much memory.
+    /// - Parameters:
+    ///   - local: the trained encoder.
+    ///   - words: BM25.
+    ///   - seed: draws queries, if the scores of all take too much memory.
     /// - Throws: `CombinationError`, `TrainingError`; `CancellationError` when cancelled.
     init(
-        of trained: TrainedEncoder, _ training: CollectionTraining, metric: Metric = .nDCG(cutoff: 10), seed: UInt64,
+        of local: VectorSystem, words: LexicalSource, _ training: CollectionTraining,
+        metric: Metric = .nDCG(cutoff: 10), seed: UInt64,
         isCancelled: () -> Bool
     ) throws {
         let data = try RivalData(training, metric: metric)
-        let local = try training.systems(of: trained).local
-        let statistics = LexicalStatistics(
-            of: InvertedIndex(texts: data.documents.texts, analyzer: TextAnalyzer()))
         // The encoder has learned the training queries, so weights are fitted to those of dev alone.
         let fit = SourceFit(
             [
                 BlackBoxVectorSource(dimension: training.data.blackBoxDocuments.columns),
-                LocalVectorSource(dimension: local.documents.columns), LexicalSource(BM25Weighting(statistics)),
+                LocalVectorSource(dimension: local.documents.columns), words,
             ], remembering: RememberedQueries.standard, local: local, fitsTrainingQueries: false,
             name: ComparedSystem.composition)
         let fitted = try fit.fit(to: data, seed: seed, isCancelled: isCancelled)
-        guard let sum = fitted.sum else { preconditionFailure("a fit of sources gives a sum of sources") }
-        let remembers = sum.sources.contains { $0.record.kind == .queryMemory }
+        guard
+            let shipped = fitted.shipped(
+                newDocuments: data.newDocuments, fittedQueries: data.index.devQueries.count)
+        else { preconditionFailure("a fit of sources gives a sum of sources") }
         development = Development(
             metric: metric, known: fitted.developmentKnown, new: fitted.developmentNew,
             newDocuments: data.newDocuments)
+        developmentValues = try data.developmentValues(of: fitted)
         omission = fitted.choices["remembering"]?.text
-        sources = ShippedSources(
-            sum.sources,
-            mixture: Mixture(
-                sum.weights, origin: .calibrated, fittedQueries: data.index.devQueries.count,
-                newDocuments: remembers ? data.newDocuments : nil))
+        sources = shipped
         weights = sources.mixture.rankingWeights
     }
 }

@@ -35,6 +35,8 @@ package struct TrainingWorkflow {
     package var composes = false
     /// The size of a vector in an index; nil to leave joined vectors as they are.
     package var indexSize: IndexSize?
+    /// Whether a stand-in is trained for the method, for a third of ``time``; see ``TrainedOffline``.
+    package var trainsStandIn = false
     /// Whether the artefact is marked as usable even if it does not beat the black box on dev.
     package var isForced = false
 
@@ -66,6 +68,8 @@ package struct TrainingWorkflow {
         package var composition: TrainedComposition?
         /// How the vectors were reduced; nil if they were not.
         package var reduction: ReductionWorkflow.Result?
+        /// What answers without asking the black box; nil without ``trainsStandIn``.
+        package var standIn: TrainedOffline?
     }
 
     private let context: WorkflowContext
@@ -96,14 +100,24 @@ package struct TrainingWorkflow {
     }
 
     /// Trains and writes.
-    /// - Parameter onEvent: is called with the events of each training.
+    /// - Parameters:
+    ///   - onEvent: is called with the events of each training.
+    ///   - onStandIn: is called with the events of the stand-in's training.
     /// - Throws: ``WorkflowError``, errors of the modules; `CancellationError` when the user asks to end, with checkpoints kept.
-    package func run(onEvent: @escaping (Contender, TrainingEvent) -> Void = { _, _ in }) async throws -> Result {
+    package func run(
+        onEvent: @escaping (Contender, TrainingEvent) -> Void = { _, _ in },
+        onStandIn: @escaping (TrainingEvent) -> Void = { _ in }
+    ) async throws -> Result {
         try Artefact.requireReplaceable(folder)
         let choice = self.encoder
         async let loading = Self.load(choice)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
         context.warn(of: collection.warnings)
+        if trainsStandIn, !collection.splits.contains(JudgedSplits.Part.train.rawValue),
+            collection.splits != [RetrievalCollection.wholeSplit]
+        {
+            throw WorkflowError.noLabels(path: data)
+        }
         let splits = JudgedSplits(collection, allowsLeaks: allowsLeaks)
         let judged = try [splits.qrels(.train), splits.qrels(.dev)]
         let queries = collection.queries.filter { query in judged.contains { $0[query.id] != nil } }
@@ -136,13 +150,14 @@ package struct TrainingWorkflow {
                 continue
             }
             let target = isRival ? ArtefactModel.rivalFolder(contender, in: folder) : folder
-            let composition = try isRival || !composes ? nil : compose(trained, training)
-            let artefact = try write(trained, composition, to: target, checkpoints)
+            let additions = try isRival ? Additions() : additions(to: trained, training, onStandIn)
+            let artefact = try write(trained, additions, to: target, checkpoints)
             var done =
                 result
                 ?? Result(
                     mode: plan.mode, modeReason: plan.modeReason, methods: [], development: [],
-                    verdict: artefact.manifest.verdict, composition: composition)
+                    verdict: artefact.manifest.verdict, composition: additions.composition,
+                    standIn: additions.standIn?.summary)
             done.methods.append(row(trained, artefact))
             done.development.append(trained.development)
             result = done
@@ -204,7 +219,12 @@ package struct TrainingWorkflow {
 
     private var contenders: [Contender] { [method] + rivals.filter { $0 != method } }
 
-    private var secondsEach: Double { time.inSeconds / Double(contenders.count) }
+    /// The stand-in's share of ``time``.
+    private static let standInShare = 1.0 / 3
+
+    private var secondsEach: Double {
+        time.inSeconds * (trainsStandIn ? 1 - Self.standInShare : 1) / Double(contenders.count)
+    }
 
     private func train(
         _ contender: Contender, _ training: CollectionTraining, _ checkpoints: URL,
@@ -217,33 +237,70 @@ package struct TrainingWorkflow {
         ) { onEvent(contender, $0) }
     }
 
-    /// Fits the weights of the trained encoder beside other sources.
-    private func compose(_ trained: TrainedEncoder, _ training: CollectionTraining) throws -> TrainedComposition {
-        context.note(
-            "composing: fitting the weights of the black box, the encoder, BM25 and the labelled queries on dev")
-        let composition = try TrainedComposition(
-            of: trained, training, seed: seed, isCancelled: context.isCancelled)
-        if !composition.sources.usesLocalEncoder {
-            context.warn("the trained encoder adds nothing to the other sources on dev and has no weight")
-        }
-        return composition
+    /// What is added to the requested method.
+    private struct Additions {
+        var composition: TrainedComposition?
+        var standIn: (summary: TrainedOffline, shipped: Artefact.ShippedStandIn)?
     }
 
-    /// Writes the artefact of a method, alone beside the black box or with the sources that were added.
+    /// Fits the weights of the trained encoder beside other sources, and trains the stand-in.
+    private func additions(
+        to trained: TrainedEncoder, _ training: CollectionTraining, _ onStandIn: @escaping (TrainingEvent) -> Void
+    ) throws -> Additions {
+        var additions = Additions()
+        guard composes || trainsStandIn else { return additions }
+        let systems = try training.systems(of: trained)
+        let words = LexicalSource(
+            BM25Weighting(
+                LexicalStatistics(
+                    of: InvertedIndex(
+                        texts: training.collection.documents.map(\.textForEncoding), analyzer: TextAnalyzer()))))
+        if composes {
+            context.note(
+                "composing: fitting the weights of the black box, the encoder, BM25 and the labelled queries on dev")
+            let composition = try TrainedComposition(
+                of: systems.local, words: words, training, seed: seed, isCancelled: context.isCancelled)
+            if !composition.sources.usesLocalEncoder {
+                context.warn("the trained encoder adds nothing to the other sources on dev and has no weight")
+            }
+            additions.composition = composition
+        }
+        if trainsStandIn {
+            context.note("stand-in: learning to estimate the black box's vectors of queries")
+            var settings = StandInTraining.Settings()
+            (settings.seconds, settings.seed) = (Self.standInShare * time.inSeconds, seed)
+            let asked =
+                try additions.composition?.developmentValues
+                ?? RivalData(training, metric: .nDCG(cutoff: 10)).developmentValues(of: systems.vectors)
+            additions.standIn = try TrainedOffline.make(
+                training, settings: settings, local: systems.local, words: words, remembers: composes, asked: asked,
+                isCancelled: context.isCancelled, onEvent: onStandIn)
+        }
+        return additions
+    }
+
+    /// Writes the artefact of a method, alone beside the black box or with what was added.
     private func write(
-        _ trained: TrainedEncoder, _ composition: TrainedComposition?, to target: URL, _ checkpoints: URL
+        _ trained: TrainedEncoder, _ additions: Additions, to target: URL, _ checkpoints: URL
     ) throws -> Artefact {
-        guard let composition else { return try trained.write(to: target, source: source, force: isForced) }
+        let standIn = additions.standIn?.shipped
+        guard additions.composition != nil || standIn != nil else {
+            return try trained.write(to: target, source: source, force: isForced)
+        }
         let alone = try trained.write(
             to: checkpoints.appendingPathComponent("alone"), source: source, force: isForced)
         let manifest = alone.manifest
+        let sources =
+            try additions.composition?.sources ?? ShippedSources(try alone.sources(), mixture: manifest.mixing)
+        let isShared = standIn?.sources.usesLocalEncoder == true && standIn?.released == nil
         return try Artefact.ship(
-            composition.sources,
+            sources,
             Artefact.Shipment(
-                system: ComparedSystem.composition, blackBox: manifest.blackBox, blackBoxSource: source,
-                blackBoxDimension: manifest.blackBoxDimension, data: manifest.data, development: manifest.development,
-                verdict: manifest.verdict, knownQueries: try alone.knownQueries() ?? KnownQueries([])),
-            encoderFrom: composition.sources.usesLocalEncoder ? alone : nil, to: target)
+                system: additions.composition == nil ? trained.contender.rawValue : ComparedSystem.composition,
+                blackBox: manifest.blackBox, blackBoxSource: source, blackBoxDimension: manifest.blackBoxDimension,
+                data: manifest.data, development: manifest.development, verdict: manifest.verdict,
+                knownQueries: try alone.knownQueries() ?? KnownQueries([])),
+            standIn: standIn, encoderFrom: sources.usesLocalEncoder || isShared ? alone : nil, to: target)
     }
 
     private func row(_ trained: TrainedEncoder, _ artefact: Artefact) -> TrainedMethod {
