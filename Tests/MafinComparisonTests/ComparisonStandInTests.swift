@@ -53,7 +53,7 @@ import Testing
         #expect(outcome.askingCurve(metric: .nDCG(cutoff: 10))?.points.last?.development.asked == 1)
 
         for (name, folder) in [(candidate, toy.store.artefact), ("black-box+bm25", toy.url("SHIPPED"))] {
-            if name != candidate { try toy.store.ship(name, to: folder) }
+            if folder != toy.store.artefact { try toy.store.ship(name, to: folder) }
             let model = try artefact(folder, of: toy)
             let row = try #require(try toy.store.offlineRow(inArtefactOf: name, form: .unit))
             #expect(row.name == verdict.offline?.system && model.standIn != nil)

@@ -178,7 +178,7 @@ struct PipelineTests {
             let best = sums.indices.sorted { (-sums[$0], $0) < (-sums[$1], $1) }.prefix(5)
             let hits = try search.hits(query.text, blackBoxVector: nil, count: 5)
             #expect(hits.map(\.id) == best.map { collection.documents[$0].id })
-            #expect(hits[0].parts.parts.map(\.source) == [.standIn, .local] && hits[0].blackBoxRank == nil)
+            #expect(hits[0].parts.parts.map(\.source) == [.local, .standIn] && hits[0].blackBoxRank == nil)
             let run = try #require(systems["mafin-offline"])
             #expect(run[query.id]?.prefix(5).map(\.id) == hits.map(\.id))
         }

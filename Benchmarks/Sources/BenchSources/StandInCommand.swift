@@ -21,6 +21,10 @@ struct StandInCommand: AsyncParsableCommand {
     @Option(help: "Tokens of documents in distillation.") var documentTokens = StandInTraining.Settings().documentTokens
     @Flag(help: "Reads no labels.") var noLabels = false
     @Flag(help: "The released encoder, and not the stand-in, speaks for the local encoder.") var noLocalHead = false
+    @Option(
+        help:
+            "Seconds of training a local encoder beside the black box, for sums of the stand-in and that encoder; 0: the released one."
+    ) var mafinSeconds = 0.0
     @Flag(help: "Without the sums with BM25 and memories.") var denseOnly = false
 
     func run() async throws {
@@ -62,10 +66,20 @@ struct StandInCommand: AsyncParsableCommand {
             log(
                 "seed \(seed): \(trained.training.steps) steps, \(trained.training.hyperparameters["seconds"]?.number ?? 0) s, ridge \(trained.training.hyperparameters["ridge"]?.number ?? 0), distillation steps \(trained.training.hyperparameters["distillationSteps"]?.number ?? 0)"
             )
-            let released = try collectionTraining.releasedSystem()
-            let data = try rivals.offline(trained, local: released)
+            var local = try collectionTraining.releasedSystem()
+            if mafinSeconds > 0 {
+                let mafin = try collectionTraining.seeded(seed, seconds: mafinSeconds).train(
+                    .mafin, checkpointFolder: nil)
+                local = try collectionTraining.systems(of: mafin).local
+                log("  mafin: \(mafin.outcome.steps) steps, \(Int(mafin.outcome.elapsed)) s")
+                let pair = SourceFit(
+                    [blackBox, LocalVectorSource(dimension: local.documents.columns)], local: local,
+                    fitsTrainingQueries: false, name: "mafin")
+                try measure("mafin", pair.fit(to: rivals))
+            }
+            let data = try rivals.offline(trained, local: local)
             let sums = OfflineSums.rivals(
-                trained.source, local: LocalVectorSource(dimension: released.documents.columns), words: words)
+                trained.source, local: LocalVectorSource(dimension: local.documents.columns), words: words)
             for sum in denseOnly ? Array(sums.prefix(2)) : sums { try measure(sum.name, sum.fit(to: data)) }
         }
         let json = try JSONSerialization.data(withJSONObject: figures, options: [.prettyPrinted, .sortedKeys])
