@@ -43,6 +43,20 @@ import Testing
         }
     }
 
+    /// A date that is not in ISO 8601 is none: other collections have fields of this name too.
+    @Test func datesOfQueriesAreRead() throws {
+        let lines = ["\"2026-11-29\"", "\"2026-11-29T08:15:00Z\"", "\"March 2026\"", "20261129", "null"].enumerated()
+            .map {
+                "{\"_id\": \"q\($0)\", \"text\": \"what?\", \"date\": \($1)}"
+            }
+        try withFiles(["queries.jsonl": lines.joined(separator: "\n")]) { folder in
+            var reader = try QueryReader(contentsOf: folder.appendingPathComponent("queries.jsonl"))
+            var dates: [String?] = []
+            while let query = try reader.next() { dates.append(query.date) }
+            #expect(dates == ["2026-11-29", "2026-11-29T08:15:00Z", nil, nil, nil])
+        }
+    }
+
     @Test func beirFoldersAreRead() throws {
         try withFiles(Self.beir) { folder in
             let collection = try RetrievalCollection(contentsOf: folder)

@@ -62,7 +62,7 @@ struct BasesCommand: AsyncParsableCommand {
                     ("+all", [blackBox, own, words], memories),
                 ] as [(String, [any ScoreSource], [any RememberingSource])] {
                     let sum = SourceFit(
-                        sources, remembering: memories, local: local, fitsTrainingQueries: false, name: kind.name + name
+                        sources, remembering: memories, local: local, learned: [.local], name: kind.name + name
                     )
                     try measure(kind.name + name, sum.fit(to: rivals).system)
                 }

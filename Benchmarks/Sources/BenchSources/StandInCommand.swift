@@ -25,6 +25,7 @@ struct StandInCommand: AsyncParsableCommand {
         help:
             "Seconds of training a local encoder beside the black box, for sums of the stand-in and that encoder; 0: the released one."
     ) var mafinSeconds = 0.0
+    @Option(help: "What that encoder is trained beside: black-box, stand-in or nothing.") var beside = "black-box"
     @Flag(help: "Without the sums with BM25 and memories.") var denseOnly = false
 
     func run() async throws {
@@ -74,7 +75,7 @@ struct StandInCommand: AsyncParsableCommand {
                 log("  mafin: \(mafin.outcome.steps) steps, \(Int(mafin.outcome.elapsed)) s")
                 let pair = SourceFit(
                     [blackBox, LocalVectorSource(dimension: local.documents.columns)], local: local,
-                    fitsTrainingQueries: false, name: "mafin")
+                    learned: [.local], name: "mafin")
                 try measure("mafin", pair.fit(to: rivals))
             }
             let data = try rivals.offline(trained, local: local)

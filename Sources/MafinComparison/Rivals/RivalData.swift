@@ -24,16 +24,40 @@ public struct RivalData: Sendable {
     /// ρ is at least this if it is estimated.
     public static let leastNewDocuments = 0.1
 
-    /// ρ if the user gives none: the mean over development queries of the share of their answers that no training label
-    /// names, but at least ``leastNewDocuments``. Collections are often split at random, so that dev asks for known
-    /// documents more often than users will.
-    package static func newDocuments(expectedFrom index: TrainingIndex) -> Double {
+    /// ρ if the user gives none.
+    ///
+    /// If the labelled queries have dates, it is the mean over the last fifth of them of the share of their answers that no
+    /// label of the earlier ones names. If not, it is the mean over development queries of the share that no training label names,
+    /// but at least ``leastNewDocuments``: collections are often split at random, so that dev asks for known documents more
+    /// often than users will.
+    /// - Parameter dates: of each query of the table; empty: none has one.
+    package static func newDocuments(expectedFrom index: TrainingIndex, dates: [String?] = []) -> Double {
+        if let share = newDocuments(index, datedBy: dates) { return share }
         let isNamed = index.queriesOfDocument.map { !$0.isEmpty }
         let shares = index.devQueries.map { query in
             let answers = index.labels[query].filter { $0.grade > 0 }
             return Double(answers.count { !isNamed[$0.column] }) / Double(max(1, answers.count))
         }
         return max(leastNewDocuments, shares.reduce(0, +) / Double(max(1, shares.count)))
+    }
+
+    /// From dates; `nil` unless every labelled query has one, and some are later than four fifths of all.
+    package static func newDocuments(_ index: TrainingIndex, datedBy dates: [String?]) -> Double? {
+        guard !dates.isEmpty else { return nil }
+        let dated = (index.trainQueries + index.devQueries).compactMap { query in
+            dates[query].map { (query: query, date: $0) }
+        }
+        guard dated.count == index.trainQueries.count + index.devQueries.count else { return nil }
+        let cut = dated.map(\.date).sorted()[dated.count * 4 / 5]
+        let later = dated.filter { $0.date >= cut }
+        let named = Set(
+            dated.filter { $0.date < cut }.flatMap { index.labels[$0.query].filter { $0.grade > 0 }.map(\.column) })
+        guard !named.isEmpty else { return nil }
+        let shares = later.map { query, _ in
+            let answers = index.labels[query].filter { $0.grade > 0 }
+            return Double(answers.count { !named.contains($0.column) }) / Double(max(1, answers.count))
+        }
+        return shares.reduce(0, +) / Double(shares.count)
     }
 
     /// - Parameters:
@@ -73,7 +97,12 @@ public struct RivalData: Sendable {
             documents: SourceDocuments(
                 ids: training.collection.documentIds, texts: training.collection.documents.map(\.textForEncoding),
                 blackBox: training.data.blackBoxDocuments),
-            newDocuments: newDocuments ?? Self.newDocuments(expectedFrom: training.data.index))
+            newDocuments: newDocuments ?? Self.newDocuments(of: training))
+    }
+
+    /// ρ of a collection's training if the user gives none.
+    package static func newDocuments(of training: CollectionTraining) -> Double {
+        newDocuments(expectedFrom: training.data.index, dates: training.queries.map(\.date))
     }
 
     /// Data from labels by row. All texts are assumed to differ.

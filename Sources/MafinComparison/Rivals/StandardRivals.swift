@@ -78,7 +78,8 @@ public struct StandardRivals: Sendable {
         name: String
     ) -> SourceFit {
         var fit = SourceFit(
-            sources, remembering: remembering, local: encoder?.local, fitsTrainingQueries: encoder == nil, name: name)
+            sources, remembering: remembering, local: encoder?.local, learned: encoder == nil ? [] : [.local],
+            name: name)
         (fit.standardErrors, fit.level) = (standardErrors, level)
         return fit
     }

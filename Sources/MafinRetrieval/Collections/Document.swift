@@ -27,11 +27,15 @@ public struct Query: Sendable, Hashable, Codable, Identifiable {
     public var id: String
     /// The text of the query.
     public var text: String
+    /// When it was asked, in ISO 8601 such as `2026-11-29` or `2026-11-29T08:00:00Z`; `nil` if that is not known. Dates are compared
+    /// as texts.
+    public var date: String?
 
     /// A query from its parts.
-    public init(id: String, text: String) {
+    public init(id: String, text: String, date: String? = nil) {
         self.id = id
         self.text = text
+        self.date = date
     }
 }
 

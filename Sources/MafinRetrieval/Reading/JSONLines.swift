@@ -108,6 +108,15 @@ public struct JSONLines {
             return identifier
         }
 
+        /// A date in ISO 8601, with or without a time; `nil` for a member of any other form, since collections have fields
+        /// of this name that were not made for mafin.
+        func date(_ field: String) -> String? {
+            guard case .string(let text)? = self[field],
+                text.prefixMatch(of: /\d{4}-\d{2}-\d{2}(?:T.*)?$/) != nil
+            else { return nil }
+            return text
+        }
+
         func missing(_ field: String) -> RetrievalError { .missingField(path: path, line: line, field: field) }
 
         func wrongType(_ field: String, expected: String, _ found: JSONValue) -> RetrievalError {

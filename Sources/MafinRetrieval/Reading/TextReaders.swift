@@ -42,7 +42,7 @@ extension Document: CollectionText {
     }
 }
 
-/// Reads the queries of a `queries.jsonl` (or `.jsonl.gz`) one at a time. The fields are `_id` and `text`.
+/// Reads the queries of a `queries.jsonl` (or `.jsonl.gz`) one at a time. The fields are `_id`, `text` and optionally `date`.
 public struct QueryReader {
     private var lines: JSONLines
     /// Line of the last returned query, from 1.
@@ -69,11 +69,12 @@ extension Query: CollectionText {
 
     static func lines(of url: URL) throws -> JSONLines {
         try JSONLines(
-            contentsOf: url.isFolder ? url.plainOrCompressed("queries.jsonl") : url, fields: ["_id", "text"],
+            contentsOf: url.isFolder ? url.plainOrCompressed("queries.jsonl") : url, fields: ["_id", "text", "date"],
             expected: "queries, one JSON object to a line")
     }
 
     init(_ object: JSONLines.Object) throws {
-        self.init(id: try object.identifier("_id"), text: try object.string("text"))
+        self.init(
+            id: try object.identifier("_id"), text: try object.string("text"), date: object.date("date"))
     }
 }

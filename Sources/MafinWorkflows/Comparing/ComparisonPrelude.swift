@@ -77,12 +77,14 @@ struct ComparisonPrelude {
 
     /// Tells what may be trained, for how long, and for which share of new documents choices are made.
     func announce(_ plan: ComparisonPlan, _ training: CollectionTraining) {
-        let share = plan.request.newDocuments ?? RivalData.newDocuments(expectedFrom: training.data.index)
+        let share = plan.request.newDocuments ?? RivalData.newDocuments(of: training)
+        let isDated = RivalData.newDocuments(training.data.index, datedBy: training.queries.map(\.date)) != nil
         context.note(
             String(
                 format: "weights and choices are for %.0f %% of queries about documents that no label names%@",
                 share * 100,
-                plan.request.newDocuments == nil ? " (--new-documents)" : ""))
+                plan.request.newDocuments != nil
+                    ? "" : isDated ? ", by the dates of the queries (--new-documents)" : " (--new-documents)"))
         guard !plan.contenders.isEmpty else { return }
         context.note(
             "encoders, as far as there is time: \(plan.contenders.map(\.rawValue).joined(separator: ", ")); "

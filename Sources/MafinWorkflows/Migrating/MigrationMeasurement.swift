@@ -94,7 +94,7 @@ struct MigrationMeasurement {
             + (kinds.contains(.movedDocuments) && !(source is BridgedDocuments) ? [RememberedByMoving()] : [])
         let data = try data(vectors, documents)
         let fit = SourceFit(
-            sources, remembering: remembering, local: local, fitsTrainingQueries: local == nil,
+            sources, remembering: remembering, local: local, learned: local == nil ? [] : [.local],
             name: ComparedSystem.composition)
         guard let sum = try fit.fit(to: data, seed: seed, isCancelled: isCancelled).sum else {
             preconditionFailure("a fit of sources gives a sum of sources")
@@ -129,7 +129,7 @@ struct MigrationMeasurement {
             documentIdentities: TextIdentity.classes(of: texts), documentIds: collection.documentIds)
         return try RivalData(
             index: index, metric: Self.metric, queries: inputs(vectors), documents: inputs(of: documents),
-            newDocuments: RivalData.newDocuments(expectedFrom: index))
+            newDocuments: RivalData.newDocuments(expectedFrom: index, dates: queries.all.map(\.date)))
     }
 
     // MARK: Measuring
@@ -139,6 +139,20 @@ struct MigrationMeasurement {
         guard let qrels = queries.measured else { return nil }
         return try evaluation(
             of: sum, rows: Array(0..<queries.measuredCount), qrels, queries: vectors, documents: documents)
+    }
+
+    /// The artefact's sum that asks for nothing, the estimates of its stand-in for all queries, and the metric on the
+    /// measured ones (nil without labels); nil without a stand-in.
+    func standIn(documents: Matrix) throws -> (sum: ShippedSources, estimates: Matrix, evaluation: RunEvaluation?)? {
+        guard let offline = model.manifest.offline else { return nil }
+        let asked = try model.offlineQueries(
+            queries.all.map(\.text), ids: queries.all.map(\.id), isCancelled: isCancelled)
+        guard let estimates = asked.blackBox else { return nil }
+        let sum = ShippedSources(model.sources.unreduced, mixture: offline.mixing)
+        let found = try queries.measured.map { qrels in
+            try evaluation(of: sum, rows: Array(0..<queries.measuredCount), qrels, asked, documents: documents)
+        }
+        return (sum, estimates, found)
     }
 
     /// The metric of the black box's vectors alone on the measured queries; nil without labels.
@@ -167,8 +181,14 @@ struct MigrationMeasurement {
     private func evaluation(
         of sum: ShippedSources, rows: [Int], _ qrels: Qrels, queries vectors: Matrix, documents: Matrix
     ) throws -> RunEvaluation {
+        try evaluation(of: sum, rows: rows, qrels, inputs(vectors), documents: documents)
+    }
+
+    private func evaluation(
+        of sum: ShippedSources, rows: [Int], _ qrels: Qrels, _ asked: SourceQueries, documents: Matrix
+    ) throws -> RunEvaluation {
         let index = try SourceIndex(sum.sources, documents: inputs(of: documents))
-        let asked = try index.queries(inputs(vectors).selecting(rows: rows))
+        let asked = try index.queries(asked.selecting(rows: rows))
         let isCancelled = isCancelled
         return evaluation(
             try index.rankings(of: asked, weights: sum.mixture.rankingWeights, count: ArtefactEvaluation.depth) {

@@ -87,7 +87,7 @@ struct MigrationTable {
         road.leftOut = measurement.leftOut(beside: source)
         try add(road, reversed, alone: (reverse.map(new), old.documents), inputs: (new, mixed))
 
-        addStandIn()
+        try addStandIn(old)
         compare()
         try draw(bridge, mapped, vectors)
     }
@@ -116,10 +116,15 @@ struct MigrationTable {
     }
 
     /// The one place for a source that speaks the old black box's space without asking it.
-    private mutating func addStandIn() {
-        roads.append(
-            MigrationRoad(
-                .standIn, newDocuments: 0, price: .free, omitted: "the artefact has no stand-in among its sources"))
+    private mutating func addStandIn(_ old: Vectors) throws {
+        var road = MigrationRoad(.standIn, newDocuments: 0, price: .free)
+        guard let standIn = try measurement.standIn(documents: old.documents) else {
+            road.omitted = "the artefact has no stand-in; mafin train --stand-in and mafin compare make one"
+            roads.append(road)
+            return
+        }
+        try add(
+            road, standIn.sum, alone: (standIn.estimates, old.documents), inputs: nil, measured: standIn.evaluation)
     }
 
     /// Vectors of all queries and of all documents.
@@ -128,10 +133,11 @@ struct MigrationTable {
     /// Measures a road and adds it.
     /// - Parameters:
     ///   - alone: vectors in one space, whose inner products are the scores of the black box's source.
-    ///   - inputs: what the sources read.
+    ///   - inputs: what the sources read; nil if the road was measured already.
+    ///   - found: that measurement; nil without labels.
     private mutating func add(
-        _ road: MigrationRoad, _ sum: ShippedSources, alone: Vectors, inputs: Vectors,
-        by other: MigrationMeasurement? = nil
+        _ road: MigrationRoad, _ sum: ShippedSources, alone: Vectors, inputs: Vectors?,
+        measured found: RunEvaluation? = nil, by other: MigrationMeasurement? = nil
     ) throws {
         let measurement = other ?? measurement
         var road = road
@@ -142,7 +148,9 @@ struct MigrationTable {
         road.keepsNew = bestNew.map { Self.overlap(best, $0) }
         road.vectorsAlone = try measurement.evaluationAlone(queries: alone.queries, documents: alone.documents)?
             .means[MigrationMeasurement.metric]
-        values[road.name] = try measurement.evaluation(of: sum, queries: inputs.queries, documents: inputs.documents)
+        values[road.name] =
+            try inputs.map { try measurement.evaluation(of: sum, queries: $0.queries, documents: $0.documents) }
+            ?? found
         roads.append(road)
     }
 

@@ -48,7 +48,7 @@ package struct TrainedComposition: Sendable, Encodable {
             [
                 BlackBoxVectorSource(dimension: training.data.blackBoxDocuments.columns),
                 LocalVectorSource(dimension: local.documents.columns), words,
-            ], remembering: RememberedQueries.standard, local: local, fitsTrainingQueries: false,
+            ], remembering: RememberedQueries.standard, local: local, learned: [.local],
             name: ComparedSystem.composition)
         let fitted = try fit.fit(to: data, seed: seed, isCancelled: isCancelled)
         guard

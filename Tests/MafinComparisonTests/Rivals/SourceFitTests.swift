@@ -166,7 +166,7 @@ import Testing
             let local = VectorSystem(queries: queries, documents: world.system.documents)
             let fit = SourceFit(
                 [LocalVectorSource(dimension: queries.columns), Self.words(data)], local: local,
-                fitsTrainingQueries: false, name: "sum")
+                learned: [.local], name: "sum")
             let fitted = try fit.fit(to: data)
             #expect(fitted.choices["fittedQueries"] == .integer(Int64(data.index.devQueries.count)))
             return try #require(fitted.sum?.weights)
@@ -242,6 +242,22 @@ import Testing
         }
         #expect(try share([[0], [1], [0, 1], [1]]) == 0.1)
         #expect(try share([[0, 2], [3], [4, 5], [1]]) == 0.625)
+    }
+
+    /// If all labelled queries have dates, the last fifth of them tells how many answers are new.
+    @Test func theExpectedShareOfNewDocumentsIsThatOfTheLatestQueries() throws {
+        // Queries 0–7 are the earlier ones, 8 and 9 the later.
+        let answers = [[0], [1], [2], [0], [1], [2], [3], [3], [0, 4], [5]]
+        let data = try RivalData(
+            labels: answers.map { $0.map { Judgement(column: $0) } }, documentCount: 6,
+            trainQueries: [0, 2, 4, 6, 8], devQueries: [1, 3, 5, 7, 9])
+        func share(_ dates: [String?]) -> Double { RivalData.newDocuments(expectedFrom: data.index, dates: dates) }
+        let dates = (1...10).map { String(format: "2026-%02d-01", $0) }
+        #expect(share(dates) == 0.75)
+        #expect(share(dates.map { $0 + "T10:00:00Z" }) == 0.75)
+        let undated = share([])
+        #expect(share(dates.dropLast() + [nil]) == undated && undated != 0.75, "one query has no date")
+        #expect(share(dates.map { _ in "2026-01-01" }) == undated, "no query is later than others")
     }
 
     @Test func samplesHoldAsManyOfDevAsOfTrain() throws {
