@@ -13,10 +13,6 @@ import MafinRetrieval
 /// versions is lower by more than ``margin``, and by a paired randomization test at ``level``, ρ is raised in the fit, which lowers the weights of these
 /// sources, and at last they are left out.
 ///
-/// Sources in ``learned`` were trained on the training queries, so weights beside them are fitted to the development queries, which
-/// are few. The weights of the sources that remember are then fitted to all labelled queries first, without the learned ones. What is
-/// fitted beside the learned ones is one common weight for them.
-///
 /// The value on dev is cross-fitted: each query is measured with weights that were fitted to other folds. Only which
 /// sources have a weight at all, and the few factors that adjust weights to the metric, are chosen with all queries. The final sources remember all labels of train and dev.
 public struct SourceFit: Rival {
@@ -29,7 +25,7 @@ public struct SourceFit: Rival {
     /// The local encoder's unit rows, if one of ``sources`` reads them.
     public let local: VectorSystem?
     /// Those of ``sources`` that were trained on the training queries, such as a local encoder. Their scores of these
-    /// queries are better than those of others.
+    /// queries are better than those of others, so weights beside them are fitted to the development queries alone.
     public let learned: Set<SourceName>
     /// How many standard errors of the loss a smaller sum may cost; see ``WeightFit``.
     public var standardErrors = standardErrors
@@ -77,7 +73,8 @@ public struct SourceFit: Rival {
         let held = try HeldOutScores(
             sources, remembering: remembering, data: data, queries: fitted.union(data.index.devQueries).sorted(),
             isCancelled: isCancelled)
-        let problem = try problem(held, fitted: fitted, isCancelled)
+        let problem = try SourceProblem(
+            held, queries: held.folds.map { $0.filter(fitted.contains) }, isCancelled: isCancelled)
 
         var sum = try Candidate(self, held, problem, among: Array(held.fixed), isCancelled)
         var choices: [String: ManifestValue] = ["fittedQueries": .integer(Int64(problem.queryCount))]
@@ -92,10 +89,9 @@ public struct SourceFit: Rival {
             }
         }
 
-        let weights = problem.sourceWeights(
-            zip(try problem.weights(of: sum.terms, newDocuments: sum.share), sum.factors).map { $0 * $1 },
-            count: held.names.count
-        ).map(Float.init)
+        let weights = zip(try problem.weights(of: sum.sources, newDocuments: sum.share), sum.factors).map {
+            Float($0 * $1)
+        }
         let used = weights.indices.filter { weights[$0] > 0 }
         let labelled = data.labelledQueries
         let chosen = try used.map { position in
@@ -111,29 +107,6 @@ public struct SourceFit: Rival {
                 chosen, weights: SourceWeights(used.map { (held.names[$0], weights[$0]) }), queries: data.queries,
                 documents: data.documents), development: sum.development(held), queries: sum.developmentQueries(held),
             choices: choices)
-    }
-
-    /// The problem with one weight for each source, or with one for all sources that remember.
-    private func problem(
-        _ held: HeldOutScores, fitted: Set<Int>, _ isCancelled: () -> Bool
-    ) throws -> SourceProblem {
-        let isDev = Set(held.data.index.devQueries)
-        func problem(of queries: Set<Int>, _ terms: [SourceProblem.Term]?) throws -> SourceProblem {
-            try SourceProblem(
-                held, queries: held.folds.map { $0.filter(queries.contains) }, terms: terms, isCancelled: isCancelled)
-        }
-        let others = held.fixed.filter { !learned.contains(held.names[$0]) }
-        let memories = Array(held.fixed.upperBound..<held.names.count)
-        guard !learned.isEmpty else { return try problem(of: fitted, nil) }
-        guard !others.isEmpty, memories.count > 1 else { return try problem(of: fitted.intersection(isDev), nil) }
-        let all = try problem(of: fitted, (others + memories).map { [(source: $0, ratio: 1)] })
-        let sum = try Candidate(self, held, all, among: Array(all.terms.indices), isCancelled)
-        let weights = all.sourceWeights(
-            zip(try all.weights(of: sum.terms, newDocuments: sum.share), sum.factors).map { $0 * $1 },
-            count: held.names.count)
-        let common = memories.filter { weights[$0] > 0 }.map { (source: $0, ratio: weights[$0]) }
-        let singles: [SourceProblem.Term] = held.fixed.map { [(source: $0, ratio: 1)] }
-        return try problem(of: fitted.intersection(isDev), singles + (common.isEmpty ? [] : [common]))
     }
 
     /// The scores of the fitted sum for all labelled queries, to train an encoder beside them. Sources that remember are
@@ -174,9 +147,9 @@ public struct SourceFit: Rival {
         beside plain: Candidate, _ held: HeldOutScores, _ problem: SourceProblem, _ isCancelled: () -> Bool
     ) throws -> Candidate? {
         let own = held.data.newDocuments
-        var sum = try Candidate(self, held, problem, among: Array(problem.terms.indices), isCancelled)
+        var sum = try Candidate(self, held, problem, among: Array(held.names.indices), isCancelled)
         for share in [own] + Self.higherShares.filter({ $0 > own }) {
-            if share != own { sum = try Candidate(self, held, problem, sum.terms, share, isCancelled) }
+            if share != own { sum = try Candidate(self, held, problem, sum.sources, share, isCancelled) }
             let differences = zip(sum.values.new, plain.values.new).map { $0 - $1 }
             let isWorse =
                 differences.reduce(0, +) < -margin * Double(differences.count)
@@ -186,11 +159,9 @@ public struct SourceFit: Rival {
         return nil
     }
 
-    /// The queries that weights are fitted to: all, or a sample that has as many of dev as of train, if possible. Training
-    /// queries only if there are weights to fit to them.
+    /// The queries that weights are fitted to: all, or a sample that has as many of dev as of train, if possible.
     func sample(_ data: RivalData, capacity: Int, seed: UInt64) -> Set<Int> {
-        let usesTraining = learned.isEmpty || remembering.count > 1 && sources.contains { !learned.contains($0.name) }
-        let (dev, train) = (data.index.devQueries, usesTraining ? data.index.trainQueries : [])
+        let (dev, train) = (data.index.devQueries, learned.isEmpty ? data.index.trainQueries : [])
         guard dev.count + train.count > capacity else { return Set(dev + train) }
         var generator = RandomGenerator(seed: RandomGenerator.mix(seed))
         let fromDev = min(dev.count, max(capacity / 2, capacity - train.count))
@@ -199,16 +170,16 @@ public struct SourceFit: Rival {
                 + train.shuffled(using: &generator).prefix(capacity - fromDev))
     }
 
-    /// Some terms of a problem, and what their sum is worth on queries that did not fit its weights.
+    /// Some sources, and what their sum is worth on queries that did not fit its weights.
     private struct Candidate {
-        let terms: [Int]
+        let sources: [Int]
         /// ρ in the fit.
         let share: Double
-        /// One factor per term of all, for the metric.
+        /// One factor per source of all, for the metric.
         let factors: [Double]
         let values: HeldOutScores.Values
 
-        /// The terms that are selected among `candidates`.
+        /// The sources that are selected among `candidates`.
         init(
             _ fit: SourceFit, _ held: HeldOutScores, _ problem: SourceProblem, among candidates: [Int],
             _ isCancelled: () -> Bool
@@ -220,23 +191,21 @@ public struct SourceFit: Rival {
         }
 
         init(
-            _ fit: SourceFit, _ held: HeldOutScores, _ problem: SourceProblem, _ terms: [Int], _ share: Double,
+            _ fit: SourceFit, _ held: HeldOutScores, _ problem: SourceProblem, _ sources: [Int], _ share: Double,
             _ isCancelled: () -> Bool
         ) throws {
-            (self.terms, self.share) = (terms, share)
+            (self.sources, self.share) = (sources, share)
             let weights = try held.folds.indices.map {
-                try problem.weights(of: terms, newDocuments: share, without: $0)
+                try problem.weights(of: sources, newDocuments: share, without: $0)
             }
             let factors =
                 fit.adjustsToMetric
                 ? try problem.factors(
                     of: weights, newDocuments: share, metric: held.data.metric, isCancelled: isCancelled)
-                : [Double](repeating: 1, count: problem.terms.count)
+                : [Double](repeating: 1, count: held.names.count)
             self.factors = factors
             values = try held.values(
-                weights: weights.map {
-                    problem.sourceWeights(zip($0, factors).map { $0 * $1 }, count: held.names.count)
-                }, isCancelled: isCancelled)
+                weights: weights.map { zip($0, factors).map { $0 * $1 } }, isCancelled: isCancelled)
         }
 
         /// The places of the development queries among the values.

@@ -6,14 +6,9 @@ import MafinRetrieval
 /// The fit of weights to held-out scores of some labelled queries. If there are sources that remember, each query has two
 /// versions (``HeldOutScores``), and the second counts as much as new documents are expected.
 struct SourceProblem {
-    /// Sources that share one weight, each multiplied by its ratio.
-    typealias Term = [(source: Int, ratio: Double)]
-
-    /// What weights are fitted to, one weight for each.
-    let terms: [Term]
     private let names: [SourceName]
     private let candidates: [Int]
-    /// For each term the scores of all rows.
+    /// For each source the scores of all rows.
     private let scores: [[Float]]
     private let labels: BlockLabels
     /// For each row the identity of its text, its fold, and whether it is a second version.
@@ -34,26 +29,20 @@ struct SourceProblem {
         return max(2 * HeldOutScores.foldCount, scoreBytes / (4 * max(1, candidates) * sources * versions))
     }
 
-    /// - Parameters:
-    ///   - queries: for each fold those of its queries that the weights are fitted to.
-    ///   - terms: `nil`: each source has a weight of its own.
+    /// - Parameter queries: for each fold those of its queries that the weights are fitted to.
     init(
-        _ held: HeldOutScores, queries: [[Int]], terms: [Term]? = nil, fullCandidates: Int = fullCandidates,
-        depth: Int = depth, isCancelled: () -> Bool
+        _ held: HeldOutScores, queries: [[Int]], fullCandidates: Int = fullCandidates, depth: Int = depth,
+        isCancelled: () -> Bool
     ) throws {
         let (index, all) = (held.data.index, held.names.indices)
-        let terms = terms ?? all.map { [(source: $0, ratio: 1)] }
-        let hasVersions = terms.contains { $0.contains { !held.fixed.contains($0.source) } }
+        let hasVersions = all.count > held.fixed.count
         var candidates: [Int] = []
         var relevant: [[Judgement]] = []
         var (groups, folds) = ([Int](), [Int]())
-        let used = Set(terms.flatMap { $0.map(\.source) }).sorted()
-        var known = terms.map { _ in [Float]() }
+        var known = all.map { _ in [Float]() }
         var new = known
         try held.forEachBlock(of: queries, isCancelled: isCancelled) { queries, fold in
-            let parts = Dictionary(
-                uniqueKeysWithValues: zip(used, try held.scores(of: queries, fold: fold, by: used)))
-            let scores = terms.map { Self.sum(of: $0, parts) }
+            let scores = try held.scores(of: queries, fold: fold, by: all)
             let best =
                 index.documentCount > fullCandidates ? scores.map { rank(scores: $0, count: depth) } : []
             for (row, query) in queries.enumerated() {
@@ -69,28 +58,24 @@ struct SourceProblem {
                 relevant.append(placed)
                 groups.append(index.queryIdentities[query])
                 folds.append(fold)
-                for (term, sources) in terms.enumerated() {
-                    let values = scores[term].row(row)
+                for source in all {
+                    let values = scores[source].row(row)
                     if let columns {
-                        known[term] += columns.map { values[values.startIndex + $0] }
+                        known[source] += columns.map { values[values.startIndex + $0] }
                     } else {
-                        known[term] += values
+                        known[source] += values
                     }
                     guard hasVersions else { continue }
-                    new[term] += known[term].suffix(count)
-                    for (source, ratio) in sources where !held.fixed.contains(source) {
-                        for answer in held.data.newAnswers(of: query) {
-                            let forgotten = held.unremembered(source, query: query, document: answer.column)
-                            let remembered = parts[source]?[row, answer.column] ?? 0
-                            let place = places?[answer.column] ?? answer.column
-                            new[term][new[term].count - count + place] += Float(ratio) * (forgotten - remembered)
-                        }
+                    new[source] += known[source].suffix(count)
+                    guard !held.fixed.contains(source) else { continue }
+                    for answer in held.data.newAnswers(of: query) {
+                        new[source][new[source].count - count + (places?[answer.column] ?? answer.column)] =
+                            held.unremembered(source, query: query, document: answer.column)
                     }
                 }
             }
         }
-        self.terms = terms
-        names = terms.map { held.names[$0[0].source] }
+        names = held.names
         let versions = hasVersions ? 2 : 1
         func twice<Element>(_ values: [Element]) -> [Element] { versions == 2 ? values + values : values }
         isNew = (0..<versions * candidates.count).map { $0 >= candidates.count }
@@ -98,41 +83,17 @@ struct SourceProblem {
         labels = BlockLabels(relevant: twice(relevant))
         self.groups = twice(groups)
         self.folds = twice(folds)
-        for term in terms.indices {
-            known[term] += new[term]
-            new[term] = []
+        for source in all {
+            known[source] += new[source]
+            new[source] = []
         }
         scores = known
-    }
-
-    private static func sum(of term: Term, _ parts: [Int: Matrix]) -> Matrix {
-        var result = parts[term[0].source] ?? Matrix(rows: 0, columns: 0)
-        if term.count == 1, term[0].ratio == 1 { return result }
-        result.scale(by: Float(term[0].ratio))
-        for (source, ratio) in term.dropFirst() {
-            guard let part = parts[source] else { continue }
-            result.values.withUnsafeMutableBufferPointer { sum in
-                part.values.withUnsafeBufferPointer { part in
-                    for index in sum.indices { sum[index] += Float(ratio) * part[index] }
-                }
-            }
-        }
-        return result
-    }
-
-    /// The weight of each of `count` sources from those of the terms.
-    func sourceWeights(_ weights: [Double], count: Int) -> [Double] {
-        var result = [Double](repeating: 0, count: count)
-        for (term, weight) in zip(terms, weights) {
-            for (source, ratio) in term { result[source] += weight * ratio }
-        }
-        return result
     }
 
     /// Number of queries.
     var queryCount: Int { isNew.count { !$0 } }
 
-    /// The terms among `candidates` that help with queries that the fit has not seen (``WeightFit``); the first of all
+    /// The sources among `candidates` that help with queries that the fit has not seen (``WeightFit``); the first of all
     /// if none does.
     /// - Parameter share: of the second versions.
     func select(among candidates: [Int], newDocuments share: Double, standardErrors: Double) throws -> [Int] {
@@ -144,9 +105,9 @@ struct SourceProblem {
         return selected.isEmpty ? [candidates[0]] : selected
     }
 
-    /// One weight per term.
+    /// One weight per source.
     /// - Parameters:
-    ///   - selected: the terms that may have a weight. If none helps, the first has the weight 1.
+    ///   - selected: the sources that may have a weight. If none helps, the first has the weight 1.
     ///   - fold: queries to leave out.
     func weights(of selected: [Int], newDocuments share: Double, without fold: Int? = nil) throws -> [Double] {
         let fit = try WeightFit.fit(
@@ -162,7 +123,7 @@ struct SourceProblem {
     /// The factors of a weight that ``factors(of:newDocuments:metric:isCancelled:)`` tries.
     static let factors: [Double] = [0, 0.5, 0.7, 1.4, 2]
 
-    /// Factors of the terms' weights that raise the metric on held-out queries.
+    /// Factors of the sources' weights that raise the metric on held-out queries.
     ///
     /// Likelihood counts the whole list, a metric such as nDCG@10 its beginning. So each weight in turn is multiplied by a
     /// few factors, twice around. A factor is kept if the mean over queries rises by more than one standard error of its
@@ -170,7 +131,7 @@ struct SourceProblem {
     /// - Parameters:
     ///   - weights: for each fold the weights that were fitted without it.
     ///   - share: of the second versions.
-    /// - Returns: one factor per term.
+    /// - Returns: one factor per source.
     func factors(
         of weights: [[Double]], newDocuments share: Double, metric: Metric, isCancelled: () -> Bool
     ) throws -> [Double] {
