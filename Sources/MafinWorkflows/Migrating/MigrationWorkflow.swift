@@ -202,8 +202,8 @@ package struct MigrationWorkflow {
     private func announce(_ price: MigrationPrice) {
         guard price.texts > 0 else { return }
         let parts = [
-            "documents and queries to send to the new model: \(price.texts)", price.tokens.map { "at most \($0) tokens" },
-            price.cost.map { String(format: "at most %.4f in the currency of the price", $0) },
+            "texts for the new model to embed: \(price.texts)", price.tokens.map { "at most \($0) tokens" },
+            price.cost.flatMap { $0 > 0 ? String(format: "at most %.4f in the currency of the price", $0) : nil },
             price.minutes.map { String(format: "at least %.1f minutes", $0) },
         ]
         context.note(parts.compactMap(\.self).joined(separator: ", "))
