@@ -65,6 +65,12 @@ import Testing
         #expect(options.cache == "c" && options.baseURL == stored.baseURL)
         let error = #expect(throws: ValidationError.self) { try command.oldOptions(nil) }
         #expect(error?.message.contains("--old-black-box vectors:PATH") == true)
+        var moved = BlackBoxSource(.vectors(path: "gone"))
+        moved.resolvedPath = "/nowhere/gone"
+        let missing = #expect(throws: BlackBoxError.self) {
+            try command.oldOptions(moved).source(default: moved, flag: "--old-black-box")
+        }
+        #expect(missing?.description.contains("pass --old-black-box vectors:PATH") == true)
         let other = try MigrateCommand.parse(arguments + ["--old-black-box", "vectors:v"]).oldOptions(nil)
         #expect(other.blackBox == .vectors(path: "v") && other.baseURL == nil)
     }

@@ -147,7 +147,9 @@ import Testing
         let announced = Mutex<[Int]>([])
         let new = world.new
         let context = WorkflowContext(note: { note in
-            guard note.contains("360, at most 3600 tokens, at most 180.0000 in the currency of the price") else { return }
+            guard note.contains("360, at most 3600 tokens, at most 180.0000 in the currency of the price") else {
+                return
+            }
             announced.withLock { $0.append(new.asked(.document) + new.asked(.query)) }
         })
         var migration = world.migration(newIsStored: false, price: price, context: context)

@@ -145,7 +145,7 @@ struct MigrateCommand: AsyncParsableCommand {
     /// The old black box, which is never asked: stored vectors and encoders on this machine are read, of a provider's model only the cache.
     private func openOld(_ model: ArtefactModel) async throws -> MigrationSide {
         let options = try oldOptions(model.manifest.blackBoxSource)
-        let source = try options.source(default: model.manifest.blackBoxSource)
+        let source = try options.source(default: model.manifest.blackBoxSource, flag: "--old-black-box")
         let box = try await options.factory(shared).open(source)
         let isProvider = if case .provider = source.specification { true } else { false }
         var side = MigrationSide(box, source: source, isStored: !isProvider)

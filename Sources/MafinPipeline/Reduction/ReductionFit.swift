@@ -37,7 +37,10 @@ public struct ReductionFit {
         else {
             throw refuse("no source with a weight has dense vectors")
         }
-        guard !trainsQueries || model.denseWeights == nil else {
+        let ranksWithOthers = mixtures.contains { mixture in
+            sources.contains { !($0 is any DenseSource) && mixture.rankingWeights[$0.name] > 0 }
+        }
+        guard !trainsQueries || !ranksWithOthers else {
             throw refuse(
                 "a trained map changes the range of scores, and the weights of its sources without vectors fit the old one; "
                     + "only the closed form can be used")
@@ -116,7 +119,15 @@ public struct ReductionFit {
                 scale: mixture.origin == .calibrated ? mixture.logitPerScore : Self.standardScale)
             let maps = try training.run(seed: seed, isCancelled: isCancelled)
             let found = try evaluation(maps)
-            if try Self.isBetter(found, than: chosen.evaluation) { chosen = (maps, found, .trained) }
+            // The sum that asks nothing goes through the same map, and must not lose by it.
+            let harmsOffline = try dev.offline.map { rows in
+                try Self.isBetter(
+                    evaluation(RowMap(closed.queries)(rows), reducedDocuments),
+                    than: evaluation(RowMap(maps.queries)(rows), reducedDocuments))
+            }
+            if try Self.isBetter(found, than: chosen.evaluation), harmsOffline != true {
+                chosen = (maps, found, .trained)
+            }
         }
         reduction = chosen.maps
         func report(_ full: RunEvaluation, _ reduced: RunEvaluation) throws -> EvaluationReport {

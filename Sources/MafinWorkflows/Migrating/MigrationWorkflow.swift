@@ -179,7 +179,8 @@ package struct MigrationWorkflow {
                 reason: "it is of norm-mafin, whose vectors hold the weights; train again beside the new black box")
         }
         if !model.manifest.asksBlackBox {
-            throw WorkflowError.notMigratable(path: artefact, reason: "none of its sources reads the black box's vectors")
+            throw WorkflowError.notMigratable(
+                path: artefact, reason: "none of its sources reads the black box's vectors")
         }
     }
 

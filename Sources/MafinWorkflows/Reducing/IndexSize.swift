@@ -35,7 +35,8 @@ package struct IndexSize: Sendable, Equatable {
         if let dimensions, dimensions >= joined {
             throw WorkflowError.indexDimensions(
                 reason:
-                    "joined vectors have \(joined) numbers at most: expected from 1 to \(joined - 1), found \(dimensions)")
+                    "joined vectors have \(joined) numbers at most: expected from 1 to \(joined - 1), found \(dimensions)"
+            )
         }
     }
 

@@ -117,7 +117,8 @@ import Testing
         await #expect(processExitsWith: .failure) {
             let vectors = [SourceName.blackBox: Matrix(rows: 1, columns: 5, values: [1, 2, 3, 4, 5])]
             _ = SourceIndex.weighted(
-                [BlackBoxVectorSource(dimension: 5)], vectors, [.blackBox], widths: [3], 0..<1) { _ in 1 }
+                [BlackBoxVectorSource(dimension: 5)], vectors, [.blackBox], widths: [3], 0..<1
+            ) { _ in 1 }
         }
     }
 
