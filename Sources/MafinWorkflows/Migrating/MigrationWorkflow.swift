@@ -118,7 +118,8 @@ package struct MigrationWorkflow {
                     + "measured without a reduction, and 'mafin reduce' makes one for the new artefact")
         }
         if queries.train.isEmpty || queries.dev.isEmpty {
-            context.note("there are no labels of train and dev to fit weights to: each road keeps the artefact's weights")
+            context.note(
+                "there are no labels of train and dev to fit weights to: each road keeps the artefact's weights")
         }
 
         let oldSide = try await openOld(model)
