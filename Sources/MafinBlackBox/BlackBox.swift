@@ -43,6 +43,19 @@ public struct AnsweredRows: Sendable {
         self.vectors = vectors
     }
 
+    /// The indices of a call's items that have no row.
+    /// - Parameter count: number of items in the call.
+    package func missing(of count: Int) -> [Int] {
+        let found = Set(indices)
+        return (0..<count).filter { !found.contains($0) }
+    }
+
+    /// The vectors in the order of the items, one for each item that has any.
+    package var ordered: Matrix {
+        let rows = Dictionary(indices.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        return vectors.selecting(rows: rows.sorted { $0.key < $1.key }.map(\.value))
+    }
+
     /// No rows.
     public static let none = AnsweredRows(indices: [], vectors: Matrix(rows: 0, columns: 0))
 }

@@ -46,7 +46,8 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
     /// nil for a model of a server, and for a model that is named by its repository.
     /// - Throws: ``BlackBoxError/missingFile(path:expected:)`` if it is in neither place; the error says how to name another.
     public func currentPath(
-        workingDirectory: URL = URL(fileURLWithPath: FileManager.default.currentDirectoryPath)
+        workingDirectory: URL = URL(fileURLWithPath: FileManager.default.currentDirectoryPath),
+        flag: String = "--black-box"
     ) throws -> String? {
         let (given, kind, what): (String, String, String)
         switch specification {
@@ -58,7 +59,7 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
         if let place = places.first(where: FileManager.default.fileExists(atPath:)) { return place }
         guard let resolvedPath else { return nil }
         throw BlackBoxError.missingFile(
-            path: resolvedPath, expected: "\(what); if they moved, pass --black-box \(kind):PATH")
+            path: resolvedPath, expected: "\(what); if they moved, pass \(flag) \(kind):PATH")
     }
 
     private static func absolute(_ path: String, _ workingDirectory: URL) -> String {

@@ -56,11 +56,7 @@ package struct Cholesky: Sendable {
                     for row in 0..<size {
                         x[row] = (x[row] - inner(l + row * size, x, row)) / l[row * size + row]
                     }
-                    for row in (0..<size).reversed() {
-                        x[row] /= l[row * size + row]
-                        let value = x[row]
-                        for k in 0..<row { x[k] -= l[row * size + k] * value }
-                    }
+                    Self.substituteBack(x, l, size)
                 }
             }
         }
@@ -71,16 +67,24 @@ package struct Cholesky: Sendable {
     /// - Complexity: O(size²).
     package func solveTransposed(_ values: [Double]) -> [Double] {
         precondition(values.count == size, "\(values.count) values in a system of \(size)")
-        var x = values
-        factor.withUnsafeBufferPointer { factor in
-            // Row by row, because L is stored so: once x_k is known, it is taken out of all equations before.
-            for row in (0..<size).reversed() {
-                x[row] /= factor[row * size + row]
-                let value = x[row]
-                for k in 0..<row { x[k] -= factor[row * size + k] * value }
+        var result = values
+        result.withUnsafeMutableBufferPointer { result in
+            factor.withUnsafeBufferPointer { factor in
+                guard let x = result.baseAddress, let l = factor.baseAddress else { return }
+                Self.substituteBack(x, l, size)
             }
         }
-        return x
+        return result
+    }
+
+    /// Replaces x by the solution of `Lᵀ y = x`. It goes row by row, because L is stored so: once y_k is known, it is taken
+    /// out of all equations before.
+    private static func substituteBack(_ x: UnsafeMutablePointer<Double>, _ l: UnsafePointer<Double>, _ size: Int) {
+        for row in (0..<size).reversed() {
+            x[row] /= l[row * size + row]
+            let value = x[row]
+            for k in 0..<row { x[k] -= l[row * size + k] * value }
+        }
     }
 }
 

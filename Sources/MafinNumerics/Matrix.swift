@@ -17,6 +17,14 @@ public struct Matrix: Sendable, Equatable {
         self.values = values
     }
 
+    /// Matrices of the same number of columns, one below the other.
+    package init(stacking parts: [Matrix]) {
+        let columns = parts.first?.columns ?? 0
+        precondition(parts.allSatisfy { $0.columns == columns }, "rows of different lengths")
+        self.init(
+            rows: parts.reduce(0) { $0 + $1.rows }, columns: columns, values: Array(parts.map(\.values).joined()))
+    }
+
     /// A matrix filled with one value.
     public init(rows: Int, columns: Int, repeating value: Float = 0) {
         self.init(rows: rows, columns: columns, values: [Float](repeating: value, count: rows * columns))

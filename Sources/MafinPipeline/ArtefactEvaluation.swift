@@ -38,6 +38,9 @@ public struct ArtefactEvaluation {
     /// reduction there is no such row, and ``artefactName`` is what they rank.
     public static let indexName = "artefact-index"
 
+    /// The name of the sum that ranks if the black box is not asked, with reduced vectors.
+    public static let offlineIndexName = "mafin-offline-index"
+
     /// Number of documents of a ranking that are kept, as usual with trec_eval. Metrics ignore deeper ranks.
     public static let depth = 1000
 
@@ -94,19 +97,31 @@ public struct ArtefactEvaluation {
             }
             try add(contender.joinedName, prepared, rival.manifest.mixing.rankingWeights)
         }
+        let unasked = try model.manifest.offline.map { offline in
+            (
+                mixture: offline.mixing,
+                queries: try model.offlineQueries(
+                    queries.map(\.text), ids: queries.map(\.id), isCancelled: isCancelled)
+            )
+        }
         if model.manifest.reduction != nil {
-            try add(Self.indexName, prepared(model, model.sources), model.manifest.mixing.rankingWeights)
+            let reduced = try prepared(model, model.sources)
+            try add(Self.indexName, reduced, model.manifest.mixing.rankingWeights)
+            if let unasked {
+                try add(
+                    Self.offlineIndexName, (reduced.index, reduced.index.queries(unasked.queries)),
+                    unasked.mixture.rankingWeights)
+            }
         }
         let own = try prepared(model, model.sources.unreduced)
         // The black box and the local encoder alone: what other sources add to.
         if let pair = model.pairWeights { try add(model.manifest.contender.joinedName, own, pair) }
         try add(Self.artefactName, own, model.manifest.mixing.rankingWeights)
         if let dense = model.denseWeights { try add(Self.denseName, own, dense) }
-        if let offline = model.manifest.offline {
-            let queries = try own.index.queries(
-                model.offlineQueries(queries.map(\.text), ids: queries.map(\.id), isCancelled: isCancelled))
+        if let unasked {
+            let queries = try own.index.queries(unasked.queries)
             add(Self.standInName, try own.index.rankings(by: .standIn, of: queries, count: Self.depth))
-            try add(Self.offlineName, (own.index, queries), offline.mixing.rankingWeights)
+            try add(Self.offlineName, (own.index, queries), unasked.mixture.rankingWeights)
         }
         for rival in Contender.rivals
         where model.encoder != nil && rival != model.manifest.contender && !rivals.contains(rival) {
@@ -125,7 +140,7 @@ public struct ArtefactEvaluation {
     private static let order = [
         "bm25", baseline, "local", "concatenation", "concatenation-calibrated", "tuned-alone", "tuned-alone-mixed",
         "paper-mafin", "lambda-mafin", "norm-mafin", "hybrid-mafin", "mafin", standInName, offlineName,
-        denseName, artefactName, indexName,
+        offlineIndexName, denseName, artefactName, indexName,
     ]
 
     private static func place(_ name: String) -> Int { order.firstIndex(of: name) ?? order.count }

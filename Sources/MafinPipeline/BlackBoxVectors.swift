@@ -15,17 +15,21 @@ public struct BlackBoxVectors: Sendable {
     public let documentVectors: Matrix
 
     /// Dimension of the vectors.
-    public var dimension: Int { documentVectors.columns }
+    public var dimension: Int { documentVectors.rows > 0 ? documentVectors.columns : queryVectors.columns }
 
     /// Asks for the vectors of all documents of a collection and of some of its queries.
+    /// - Parameter documents: none if nothing reads their vectors.
     /// - Throws: whatever the black box throws; `CombinationError` for a vector that is all zeros or not finite.
     public init(
         asking blackBox: any BlackBox, documents: [Document], queries: [Query]
     ) async throws {
         self.queries = queries
         let documentItems = documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
-        documentVectors = try UnitRows.make(
-            try await blackBox.embed(documentItems, as: .document), source: .blackBox, ids: documents.map(\.id))
+        documentVectors =
+            documents.isEmpty
+            ? Matrix(rows: 0, columns: 0)
+            : try UnitRows.make(
+                try await blackBox.embed(documentItems, as: .document), source: .blackBox, ids: documents.map(\.id))
         let queryItems = queries.map { EmbeddingItem(id: $0.id, text: $0.text) }
         queryVectors = try UnitRows.make(
             try await blackBox.embed(queryItems, as: .query), source: .blackBox, ids: queries.map(\.id))

@@ -106,11 +106,11 @@ package struct SearchWorkflow {
     private func stored(_ items: [EmbeddingItem], in blackBox: any BlackBox) async throws -> Matrix {
         if blackBox is StoredVectors { return try await blackBox.embed(items, as: .document) }
         let known = try await blackBox.known(items, as: .document)
-        let rows = Dictionary(known.indices.enumerated().map { ($1, $0) }) { $1 }
-        guard rows.count == items.count else {
-            throw WorkflowError.documentsNotStored(path: data, missing: items.count - rows.count, of: items.count)
+        let missing = known.missing(of: items.count)
+        guard missing.isEmpty else {
+            throw WorkflowError.documentsNotStored(path: data, missing: missing.count, of: items.count)
         }
-        return known.vectors.selecting(rows: items.indices.compactMap { rows[$0] })
+        return known.ordered
     }
 
     /// The black box's vector of the query. A file of stored vectors has only those of its own queries. For any other query this is nil: the

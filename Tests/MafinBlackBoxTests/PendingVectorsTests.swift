@@ -37,4 +37,11 @@ import Testing
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).isEmpty)
         }
     }
+
+    /// Rows of a call come in any order, and a text that was asked twice may have two.
+    @Test func answeredRowsAreOrderedByTheirItems() {
+        let rows = AnsweredRows(indices: [3, 0, 3], vectors: Matrix(rows: 3, columns: 1, values: [3, 0, 9]))
+        #expect(rows.ordered.values == [0, 3] && rows.missing(of: 5) == [1, 2, 4])
+        #expect(AnsweredRows.none.missing(of: 2) == [0, 1])
+    }
 }

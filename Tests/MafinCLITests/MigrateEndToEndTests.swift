@@ -21,6 +21,24 @@ struct MigrateEndToEndTests {
         try #require((try road(name, result)["value"] as? [String: Any])?["mean"] as? Double, "\(name)")
     }
 
+    /// A map needs 100 pairs, so the world gets 60 further documents, which no label names.
+    private func addDocuments(_ world: TinyWorld) throws {
+        let numbers = TinyWorld.documents..<2 * TinyWorld.documents
+        var random = RandomGenerator(seed: 11)
+        let rows = numbers.flatMap { _ in (0..<TinyWorld.blackBoxDimension).map { _ in random.normal() } }
+        let old = try NumPyFile.read(world.url("vectors/corpus.npy"))
+        let new = Matrix(rows: numbers.count, columns: old.columns, values: rows).normalizedRows().matrix
+        try NumPyFile.write(Matrix(stacking: [old, new]), to: world.url("vectors/corpus.npy"))
+        func append(_ lines: [String], to file: String) throws {
+            let text = try String(contentsOf: world.url(file), encoding: .utf8)
+            try world.folder.write(text + lines.map { $0 + "\n" }.joined(), to: file)
+        }
+        try append(numbers.map { "d\($0)" }, to: "vectors/corpus.ids")
+        try append(
+            numbers.map { #"{"_id": "d\#($0)", "title": "", "text": "f\#($0 % 20) f\#($0 % 7) other\#($0)"}"# },
+            to: "data/corpus.jsonl")
+    }
+
     /// Vectors whose columns are in another order, with 4 columns of zeros: a rotation into more dimensions.
     private func writeTurnedVectors(_ world: TinyWorld) throws {
         let order = (0..<TinyWorld.blackBoxDimension).map { (5 * $0 + 3) % TinyWorld.blackBoxDimension }
@@ -37,12 +55,17 @@ struct MigrateEndToEndTests {
     @Test func aTurnedSpaceKeepsEverythingAndIsWritten() async throws {
         let world = try TinyWorld()
         defer { world.remove() }
+        try addDocuments(world)
         try writeTurnedVectors(world)
         let train = try await world.mafin(
             ["train"] + TinyWorld.training + ["--output", "ART", "--mode", "query", "--epochs", "5", "--quiet"])
         try #require(train.status == 0, "\(train.error)")
+        // The maps of a reduction belong to the old space and stay behind.
+        let reduce = try await world.mafin(
+            ["reduce", "ART", "--data", "data", "--output", "ART", "--index-dimensions", "24", "--quiet"])
+        try #require(reduce.status == 0, "\(reduce.error)")
         let flags = [
-            "migrate", "ART", "--data", "data", "--black-box", "vectors:turned", "--sample", "40", "--threads", "2",
+            "migrate", "ART", "--data", "data", "--black-box", "vectors:turned", "--sample", "110", "--threads", "2",
             "--quiet",
         ]
         let run = try await world.mafin(
@@ -77,7 +100,7 @@ struct MigrateEndToEndTests {
         defer { world.remove() }
         let migrate = ["migrate", "ART", "--data", "data", "--black-box", "vectors:vectors"]
         for (flags, hint) in [
-            (["--split", "train"], "cannot be measured"), (["--sample", "3"], "--sample must be at least 10"),
+            (["--split", "train"], "cannot be measured"), (["--sample", "3"], "--sample must be at least 100"),
             (["--road", "re-index"], "--road needs --output"),
             (["--old-black-box", "openai:old"], "takes vectors:PATH"),
             (["--split", "dev", "--time", "1m"], "--time cannot be used with --split dev"),

@@ -1,4 +1,5 @@
 import ArgumentParser
+import MafinBlackBox
 import MafinProviderWorkflows
 import Testing
 
@@ -48,5 +49,29 @@ import Testing
         let message = try Self.message(SearchCommand.self, arguments + ["--lambda", "0.5"])
         #expect(message.contains("use --weight local=NUMBER"), "\(message)")
         #expect(try SearchCommand.parse(arguments).offline)
+    }
+
+    /// What the flags say of the new black box does not hold for the old one.
+    @Test func theOldBlackBoxHasNoneOfTheNewOnesFlags() throws {
+        let arguments = [
+            "ART", "--data", "d", "--black-box", "openai:new", "--tokenizer", "t", "--drift-check", "0.5",
+            "--on-overflow", "split-mean", "--dimensions", "8", "--cache", "c",
+        ]
+        let stored = BlackBoxSource(.provider("openai", model: "old"), baseURL: "http://localhost:1/v1")
+        let command = try MigrateCommand.parse(arguments)
+        let options = try command.oldOptions(stored)
+        #expect(options.asking.tokenizer == nil && options.asking.driftCheck == nil)
+        #expect(options.asking.onOverflow == nil && options.dimensions == nil && options.blackBox == nil)
+        #expect(options.cache == "c" && options.baseURL == stored.baseURL)
+        let error = #expect(throws: ValidationError.self) { try command.oldOptions(nil) }
+        #expect(error?.message.contains("--old-black-box vectors:PATH") == true)
+        var moved = BlackBoxSource(.vectors(path: "gone"))
+        moved.resolvedPath = "/nowhere/gone"
+        let missing = #expect(throws: BlackBoxError.self) {
+            try command.oldOptions(moved).source(default: moved, flag: "--old-black-box")
+        }
+        #expect(missing?.description.contains("pass --old-black-box vectors:PATH") == true)
+        let other = try MigrateCommand.parse(arguments + ["--old-black-box", "vectors:v"]).oldOptions(nil)
+        #expect(other.blackBox == .vectors(path: "v") && other.baseURL == nil)
     }
 }

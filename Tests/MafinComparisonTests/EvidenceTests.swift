@@ -89,6 +89,40 @@ import Testing
         #expect(costs.searchMilliseconds != nil && costs.trainingSeconds == 12)
     }
 
+    /// A comparison that is run again finds the artefact with the reduction that `--index-dimensions` made of it. The report
+    /// stands beside rows that were measured without one.
+    @Test func aReducedArtefactIsMeasuredAsItsRowWas() async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        let comparison = try toy.comparison(["black-box+bm25"], seeds: 1)
+        let outcome = try comparison.run()
+        let name = try #require(ComparisonVerdict.candidate(of: outcome))
+        let row = try #require(outcome.rows.first { $0.name == name })
+        func load() throws -> ArtefactModel {
+            try ArtefactModel(artefact: toy.store.artefact) { _ in toy.folder.url.appendingPathComponent("encoder") }
+        }
+        let model = try load()
+        var random = RandomGenerator(seed: 1)
+        func map() -> Matrix { Matrix(rows: 5, columns: 16, values: (0..<80).map { _ in random.normal() }) }
+        let record = ReductionRecord(
+            dimension: 5, kind: .closedForm, sources: model.manifest.denseRecords,
+            weights: model.manifest.mixing.rankingWeights,
+            development: EvaluationReport(
+                split: "dev", baseline: ReductionRecord.fullName, queries: 0, queriesWithoutRelevantDocument: 0,
+                systems: []))
+        try model.artefact.write(
+            DimensionReduction(documents: map(), queries: map()), record, fittedTo: KnownQueries([]),
+            to: toy.store.artefact)
+        let reduced = try load()
+        #expect(reduced.joinedDimension == 5)
+        let cache = LocalVectorCache(folder: toy.folder.url.appendingPathComponent("cache"))
+        let artefact = try comparison.measured(reduced, cache: cache)
+        let run = try comparison.rankings(of: artefact).chosen
+        #expect(evaluate(run, against: toy.qrels, metrics: Metric.standard).means == row.evaluation.means)
+        let costs = try comparison.costs(of: artefact, training: nil, machine: nil)
+        #expect(costs.dimensions == .init(before: 16, after: 16))
+    }
+
     @Test func theHybridContenderIsAboutItsLoss() {
         #expect(Contender.hybridMafin.objective(from: ListNet()).summary.name == "hybrid")
         #expect(Contender.hybridMafin.objective(from: ListMLE()).summary.parts["listwise"]?.name == "ListMLE")

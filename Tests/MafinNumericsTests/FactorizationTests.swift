@@ -7,6 +7,12 @@ import Testing
         return Matrix(rows: rows, columns: columns, values: (0..<rows * columns).map { _ in generator.normal() })
     }
 
+    @Test func matricesAreStacked() {
+        let (top, bottom) = (normal(2, 3, seed: 1), normal(1, 3, seed: 2))
+        let both = Matrix(stacking: [top, bottom])
+        #expect(both.rows == 3 && both.columns == 3 && both.values == top.values + bottom.values)
+    }
+
     /// `A x` is the right side again, for sizes around the width of the lanes.
     @Test(arguments: [1, 2, 7, 8, 9, 70, 131])
     func choleskySolves(_ size: Int) {

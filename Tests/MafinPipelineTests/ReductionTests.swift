@@ -147,6 +147,37 @@ private func doubles(_ matrix: Matrix) -> Rows { (0..<matrix.rows).map { matrix.
         }
     }
 
+    /// Two sums over the same documents, each with columns of its own: the second loses its columns unless it counts.
+    @Test func bothSumsKeepTheirColumns() {
+        let (first, second) = (SourceName(rawValue: "a"), SourceName(rawValue: "b"))
+        let sources: [any ScoreSource] = [
+            MovedDocuments(ids: [], vectors: Matrix(rows: 0, columns: 4), name: first),
+            MovedDocuments(ids: [], vectors: Matrix(rows: 0, columns: 3), name: second),
+        ]
+        let documents = random(400, 7, seed: 15)
+        func queries(_ columns: Range<Int>, scale: Float, seed: UInt64) -> Matrix {
+            var rows = random(60, 7, seed: seed)
+            rows.forEachRow { _, values in
+                for column in values.indices { values[column] *= columns.contains(column) ? scale : 0 }
+            }
+            return rows
+        }
+        let asked = (queries(0..<4, scale: 1, seed: 16), SourceWeights([(first, 1), (second, 0)]))
+        // Weights have a unit of their own.
+        let unasked = (queries(4..<7, scale: 0.01, seed: 17), SourceWeights([(first, 0), (second, 0.01)]))
+        func loss(_ sums: [(joined: Matrix, weights: SourceWeights)]) -> Float {
+            let maps = ReductionFit.closedForm(to: 4, of: sources, documents: documents, queries: sums)
+            let before = Matrix.multiply(unasked.0, transposed: documents)
+            let after = Matrix.multiply(
+                Matrix.multiply(unasked.0, transposed: maps.queries),
+                transposed: Matrix.multiply(documents, transposed: maps.documents))
+            let error = zip(before.values, after.values).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+            return error / before.values.reduce(0) { $0 + $1 * $1 }
+        }
+        #expect(loss([asked]) > 0.9)
+        #expect(loss([asked, unasked]) < 0.5)
+    }
+
     /// With all dimensions nothing is lost, also if there are no queries or fewer than columns.
     @Test(arguments: [0, 3, 60])
     func withAllDimensionsProductsStayTheSame(_ count: Int) {

@@ -51,14 +51,14 @@ struct MigrationWorld {
     /// The migration with stored vectors on both sides.
     func migration(
         oldIsStored: Bool = true, newIsStored: Bool = true,
-        price: (@Sendable ([EmbeddingItem]) async throws -> MigrationPrice)? = nil
+        price: MigrationSide.Pricing? = nil, context: WorkflowContext = WorkflowContext()
     ) -> MigrationWorkflow {
         let (old, new) = (old, new)
         var migration = MigrationWorkflow(
-            artefact: path("ART"), data: path("data"), context: WorkflowContext(),
+            artefact: path("ART"), data: path("data"), context: context,
             openOld: { _ in MigrationSide(old, source: nil, isStored: oldIsStored) },
             openNew: { MigrationSide(new, source: nil, isStored: newIsStored, price: price) })
-        migration.sample = 60
+        migration.sample = 120
         return migration
     }
 
@@ -87,24 +87,46 @@ struct MigrationWorld {
         }
     }
 
+    /// Makes the vectors of an artefact shorter, in its place.
+    func reduce(_ name: String = "ART", to dimensions: Int, asking blackBox: any BlackBox) async throws {
+        guard let size = try IndexSize(dimensions: dimensions, target: nil) else { return }
+        _ = try await ReductionWorkflow(
+            artefact: path(name), data: path("data"), output: path(name), size: size, context: WorkflowContext(),
+            openBlackBox: { _ in blackBox }
+        ).run()
+    }
+
+    /// An artefact whose only dense source has moved some documents.
+    func writeMovedDocuments(to name: String) throws {
+        let moved = MovedDocuments(
+            ids: ["d0"], vectors: Matrix(rows: 1, columns: Self.dimension, repeating: 0.2),
+            name: SourceName(rawValue: "nudge-n"))
+        try ship([moved, Self.words], [1, 0.1], to: name)
+    }
+
+    private static var words: LexicalSource {
+        let texts = (0..<documents).map { "word\($0) of a text" }
+        return LexicalSource(
+            BM25Weighting(LexicalStatistics(of: InvertedIndex(texts: texts, analyzer: TextAnalyzer()))))
+    }
+
     private func writeArtefact() throws {
-        let texts = (0..<Self.documents).map { "word\($0) of a text" }
-        let statistics = LexicalStatistics(of: InvertedIndex(texts: texts, analyzer: TextAnalyzer()))
         let adapter = AdapterSource(
             Adapter(shape: .linear, dimension: Self.dimension, seed: 1), mapsDocuments: false,
             name: SourceName(rawValue: "linear-adapter"))
-        let weights = SourceWeights([(.blackBox, 1), (adapter.name, 0.5), (.bm25, 0.1)])
+        try ship(
+            [BlackBoxVectorSource(dimension: Self.dimension), adapter, Self.words], [1, 0.5, 0.1], to: "ART")
+    }
+
+    private func ship(_ sources: [any ScoreSource], _ weights: [Float], to name: String) throws {
+        let mixture = Mixture(SourceWeights(zip(sources, weights).map { ($0.name, $1) }))
         try Artefact.ship(
-            ShippedSources(
-                [
-                    BlackBoxVectorSource(dimension: Self.dimension), adapter,
-                    LexicalSource(BM25Weighting(statistics)),
-                ], mixture: Mixture(weights)),
+            ShippedSources(sources, mixture: mixture),
             Artefact.Shipment(
                 system: "sum", blackBox: old.identity, blackBoxSource: nil, blackBoxDimension: Self.dimension,
                 data: [], verdict: Verdict(lambda: nil, metric: "nDCG@10", difference: (0.1, 0.05, 0.15), queries: 2),
                 knownQueries: KnownQueries((0..<140).map { Query(id: "q\($0)", text: "question number\($0)") })),
-            encoderFrom: nil, to: folder.url.appendingPathComponent("ART"))
+            encoderFrom: nil, to: folder.url.appendingPathComponent(name))
     }
 }
 

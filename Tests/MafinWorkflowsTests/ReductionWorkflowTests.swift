@@ -4,6 +4,7 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 import MafinTestSupport
+import Synchronization
 import Testing
 
 @testable import MafinPipeline
@@ -76,6 +77,63 @@ import Testing
         }
         // Five numbers cannot hold eight: some ranking differs.
         #expect(changed > 0)
+    }
+
+    /// The sum that ranks if the black box is not asked has figures of its own, and `evaluate` ranks as `search` does.
+    @Test func theSumThatAsksNothingIsReducedToo() async throws {
+        let toy = try ToySources(hasStandIn: true)
+        defer { toy.remove() }
+        let (folder, result) = try await reduced(toy, 5)
+        let manifest = try Artefact(readingFrom: URL(fileURLWithPath: folder), verification: .content).manifest
+        let figures = try #require(manifest.reduction?.offlineDevelopment)
+        #expect(figures == result.offlineDevelopment && figures.systems.map(\.name) == ["joined", "reduced"])
+        #expect(result.text.contains("; if the black box is not asked, "))
+
+        var evaluation = EvaluationWorkflow(
+            artefact: folder, data: toy.data, context: WorkflowContext(), openBlackBox: { _ in toy.blackBox })
+        evaluation.runs = toy.folder.url.appendingPathComponent("runs").path
+        let names = try await evaluation.run().report.systems.map(\.name)
+        #expect(names.contains("mafin-offline") && names.contains("mafin-offline-index"))
+        let run = try Run(contentsOf: toy.folder.url.appendingPathComponent("runs/mafin-offline-index.test.run"))
+        toy.blackBox.store(toy.documents.map(\.textForEncoding))
+        for query in toy.queries[20..<24] {
+            var search = SearchWorkflow(
+                artefact: folder, data: toy.data, query: query.text, context: WorkflowContext(),
+                openBlackBox: { _ in toy.blackBox })
+            (search.count, search.isOffline) = (20, true)
+            let found = try await search.run().results
+            let measured = Dictionary(
+                uniqueKeysWithValues: try #require(run[query.id]).map { ($0.id, $0.score) })
+            #expect(found.count == measured.count && found.allSatisfy { measured[$0.id] == $0.score })
+        }
+    }
+
+    /// A comparison has written its artefact when the reduction begins, so a sum that cannot be reduced is no error.
+    @Test func whatCannotBeReducedStaysWithANote() async throws {
+        let toy = try ToySources()
+        defer { toy.remove() }
+        let words = toy.folder.url.appendingPathComponent("WORDS")
+        let lexical = LexicalSource(
+            BM25Weighting(LexicalStatistics(of: InvertedIndex(texts: toy.documents.map(\.text)))))
+        try Artefact.ship(
+            ShippedSources(
+                [BlackBoxVectorSource(dimension: ToySources.dimension), lexical],
+                mixture: Mixture(SourceWeights([(.blackBox, 0), (.bm25, 1)]))),
+            Artefact.Shipment(
+                system: "words", blackBox: toy.blackBox.identity, blackBoxSource: nil,
+                blackBoxDimension: ToySources.dimension, data: [],
+                verdict: Verdict(lambda: nil, metric: "nDCG@10", difference: nil, queries: 2),
+                knownQueries: KnownQueries([])), encoderFrom: nil, to: words)
+        let notes = Mutex<[String]>([])
+        let workflow = ReductionWorkflow(
+            artefact: words.path, data: toy.data, output: words.path,
+            size: try #require(try IndexSize(dimensions: 4, target: nil)),
+            context: WorkflowContext(note: { note in notes.withLock { $0.append(note) } }),
+            openBlackBox: { _ in toy.blackBox })
+        let result = try await workflow.runInPlace()
+        #expect(result == nil && toy.blackBox.asked == 0)
+        #expect(notes.withLock { $0 }.contains { $0.contains("no source with a weight has dense vectors") })
+        await #expect(throws: ArtefactError.self) { try await workflow.run() }
     }
 
     /// The weights are in the query before the map, so the vectors of the documents do not change with them.

@@ -91,6 +91,9 @@ struct InspectCommand: AsyncParsableCommand {
         if let reduction = manifest.reduction {
             text += "\n\nVectors before and after their reduction, on dev, without other sources:\n"
             text += EvaluationSummary(reduction.development).text()
+            if let offline = reduction.offlineDevelopment {
+                text += "\nThe same without asking the black box:\n" + EvaluationSummary(offline).text()
+            }
         }
         if let test = manifest.test { text += "\n\nOn \(test.split):\n" + EvaluationSummary(test).text() }
         return text

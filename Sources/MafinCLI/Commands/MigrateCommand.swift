@@ -19,7 +19,7 @@ struct MigrateCommand: AsyncParsableCommand {
         discussion: """
             The roads: stay with the old model; re-index, which buys all documents again; bridge-documents, which buys a sample of the documents and \
             maps the old vectors of the others into the new space; bridge-queries, which keeps the documents and maps the new model's vectors of \
-            queries into the old space. The trained encoder and BM25 move along, and only the weights are fitted again, on dev. Each road's \
+            queries into the old space; stand-in, which keeps the documents and asks no model, for an artefact that has a stand-in. The trained encoder and BM25 move along, and only the weights are fitted again, on dev. Each road's \
             nDCG@10 is that of the whole sum, with a 95 % interval and a paired randomization test against staying.
 
             The verdict is the cheapest road that is not worse than a full re-index (p < .05) and better than staying (p < .05); if there is none, to \
@@ -27,7 +27,7 @@ struct MigrateCommand: AsyncParsableCommand {
             best documents that a road keeps is measured, and the verdict is to stay.
 
             The old model is never asked: its vectors are read from the cache, or from --old-black-box. The new one is asked for all labelled \
-            queries and for the sample. Stored vectors (vectors:PATH) cost nothing and are read whole.
+            queries and for the sample, and the prices are of both. Stored vectors (vectors:PATH) cost nothing and are read whole.
 
             More flags: mafin migrate --help-hidden
             """)
@@ -65,7 +65,9 @@ struct MigrateCommand: AsyncParsableCommand {
     var time: TimeLimit?
 
     @Option(
-        help: "Split of the labels to measure on. Of dev, one half is measured and the other fits the weights.")
+        help:
+            "Split of the labels to measure on. Of dev, one half is measured and the other fits the weights; an artefact that was chosen on dev needs --allow-leak, and staying then looks better than it is."
+    )
     var split = "test"
 
     @Option(
@@ -77,7 +79,7 @@ struct MigrateCommand: AsyncParsableCommand {
     @Option(
         name: .shortAndLong,
         help:
-            "Folder for the artefact of the verdict's road. A bridge keeps the vectors of the documents in the artefact."
+            "Folder for the artefact of the verdict's road. A bridge keeps the vectors of the documents in the artefact. The artefact counts the measured queries as known, because they chose the road; with --road they stay unknown."
     )
     var output: String?
 
@@ -125,17 +127,25 @@ struct MigrateCommand: AsyncParsableCommand {
         if let reason = result.notWritten { shared.warn("no artefact was written: \(reason)") }
     }
 
-    /// The old black box, which is never asked: stored vectors and encoders on this machine are read, of a provider's model only the cache.
-    private func openOld(_ model: ArtefactModel) async throws -> MigrationSide {
+    /// The flags with which the old black box is opened: those that describe the new one are left out.
+    func oldOptions(_ stored: BlackBoxSource?) throws -> BlackBoxOptions {
+        if oldBlackBox == nil, stored == nil {
+            throw ValidationError(
+                "the artefact does not say where its black box is: pass its vectors with --old-black-box vectors:PATH.")
+        }
         var options = blackBox
-        // These flags describe the new black box.
         (options.dimensions, options.queryPrefix, options.documentPrefix) = (nil, nil, nil)
+        (options.asking.onOverflow, options.asking.tokenizer, options.asking.driftCheck) = (nil, nil, nil)
         options.blackBox = oldBlackBox
         // Nothing is sent, so the artefact's own address may be used.
-        options.baseURL = model.manifest.blackBoxSource?.baseURL
-        if oldBlackBox != nil { options.baseURL = nil }
-        options.asking.onOverflow = nil
-        let source = try options.source(default: model.manifest.blackBoxSource)
+        options.baseURL = oldBlackBox == nil ? stored?.baseURL : nil
+        return options
+    }
+
+    /// The old black box, which is never asked: stored vectors and encoders on this machine are read, of a provider's model only the cache.
+    private func openOld(_ model: ArtefactModel) async throws -> MigrationSide {
+        let options = try oldOptions(model.manifest.blackBoxSource)
+        let source = try options.source(default: model.manifest.blackBoxSource, flag: "--old-black-box")
         let box = try await options.factory(shared).open(source)
         let isProvider = if case .provider = source.specification { true } else { false }
         var side = MigrationSide(box, source: source, isStored: !isProvider)
@@ -148,15 +158,18 @@ struct MigrateCommand: AsyncParsableCommand {
         let box = try await blackBox.make(shared: shared)
         switch source.specification {
         case .vectors: return MigrationSide(box, source: source, isStored: true)
-        case .local: return MigrationSide(box, source: source, isStored: false)
+        case .local:
+            return MigrationSide(box, source: source, isStored: false) { documents, queries in
+                MigrationPrice(texts: documents.count + queries.count, cost: 0)
+            }
         case .provider:
             let opened = try blackBox.openedProvider(shared)
             let ruler = try TokenRuler(opened.profile, tokenizer: blackBox.asking.tokenizer)
             let (overflow, isInBatches) = (blackBox.asking.onOverflow ?? .error, blackBox.asking.batch)
-            return MigrationSide(box, source: source, isStored: false) { items in
+            return MigrationSide(box, source: source, isStored: false) { documents, queries in
                 let plan = try await EmbeddingPlan(
-                    opened.server, cache: opened.cache, texts: [(.document, items)], ruler: ruler, overflow: overflow,
-                    isInBatches: isInBatches)
+                    opened.server, cache: opened.cache, texts: [(.document, documents), (.query, queries)],
+                    ruler: ruler, overflow: overflow, isInBatches: isInBatches)
                 return MigrationPrice(
                     texts: plan.toAsk, tokens: plan.tokens, minutes: plan.minutes, cost: plan.cost)
             }

@@ -14,7 +14,7 @@ struct ReduceCommand: AsyncParsableCommand {
             documents and the queries of 'train'. What that loses on 'dev' is printed and stored in the artefact.
 
             The vectors that 'embed', 'index', 'search' and 'serve' make and rank are then the reduced ones; compare them by inner product. Weights \
-            can still change from query to query. 'evaluate' shows the reduced vectors as artefact-index.
+            can still change from query to query. 'evaluate' shows the reduced vectors as artefact-index, and as mafin-offline-index if the black box is not asked.
 
             --batch uses the provider's cheaper batch API. More flags: mafin reduce --help-hidden
             """)

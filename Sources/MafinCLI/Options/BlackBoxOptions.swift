@@ -73,8 +73,9 @@ struct BlackBoxOptions: ParsableArguments {
     }
 
     /// The black box of the flags, or else the stored one with the changes of single flags.
+    /// - Parameter flag: the flag that names another one, for errors.
     /// - Throws: `ValidationError` if there is neither, or if a flag does not fit its kind.
-    func source(default stored: BlackBoxSource?) throws -> BlackBoxSource {
+    func source(default stored: BlackBoxSource?, flag: String = "--black-box") throws -> BlackBoxSource {
         if let source { return source }
         guard var source = stored else {
             throw ValidationError(
@@ -82,7 +83,7 @@ struct BlackBoxOptions: ParsableArguments {
         }
         try requireFit(to: source.specification)
         // A path from the command line is used as it is. A path from an artefact is looked for.
-        source.resolvedPath = try source.currentPath()
+        source.resolvedPath = try source.currentPath(flag: flag)
         source.baseURL = try baseURL ?? trustedAddress(of: source)
         source.dimensions = dimensions ?? source.dimensions
         source.queryPrefix = queryPrefix ?? source.queryPrefix

@@ -23,13 +23,14 @@ extension Comparison {
         training.queries.enumerated().filter { qrels.hasRelevantDocument($0.element.id) }.map { ($1, $0) }
     }
 
-    /// An artefact over all documents and the measured queries with a relevant document, as every command ranks with it.
+    /// An artefact over all documents and the measured queries with a relevant document. Its vectors are taken as they are
+    /// before a reduction, as the comparison measured them, also if an earlier run has reduced the artefact.
     /// - Throws: errors of encoder and vectors; `CancellationError`.
     public func measured(_ model: ArtefactModel, cache: LocalVectorCache) throws -> MeasuredArtefact {
         let queries = measuredQueries
         let index = try model.index(
-            of: training.collection.documents, blackBox: training.data.blackBoxDocuments, cache: cache,
-            isCancelled: isCancelled, progress: { _ in })
+            of: training.collection.documents, by: model.sources.unreduced,
+            blackBox: training.data.blackBoxDocuments, cache: cache, isCancelled: isCancelled, progress: { _ in })
         let prepared = try index.queries(
             model.queries(
                 queries.map(\.query.text), ids: queries.map(\.query.id),
@@ -130,7 +131,7 @@ extension Comparison {
         return CostFacts(
             query: ComparisonVerdict.QueryCost(kinds),
             dimensions: .init(
-                before: Double(training.data.blackBoxDocuments.columns), after: Double(model.joinedDimension)),
+                before: Double(training.data.blackBoxDocuments.columns), after: Double(system.sources.joinedDimension)),
             indexBytes: .init(
                 before: Double(blackBox.byteCount), after: Double(system.index.vectors?.byteCount ?? 0)),
             searchMilliseconds: .init(

@@ -250,9 +250,10 @@ extension ArtefactManifest {
         }
         for record in records {
             let field = "sources.\(record.name)"
-            // The commands find these sources by their names.
-            let isReserved = [SourceName.blackBox, .local, .standIn].contains(record.name)
-            if isReserved != [.blackBox, .local, .standIn].contains(record.kind)
+            // Sources of these kinds have the name of their kind, and the commands find them by it.
+            let isReserved = [SourceName.blackBox, .local, .standIn, .bm25, BridgedDocuments.sourceName]
+                .contains(record.name)
+            if isReserved != [.blackBox, .local, .standIn, .bm25, .bridge].contains(record.kind)
                 || isReserved && record.name.rawValue != record.kind.rawValue
             {
                 return ("\(field).kind", isReserved ? record.name.rawValue : "another", record.kind.rawValue)
@@ -267,8 +268,7 @@ extension ArtefactManifest {
                 case .blackBox, .adapter, .movedDocuments, .queryMemory, .standIn: blackBoxDimension
                 // With a map the documents may have any dimension, and the map takes queries of the black box.
                 case .bridge:
-                    record.settings[BridgedDocuments.queryDimension] == nil
-                        ? blackBoxDimension : max(1, record.dimension ?? 1)
+                    BridgedDocuments.hasMap(record) ? max(1, record.dimension ?? 1) : blackBoxDimension
                 }
             if let columns = record.settings[BridgedDocuments.queryDimension]?.number, record.kind == .bridge,
                 columns != Double(blackBoxDimension)

@@ -61,6 +61,11 @@ extension BridgedDocuments {
     /// The setting that a map adds: the columns of the vectors that it takes.
     static let queryDimension = "queryDimension"
 
+    /// Whether a record names a map of queries. Without one the vectors lie in the black box's space.
+    static func hasMap(_ record: SourceRecord) -> Bool {
+        if case .text? = record.settings["map"] { record.settings[queryDimension]?.number != nil } else { false }
+    }
+
     /// See ``ScoreSource/record``.
     public var record: SourceRecord {
         var settings: [String: ManifestValue] = [:]
@@ -73,8 +78,7 @@ extension BridgedDocuments {
 
     /// See ``ScoreSource/write(to:)``.
     public func write(to folder: URL) throws {
-        try NumPyFile.write(vectors, to: folder.appendingPathComponent("vectors.npy"))
-        try MafinPipeline.write(ids, to: folder.appendingPathComponent("ids.json"))
+        try SourceRecord.write(ids, vectors, to: folder)
         guard let map else { return }
         try NumPyFile.write(map.matrix, to: folder.appendingPathComponent("matrix.npy"))
         try NumPyFile.write(
@@ -88,11 +92,8 @@ extension BridgedDocuments {
     }
 
     init(_ record: SourceRecord, dimension: Int, in folder: URL) throws {
-        let ids: [String] = try record.json(folder.appendingPathComponent("ids.json"))
-        guard Set(ids).count == ids.count else { throw record.fault("folder", "each id once in ids.json", "others") }
-        let vectors = try record.matrix(
-            folder.appendingPathComponent("vectors.npy"), rows: ids.count, columns: dimension)
-        guard let text = record.settings["map"]?.text else {
+        let (ids, vectors) = try record.identifiedRows(columns: dimension, in: folder)
+        guard Self.hasMap(record), let text = record.settings["map"]?.text else {
             self.init(ids: ids, vectors: vectors)
             return
         }

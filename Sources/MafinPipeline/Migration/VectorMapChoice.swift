@@ -30,7 +30,8 @@ public struct VectorMapChoice: Sendable {
         /// Documents, which queries of the target's space search. A held-out pair's true vector ranks the mapped vectors
         /// of the other held-out pairs.
         case documents
-        /// Queries, which search documents of the target's space. A held-out pair's mapped vector ranks these documents.
+        /// Queries, which search documents of the target's space. A held-out pair's mapped vector ranks these documents, so
+        /// it must be none of them.
         case queries(searching: Matrix)
     }
 
@@ -38,13 +39,10 @@ public struct VectorMapChoice: Sendable {
     public let map: VectorMap
     /// What was chosen.
     public let chosen: Candidate
-    /// The best candidate of each form, the simplest form first.
-    public let candidates: [Candidate]
-    /// Number of pairs, and of those that were held out for the choice.
-    public let (pairs, heldOut): (Int, Int)
 
-    /// The fewest pairs that a map can be chosen on.
-    public static let fewestPairs = 10
+    /// The fewest pairs that a map can be chosen on. A fifth of them are held out, and the ten best of fewer than 20 would
+    /// hardly tell two maps apart.
+    public static let fewestPairs = 100
     /// Strengths of ridge maps that are tried.
     static let strengths: [Double] = [0.001, 0.01, 0.1, 1, 10]
     /// Ranks that are tried, as far as they are below both dimensions.
@@ -70,7 +68,7 @@ public struct VectorMapChoice: Sendable {
         let judged = judged ?? Array(0..<x.rows)
         precondition(judged.count >= Self.fewestPairs, "a map from \(judged.count) pairs")
         var generator = RandomGenerator(seed: seed)
-        let held = Array(judged.shuffled(using: &generator).prefix(min(Self.mostHeldOut, max(2, judged.count / 5))))
+        let held = Array(judged.shuffled(using: &generator).prefix(min(Self.mostHeldOut, judged.count / 5)))
         let isHeld = Set(held)
         let kept = (0..<x.rows).filter { !isHeld.contains($0) }
         let (fitX, fitY) = (x.selecting(rows: kept), y.selecting(rows: kept))
@@ -108,28 +106,33 @@ public struct VectorMapChoice: Sendable {
             return $0 - (best[.twoLayer]?.epochs ?? $0) < 3
         }
 
-        candidates = VectorMap.Form.allCases.compactMap { best[$0] }
+        let candidates = VectorMap.Form.allCases.compactMap { best[$0] }
         guard let highest = candidates.map(\.agreement).max(),
             let chosen = candidates.first(where: { $0.agreement >= highest - 1e-9 })
         else { preconditionFailure("at least one form is tried") }
         self.chosen = chosen
-        (pairs, heldOut) = (x.rows, held.count)
+        map = try Self.map(chosen, from: x, to: y, seed: seed, isCancelled: isCancelled)
+    }
+
+    /// A map of a form and strength that were chosen, fitted to the given pairs.
+    /// - Throws: `CancellationError` when cancelled.
+    public static func map(
+        _ chosen: Candidate, from x: Matrix, to y: Matrix, seed: UInt64, isCancelled: () -> Bool = { false }
+    ) throws -> VectorMap {
+        func check() throws { if isCancelled() { throw CancellationError() } }
         try check()
-        if chosen.form == .procrustes {
-            map = VectorMap.procrustes(from: x, to: y)
-            return
-        }
-        let all = VectorMap.Moments(from: x, to: y)
-        let linear = VectorMap.ridge(all, strength: strength)
+        if chosen.form == .procrustes { return VectorMap.procrustes(from: x, to: y) }
+        let moments = VectorMap.Moments(from: x, to: y)
+        let linear = VectorMap.ridge(moments, strength: chosen.strength ?? strengths[0])
         switch chosen.form {
-        case .lowRank: map = VectorMap.lowRank(all, ridge: linear, rank: chosen.rank ?? 1)
+        case .lowRank: return VectorMap.lowRank(moments, ridge: linear, rank: chosen.rank ?? 1)
         case .twoLayer:
-            map = try VectorMap.twoLayer(after: linear, from: x, to: y, epochs: chosen.epochs ?? 1, seed: seed) {
+            return try VectorMap.twoLayer(after: linear, from: x, to: y, epochs: chosen.epochs ?? 1, seed: seed) {
                 _, _ in
                 try check()
                 return true
             }
-        case .procrustes, .ridge: map = linear
+        case .procrustes, .ridge: return linear
         }
     }
 
@@ -146,7 +149,7 @@ public struct VectorMapChoice: Sendable {
             switch use {
             case .documents: documents = nil
             case .queries(let all):
-                let step = max(1, all.rows / mostDocuments)
+                let step = max(1, (all.rows + mostDocuments - 1) / mostDocuments)
                 documents = all.selecting(rows: Array(stride(from: 0, to: all.rows, by: step)))
             }
             expected = Self.best(y, documents ?? y, excludesOwn: documents == nil)
@@ -163,7 +166,7 @@ public struct VectorMapChoice: Sendable {
             return (shares.reduce(0, +) / Double(shares.count), cosine / Double(y.rows))
         }
 
-        /// The ten best rows of `candidates` for each row of `probes`; half of them, if there are fewer than 20.
+        /// The ten best rows of `candidates` for each row of `probes`; half of the rows, if there are fewer than 20.
         /// - Parameter excludesOwn: leaves out the row of the same number.
         private static func best(_ probes: Matrix, _ candidates: Matrix, excludesOwn: Bool) -> [Set<Int>] {
             var scores = Matrix.multiply(probes, transposed: candidates)

@@ -29,10 +29,18 @@ public struct ReductionFit {
         }
         let sources = model.sources.unreduced
         let joined = sources.joinedDimension
-        guard sources.contains(where: { $0 is any DenseSource && mixture.rankingWeights[$0.name] > 0 }) else {
+        let mixtures = [mixture, model.manifest.offline?.mixing].compactMap(\.self)
+        guard
+            sources.contains(where: { source in
+                source is any DenseSource && mixtures.contains { $0.rankingWeights[source.name] > 0 }
+            })
+        else {
             throw refuse("no source with a weight has dense vectors")
         }
-        guard !trainsQueries || model.denseWeights == nil else {
+        let ranksWithOthers = mixtures.contains { mixture in
+            sources.contains { !($0 is any DenseSource) && mixture.rankingWeights[$0.name] > 0 }
+        }
+        guard !trainsQueries || !ranksWithOthers else {
             throw refuse(
                 "a trained map changes the range of scores, and the weights of its sources without vectors fit the old one; "
                     + "only the closed form can be used")
@@ -44,8 +52,8 @@ public struct ReductionFit {
 
     /// - Parameters:
     ///   - dimension: N, at least 1 and below the joined dimension.
-    ///   - vectors: the black box's vectors of all documents, and of the queries of train and dev; `nil` if no dense source
-    ///     reads them.
+    ///   - vectors: the black box's vectors of the queries of train and dev, and of all documents if the artefact reads
+    ///     those of documents; `nil` if no dense source reads any.
     ///   - trainsQueries: whether the map of queries is trained on the labels too (``ReductionRecord/Kind/trained``) and used
     ///     if it is significantly better on dev. What it learns helps on documents that labels name, and can harm on others.
     ///   - seed: of the order of training queries.
@@ -63,30 +71,34 @@ public struct ReductionFit {
         let mixture = model.manifest.mixing
         let documents = try mixture.join(
             model.documents(
-                collection.documents, blackBox: vectors?.documentVectors, cache: cache, isCancelled: isCancelled,
-                progress: progress), of: sources)
-        func queries(_ qrels: Qrels) throws -> (list: [Query], joined: Matrix) {
-            let list = collection.queries(judgedIn: qrels)
-            let inputs = try model.queries(
-                list.map(\.text), ids: list.map(\.id), blackBox: vectors?.queryVectors(of: list),
-                isCancelled: isCancelled)
-            return (list, try mixture.join(inputs, of: sources))
+                collection.documents,
+                blackBox: model.documentInputs.contains(.blackBox) ? vectors?.documentVectors : nil, cache: cache,
+                isCancelled: isCancelled, progress: progress), of: sources)
+        func list(_ part: JudgedSplits.Part) throws -> [Query] { collection.queries(judgedIn: try splits.qrels(part)) }
+        func asked(_ queries: [Query]) throws -> Matrix {
+            try mixture.join(
+                model.queries(
+                    queries.map(\.text), ids: queries.map(\.id), blackBox: vectors?.queryVectors(of: queries),
+                    isCancelled: isCancelled), of: sources)
+        }
+        func unasked(_ queries: [Query]) throws -> Matrix? {
+            try model.manifest.offline.map { offline in
+                try offline.mixing.join(
+                    model.offlineQueries(queries.map(\.text), ids: queries.map(\.id), isCancelled: isCancelled),
+                    of: sources)
+            }
         }
         let labels = (train: try splits.qrels(.train), dev: try splits.qrels(.dev))
-        let train = try queries(labels.train)
-        let dev = try queries(labels.dev)
+        let train = (list: try list(.train), joined: try asked(list(.train)), offline: try unasked(list(.train)))
+        let dev = (list: try list(.dev), joined: try asked(list(.dev)), offline: try unasked(list(.dev)))
         if isCancelled() { throw CancellationError() }
 
         let weights = mixture.rankingWeights
-        let parts = Mixture.denseParts(of: sources)
-        let columnWeights = parts.flatMap { part in
-            let sum = sources.reduce(Float(0)) { sum, source in
-                (source as? any DenseSource)?.documentVectors == part.source ? sum + weights[source.name] : sum
-            }
-            return [Float](repeating: sum, count: part.dimension)
+        var sums = [(joined: train.joined, weights: weights)]
+        if let rows = train.offline, let offline = model.manifest.offline {
+            sums.append((rows, offline.mixing.rankingWeights))
         }
-        let closed = DimensionReduction.closedForm(
-            to: dimension, documents: documents, queries: train.joined, columnWeights: columnWeights)
+        let closed = Self.closedForm(to: dimension, of: sources, documents: documents, queries: sums)
 
         func evaluation(_ queries: Matrix, _ documents: Matrix) throws -> RunEvaluation {
             let system = VectorSystem(queries: queries, documents: documents)
@@ -104,30 +116,70 @@ public struct ReductionFit {
             let judgements = train.list.map { labels.train.judgements(of: $0.id, in: collection) }
             let training = QueryMapTraining(
                 from: closed, queries: train.joined, labels: judgements, documents: documents,
-                scale: Self.scale(of: mixture))
+                scale: mixture.origin == .calibrated ? mixture.logitPerScore : Self.standardScale)
             let maps = try training.run(seed: seed, isCancelled: isCancelled)
             let found = try evaluation(maps)
-            if try Self.isBetter(found, than: chosen.evaluation) { chosen = (maps, found, .trained) }
+            // The sum that asks nothing goes through the same map, and must not lose by it.
+            let harmsOffline = try dev.offline.map { rows in
+                try Self.isBetter(
+                    evaluation(RowMap(closed.queries)(rows), reducedDocuments),
+                    than: evaluation(RowMap(maps.queries)(rows), reducedDocuments))
+            }
+            if try Self.isBetter(found, than: chosen.evaluation), harmsOffline != true {
+                chosen = (maps, found, .trained)
+            }
         }
         reduction = chosen.maps
+        func report(_ full: RunEvaluation, _ reduced: RunEvaluation) throws -> EvaluationReport {
+            try EvaluationReport(
+                split: JudgedSplits.Part.dev.rawValue,
+                evaluations: [(ReductionRecord.fullName, full), (ReductionRecord.reducedName, reduced)],
+                baseline: ReductionRecord.fullName)
+        }
         record = ReductionRecord(
             dimension: dimension, kind: chosen.kind, sources: model.manifest.denseRecords,
             weights: weights, target: target,
-            development: try EvaluationReport(
-                split: JudgedSplits.Part.dev.rawValue,
-                evaluations: [
-                    (ReductionRecord.fullName, try evaluation(dev.joined, documents)),
-                    (ReductionRecord.reducedName, chosen.evaluation),
-                ], baseline: ReductionRecord.fullName))
+            development: try report(evaluation(dev.joined, documents), chosen.evaluation),
+            offlineDevelopment: try dev.offline.map { rows in
+                try report(
+                    evaluation(rows, documents), evaluation(RowMap(chosen.maps.queries)(rows), reducedDocuments))
+            })
     }
 
-    /// The factor of scores in the logits whose likelihood the weights maximise. Weights that were given have none.
-    private static func scale(of mixture: Mixture) -> Float {
-        let (own, ranking) = (mixture.weights, mixture.rankingWeights)
-        guard mixture.origin == .calibrated,
-            let source = own.sources.first(where: { ranking[$0] > 0 })
-        else { return 20 }
-        return own[source] / ranking[source]
+    /// The factor of scores in logits if the weights were given, and not fitted to a likelihood.
+    private static let standardScale: Float = 20
+
+    /// The closed form for one or two sums over the same documents. The queries of each count alike: those of the second sum
+    /// are scaled to the mean squared length of the first, because the two sets of weights have units of their own.
+    /// - Parameter queries: the joined training queries of each sum, with its weights.
+    static func closedForm(
+        to dimension: Int, of sources: [any ScoreSource], documents: Matrix,
+        queries: [(joined: Matrix, weights: SourceWeights)]
+    ) -> DimensionReduction {
+        func squares(_ matrix: Matrix) -> Double { matrix.values.reduce(0) { $0 + Double($1) * Double($1) } }
+        let first = queries.first.map { squares($0.joined) } ?? 0
+        let parts = Mixture.denseParts(of: sources)
+        var rows: [Matrix] = []
+        var columnWeights = [Float](repeating: 0, count: documents.columns)
+        for (joined, weights) in queries {
+            let own = squares(joined)
+            let factor: Float = own > 0 && first > 0 ? Float((first / own).squareRoot()) : 1
+            var scaled = joined
+            scaled.scale(by: factor)
+            rows.append(scaled)
+            var start = 0
+            for part in parts {
+                let sum = sources.reduce(Float(0)) { sum, source in
+                    (source as? any DenseSource)?.documentVectors == part.source ? sum + weights[source.name] : sum
+                }
+                for column in start..<start + part.dimension {
+                    columnWeights[column] += factor * sum / Float(queries.count)
+                }
+                start += part.dimension
+            }
+        }
+        return DimensionReduction.closedForm(
+            to: dimension, documents: documents, queries: Matrix(stacking: rows), columnWeights: columnWeights)
     }
 
     private static func isBetter(_ trained: RunEvaluation, than closed: RunEvaluation) throws -> Bool {

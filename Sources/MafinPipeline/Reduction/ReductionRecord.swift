@@ -23,6 +23,8 @@ public struct ReductionRecord: Sendable, Codable, Equatable {
     public var target: String?
     /// Figures on dev, with the dense sources alone: ``fullName`` is the baseline, ``reducedName`` the chosen maps.
     public var development: EvaluationReport
+    /// The same figures with the weights that rank if the black box is not asked; `nil` without a stand-in.
+    public var offlineDevelopment: EvaluationReport?
 
     /// The name in ``development`` of the joined vectors before the reduction.
     public static let fullName = "joined"

@@ -258,6 +258,9 @@ package struct SourceIndex: Sendable {
             let factor = factor(source)
             guard factor != 0, let own = vectors[source.name], let part = parts.firstIndex(of: source.documentVectors)
             else { continue }
+            // The rows are written through pointers.
+            precondition(
+                own.columns == widths[part], "\(own.columns) columns of \(source.name) in a part of \(widths[part])")
             let start = starts[part]
             result.forEachRow(grain: 64) { place, target in
                 let values = own.row(rows.lowerBound + place)

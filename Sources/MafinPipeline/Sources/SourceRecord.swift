@@ -126,6 +126,21 @@ extension SourceRecord {
     }
 }
 
+extension SourceRecord {
+    /// Writes rows with their identifiers: `vectors.npy` and `ids.json`.
+    static func write(_ ids: [String], _ vectors: Matrix, to folder: URL) throws {
+        try NumPyFile.write(vectors, to: folder.appendingPathComponent("vectors.npy"))
+        try MafinPipeline.write(ids, to: folder.appendingPathComponent("ids.json"))
+    }
+
+    /// Reads rows with their identifiers, each of which occurs once.
+    func identifiedRows(columns: Int, in folder: URL) throws -> (ids: [String], vectors: Matrix) {
+        let ids: [String] = try json(folder.appendingPathComponent("ids.json"))
+        guard Set(ids).count == ids.count else { throw fault("folder", "each id once in ids.json", "others") }
+        return (ids, try matrix(folder.appendingPathComponent("vectors.npy"), rows: ids.count, columns: columns))
+    }
+}
+
 /// Writes a value as JSON.
 func write(_ value: some Encodable, to file: URL) throws {
     let encoder = JSONEncoder()
@@ -229,17 +244,12 @@ extension MovedDocuments {
 
     /// See ``ScoreSource/write(to:)``.
     public func write(to folder: URL) throws {
-        try NumPyFile.write(moved, to: folder.appendingPathComponent("vectors.npy"))
-        try MafinPipeline.write(ids, to: folder.appendingPathComponent("ids.json"))
+        try SourceRecord.write(ids, moved, to: folder)
     }
 
     init(_ record: SourceRecord, dimension: Int, in folder: URL) throws {
-        let ids: [String] = try record.json(folder.appendingPathComponent("ids.json"))
-        guard Set(ids).count == ids.count else { throw record.fault("folder", "each id once in ids.json", "others") }
-        self.init(
-            ids: ids,
-            vectors: try record.matrix(
-                folder.appendingPathComponent("vectors.npy"), rows: ids.count, columns: dimension), name: record.name)
+        let (ids, vectors) = try record.identifiedRows(columns: dimension, in: folder)
+        self.init(ids: ids, vectors: vectors, name: record.name)
     }
 }
 

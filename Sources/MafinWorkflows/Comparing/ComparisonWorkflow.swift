@@ -63,10 +63,16 @@ package struct ComparisonWorkflow {
         prelude.list(leaks)
 
         let blackBox = try await openBlackBox(nil)
+        // The longest joined vectors that a comparison makes are of the black box, the encoder and moved documents.
+        func checkIndexSize(_ dimension: Int) throws {
+            try indexSize?.require(below: 2 * dimension + encoder.encoder.dimension)
+        }
+        if let dimension = blackBox.identity.dimension { try checkIndexSize(dimension) }
         let all = [labels.train, labels.dev, labels.measured]
         let vectors = try await BlackBoxVectors(
             asking: blackBox, documents: collection.documents,
             queries: collection.queries.filter { query in all.contains { $0[query.id] != nil } })
+        try checkIndexSize(vectors.dimension)
         var plan = ComparisonPlan(try request(of: released), data: try hashes(collection), blackBox: blackBox.identity)
         if let stored {
             if let (what, then, now) = stored.difference(from: plan) {

@@ -23,7 +23,8 @@ struct MigrationQueries {
 
     /// - Parameter split: `dev` is cut in two halves, one to fit and one to measure. Of any other split all queries are
     ///   measured.
-    /// - Throws: `RetrievalError`; ``WorkflowError/knownQueries(reason:)``.
+    /// - Throws: `RetrievalError`; ``WorkflowError/knownQueries(reason:)``, and ``WorkflowError/notMigratable(path:reason:)`` if
+    ///   the artefact was chosen on the measured half of `dev`.
     init(
         _ split: String, of collection: RetrievalCollection, for artefact: Artefact, allowsLeaks: Bool,
         _ context: WorkflowContext
@@ -39,13 +40,24 @@ struct MigrationQueries {
         let checked = try LeakGuard.measured(
             split, of: collection, for: artefact, allowsLeaks: allowsLeaks, context)
         let splits = JudgedSplits(collection, measured: split, allowsLeaks: allowsLeaks)
-        let learned = try? (train: splits.qrels(.train), dev: splits.qrels(.dev))
+        let names = collection.splits
+        let isLearned = names.contains(JudgedSplits.Part.train.rawValue) || names == [RetrievalCollection.wholeSplit]
+        let learned = isLearned ? (train: try splits.qrels(.train), dev: try splits.qrels(.dev)) : nil
         var (measured, fitted) = (checked.qrels, learned?.dev ?? Qrels())
         if split == JudgedSplits.Part.dev.rawValue {
             let halves = try measured.split(
                 into: [("fitted", 0.5), ("measured", 0.5)],
                 identity: ContentIdentity(collection, labelledBy: [measured]), seed: JudgedSplits.standardSeed)
             (measured, fitted) = (halves["measured"] ?? Qrels(), halves["fitted"] ?? Qrels())
+            // The weights of the artefact, but not those of the other roads, would know the measured half.
+            let known = checked.known.count { measured[$0.id] != nil }
+            if known > 0, !allowsLeaks {
+                throw WorkflowError.notMigratable(
+                    path: artefact.folder.path,
+                    reason:
+                        "it was trained or chosen on \(known) of the \(measured.queryIds.count) measured queries of dev, so that "
+                        + "staying would look better than it is; measure test, or allow it with --allow-leak")
+            }
         }
         let asked = collection.queries(judgedIn: measured)
         let others = collection.queries.filter {

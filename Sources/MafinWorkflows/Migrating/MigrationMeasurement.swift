@@ -17,7 +17,9 @@ struct MigrationMeasurement {
     /// The local encoder's vectors of all queries and documents; nil without an encoder.
     var local: VectorSystem?
     let seed: UInt64
-    let isCancelled: @Sendable () -> Bool
+    let context: WorkflowContext
+
+    var isCancelled: @Sendable () -> Bool { context.isCancelled }
 
     static let metric = Metric.nDCG(cutoff: 10)
 
@@ -48,15 +50,10 @@ struct MigrationMeasurement {
 
     // MARK: Fitting
 
-    /// The sources that do not depend on the black box's space, with another source in the place of the black box.
+    /// A source of the black box's vectors, and the artefact's sources that do not depend on the black box's space. Vectors
+    /// are taken as they are before a reduction, which belongs to the old space too.
     private func lasting(beside vectors: any DenseSource) -> [any ScoreSource] {
-        model.sources.compactMap { source in
-            switch source.record.kind {
-            case .blackBox: vectors
-            case .local, .bm25: source
-            case .adapter, .movedDocuments, .queryMemory, .bridge, .standIn: nil
-            }
-        }
+        [vectors] + model.sources.unreduced.filter { [.local, .bm25].contains($0.record.kind) }
     }
 
     /// The sources of the artefact that cannot be made again beside the given source.
@@ -65,14 +62,14 @@ struct MigrationMeasurement {
             switch source.record.kind {
             case .adapter, .bridge, .standIn: true
             case .queryMemory: !canFit
-            case .movedDocuments: !canFit || vectors is BridgedDocuments
+            case .movedDocuments: !canFit || vectors.record.kind == .bridge
             case .blackBox, .local, .bm25: false
             }
         }.map(\.name)
     }
 
     /// Whether there are labels to fit weights to.
-    private var canFit: Bool { !queries.train.isEmpty && !queries.dev.isEmpty }
+    var canFit: Bool { !queries.train.isEmpty && !queries.dev.isEmpty }
 
     /// The sum beside a source of the black box's vectors. Without labels to fit, the weights stay those of the artefact.
     /// - Parameters:
@@ -82,16 +79,13 @@ struct MigrationMeasurement {
     func fitted(beside source: any DenseSource, queries vectors: Matrix, documents: Matrix) throws -> ShippedSources {
         let sources = lasting(beside: source)
         guard canFit else {
-            let own = model.manifest.mixing.rankingWeights
-            let kept = sources.map { ($0.name, own[$0.name == source.name ? .blackBox : $0.name]) }
-            let weights = kept.contains { $0.1 > 0 } ? kept : sources.map { ($0.name, 1) }
-            return ShippedSources(sources, mixture: Mixture(SourceWeights(weights)))
+            return ShippedSources(sources, mixture: Mixture(kept(of: sources, beside: source)))
         }
         let kinds = Set(model.sources.map(\.record.kind))
         let remembering: [any RememberingSource] =
             (kinds.contains(.queryMemory) ? RememberedQueries.standard : [])
             // Moved documents need the black box's vectors of all others.
-            + (kinds.contains(.movedDocuments) && !(source is BridgedDocuments) ? [RememberedByMoving()] : [])
+            + (kinds.contains(.movedDocuments) && source.record.kind != .bridge ? [RememberedByMoving()] : [])
         let data = try data(vectors, documents)
         let fit = SourceFit(
             sources, remembering: remembering, local: local, learned: local == nil ? [] : [.local],
@@ -105,6 +99,20 @@ struct MigrationMeasurement {
             mixture: Mixture(
                 sum.weights, origin: .calibrated, fittedQueries: data.index.devQueries.count,
                 newDocuments: remembers ? data.newDocuments : nil))
+    }
+
+    /// The artefact's weights of the sources that last. The source of the black box's vectors has that of the black box, or,
+    /// if the black box alone has none, that of all sources that read its vectors.
+    private func kept(of sources: [any ScoreSource], beside source: any DenseSource) -> SourceWeights {
+        let own = model.manifest.mixing.rankingWeights
+        let replaced = model.sources.filter { [.adapter, .movedDocuments, .bridge].contains($0.record.kind) }
+        let base = own[.blackBox] > 0 ? own[.blackBox] : replaced.reduce(0) { $0 + own[$1.name] }
+        let kept = sources.map { ($0.name, $0.name == source.name ? base : own[$0.name]) }
+        if kept.contains(where: { $0.1 > 0 }) { return SourceWeights(kept) }
+        context.warn(
+            "no source that moves along has a weight in the artefact, and there are no labels to fit one to: each of "
+                + "\(sources.map(\.name.rawValue).joined(separator: ", ")) gets the weight 1")
+        return SourceWeights(sources.map { ($0.name, 1) })
     }
 
     private func data(_ vectors: Matrix, _ documents: Matrix) throws -> RivalData {

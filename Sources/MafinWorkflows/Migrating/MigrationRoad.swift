@@ -33,7 +33,7 @@ package struct MigrationRoad: Sendable, Encodable {
     package var name: Name
     /// Number of documents whose new vectors it needs.
     package var newDocuments: Int
-    /// What is still to be paid for these documents before the command runs; nil: unknown.
+    /// What is still to be paid for these documents and the labelled queries before the command runs; nil: unknown.
     package var price: MigrationPrice?
     /// Numbers in the black box's part of a document's vector; nil if the road is not measured.
     package var dimension: Int?

@@ -9,12 +9,16 @@ struct MigrationTable {
     private(set) var curve: [MigrationPoint] = []
     /// The sum of each road that moves to the new black box, if it is measured.
     private(set) var sums: [MigrationRoad.Name: ShippedSources] = [:]
+    /// The sums to measure on dev, where they are not those of ``sums``.
+    private(set) var developmentSums: [MigrationRoad.Name: ShippedSources] = [:]
     /// The encoder that was trained on, and the measurement with its vectors; nil if none was.
     private(set) var trained: (encoder: TrainedEncoder, measurement: MigrationMeasurement)?
     /// The new black box's vectors of all documents, or those of the sample and mapped ones.
     private(set) var newDocuments: Matrix
 
     private let measurement: MigrationMeasurement
+    private let vectors: MigrationVectors
+    private let prices: (sample: MigrationPrice, all: MigrationPrice)
     private let bestOld: [Set<Int>]
     private let bestNew: [Set<Int>]?
     private var values: [MigrationRoad.Name: RunEvaluation] = [:]
@@ -22,83 +26,52 @@ struct MigrationTable {
     /// - Parameter train: trains the encoder of queries on beside the new vectors of these documents; nil: it is not.
     init(
         _ measurement: MigrationMeasurement, _ vectors: MigrationVectors,
-        _ prices: (sample: MigrationPrice, all: MigrationPrice), _ context: WorkflowContext,
+        _ prices: (sample: MigrationPrice, all: MigrationPrice),
         train: ((_ documents: Matrix) throws -> TrainedEncoder)?
     ) throws {
-        self.measurement = measurement
-        let (old, new) = (vectors.old, vectors.newQueries)
-        let (count, sample) = (old.documents.rows, vectors.sample)
-        bestOld = try measurement.best(queries: old.queries, documents: old.documents)
+        (self.measurement, self.vectors, self.prices) = (measurement, vectors, prices)
+        bestOld = try measurement.best(queries: vectors.old.queries, documents: vectors.old.documents)
         newDocuments = vectors.allNew ?? Matrix(rows: 0, columns: 0)
-        bestNew = try vectors.allNew.map { try measurement.best(queries: new, documents: $0) }
-
-        let own = ShippedSources(
-            measurement.model.sources,
-            mixture: Mixture(measurement.model.manifest.mixing.rankingWeights))
-        try add(
-            MigrationRoad(.stay, newDocuments: 0, price: .free), own, alone: old, inputs: old)
-
-        var road = MigrationRoad(.reindex, newDocuments: count, price: prices.all)
-        if let documents = vectors.allNew {
-            context.note("re-index: fitting the weights beside the new black box")
-            let source = BlackBoxVectorSource(dimension: documents.columns)
-            let sum = try measurement.fitted(beside: source, queries: new, documents: documents)
-            sums[.reindex] = sum
-            road.leftOut = measurement.leftOut(beside: source)
-            try add(road, sum, alone: (new, documents), inputs: (new, documents))
-        } else {
-            road.omitted = Self.notBought
-            roads.append(road)
-        }
-        if let train { try addTrained(prices.all, vectors, train) }
-
-        road = MigrationRoad(.bridgeDocuments, newDocuments: sample.count, price: prices.sample)
-        context.note("bridge-documents: fitting maps to \(sample.count) pairs of vectors")
-        let sampled = vectors.sampled
-        let known = old.documents.selecting(rows: sample)
-        let choice = try VectorMapChoice(
-            from: known, to: sampled, for: .documents, seed: measurement.seed, isCancelled: measurement.isCancelled)
-        let mapped = choice.map(old.documents)
-        let mixed = MigrationVectors.replacing(sample, of: mapped, by: sampled)
-        if vectors.allNew == nil { newDocuments = mixed }
-        let ids = measurement.collection.documentIds
-        var source = BridgedDocuments(ids: ids, vectors: mixed)
-        let bridge = try measurement.fitted(beside: source, queries: new, documents: mixed)
-        sums[.bridgeDocuments] = bridge
-        road.map = choice.chosen
-        road.leftOut = measurement.leftOut(beside: source)
-        try add(road, bridge, alone: (new, mixed), inputs: (new, mixed))
-
-        road = MigrationRoad(.bridgeQueries, newDocuments: sample.count, price: prices.sample)
-        context.note(
-            "bridge-queries: fitting maps to \(sample.count) documents and \(measurement.queries.known.count) queries")
-        // Pairs of documents teach the spaces, and pairs of queries what queries are like in them.
-        let pairs = Array(measurement.queries.known)
-        let reverse = try VectorMapChoice(
-            from: Self.stacked(sampled, new.selecting(rows: pairs)),
-            to: Self.stacked(known, old.queries.selecting(rows: pairs)), for: .queries(searching: old.documents),
-            judged: pairs.count >= 5 * VectorMapChoice.fewestPairs
-                ? Array(sample.count..<sample.count + pairs.count) : nil,
-            seed: measurement.seed, isCancelled: measurement.isCancelled)
-        source = BridgedDocuments(ids: ids, vectors: old.documents, map: reverse.map)
-        let reversed = try measurement.fitted(beside: source, queries: new, documents: mixed)
-        sums[.bridgeQueries] = reversed
-        road.map = reverse.chosen
-        road.leftOut = measurement.leftOut(beside: source)
-        try add(road, reversed, alone: (reverse.map(new), old.documents), inputs: (new, mixed))
-
-        try addStandIn(old)
+        bestNew = try vectors.allNew.map { try measurement.best(queries: vectors.newQueries, documents: $0) }
+        try addStay()
+        try addReindex()
+        if let train { try addTrained(train) }
+        let (bridge, mapped) = try addBridgeOfDocuments()
+        try addBridgeOfQueries()
+        try addStandIn()
         compare()
-        try draw(bridge, mapped, vectors)
+        try draw(bridge, mapped)
     }
 
-    private static let notBought = "not all documents have new vectors; --buy-everything buys them"
+    /// Why a full re-index is not measured if some documents have no new vectors.
+    static let notBought = "not all documents have new vectors; --buy-everything buys them"
+
+    /// The artefact as it is, before any reduction of its vectors: those of the other roads are not reduced either.
+    private mutating func addStay() throws {
+        let model = measurement.model
+        let own = ShippedSources(model.sources.unreduced, mixture: Mixture(model.manifest.mixing.rankingWeights))
+        try add(MigrationRoad(.stay, newDocuments: 0, price: .free), own, alone: vectors.old, inputs: vectors.old)
+    }
+
+    private mutating func addReindex() throws {
+        var road = MigrationRoad(.reindex, newDocuments: vectors.old.documents.rows, price: prices.all)
+        guard let documents = vectors.allNew else {
+            road.omitted = Self.notBought
+            roads.append(road)
+            return
+        }
+        measurement.context.note("re-index: fitting the weights beside the new black box")
+        let source = BlackBoxVectorSource(dimension: documents.columns)
+        let inputs = (queries: vectors.newQueries, documents: documents)
+        let sum = try measurement.fitted(beside: source, queries: inputs.queries, documents: documents)
+        sums[.reindex] = sum
+        road.leftOut = measurement.leftOut(beside: source)
+        try add(road, sum, alone: inputs, inputs: inputs)
+    }
 
     /// A full re-index whose encoder of queries was trained on.
-    private mutating func addTrained(
-        _ price: MigrationPrice, _ vectors: MigrationVectors, _ train: (Matrix) throws -> TrainedEncoder
-    ) throws {
-        var road = MigrationRoad(.reindexTrained, newDocuments: vectors.old.documents.rows, price: price)
+    private mutating func addTrained(_ train: (Matrix) throws -> TrainedEncoder) throws {
+        var road = MigrationRoad(.reindexTrained, newDocuments: vectors.old.documents.rows, price: prices.all)
         guard let documents = vectors.allNew, measurement.local != nil else {
             road.omitted = measurement.local == nil ? "the artefact has no encoder to train on" : Self.notBought
             roads.append(road)
@@ -115,16 +88,85 @@ struct MigrationTable {
         try add(road, sum, alone: inputs, inputs: inputs, by: measurement)
     }
 
-    /// The one place for a source that speaks the old black box's space without asking it.
-    private mutating func addStandIn(_ old: Vectors) throws {
+    /// - Returns: the sum, and the mapped vectors of all documents.
+    private mutating func addBridgeOfDocuments() throws -> (sum: ShippedSources, mapped: Matrix) {
+        let sample = vectors.sample
+        var road = MigrationRoad(.bridgeDocuments, newDocuments: sample.count, price: prices.sample)
+        measurement.context.note("bridge-documents: fitting maps to \(sample.count) pairs of vectors")
+        let sampled = vectors.sampled
+        let choice = try VectorMapChoice(
+            from: vectors.old.documents.selecting(rows: sample), to: sampled, for: .documents, seed: measurement.seed,
+            isCancelled: measurement.isCancelled)
+        let mapped = choice.map(vectors.old.documents)
+        let mixed = MigrationVectors.replacing(sample, of: mapped, by: sampled)
+        if vectors.allNew == nil { newDocuments = mixed }
+        let source = BridgedDocuments(ids: measurement.collection.documentIds, vectors: mixed)
+        let sum = try measurement.fitted(beside: source, queries: vectors.newQueries, documents: mixed)
+        sums[.bridgeDocuments] = sum
+        road.map = choice.chosen
+        road.leftOut = measurement.leftOut(beside: source)
+        let inputs = (queries: vectors.newQueries, documents: mixed)
+        try add(road, sum, alone: inputs, inputs: inputs)
+        return (sum, mapped)
+    }
+
+    private mutating func addBridgeOfQueries() throws {
+        let (queries, count) = (measurement.queries, vectors.sample.count)
+        var road = MigrationRoad(.bridgeQueries, newDocuments: count, price: prices.sample)
+        measurement.context.note(
+            "bridge-queries: fitting maps to \(count) documents and \(queries.known.count) queries")
+        // Pairs of documents teach the spaces, and pairs of queries what queries are like in them.
+        let (new, old) = (vectors.newQueries, vectors.old)
+        let documents = (new: vectors.sampled, old: old.documents.selecting(rows: vectors.sample))
+        func pairs(_ rows: [Int]) -> (new: Matrix, old: Matrix) {
+            (
+                Matrix(stacking: [documents.new, new.selecting(rows: rows)]),
+                Matrix(stacking: [documents.old, old.queries.selecting(rows: rows)])
+            )
+        }
+        let known = Array(queries.known)
+        let all = pairs(known)
+        let judgesQueries = known.count >= VectorMapChoice.fewestPairs
+        let choice = try VectorMapChoice(
+            from: all.new, to: all.old, for: judgesQueries ? .queries(searching: old.documents) : .documents,
+            judged: Array(judgesQueries ? count..<count + known.count : 0..<count), seed: measurement.seed,
+            isCancelled: measurement.isCancelled)
+        let bridge = BridgedDocuments(
+            ids: measurement.collection.documentIds, vectors: old.documents, map: choice.map)
+
+        // The labels that fit the weights are those of queries that the map has seen.
+        let isDev = Set(queries.dev.queryIds)
+        let parts = Dictionary(grouping: known) { isDev.contains(queries.all[$0].id) }
+        let maps = try parts.values.map { part in
+            let isHeldOut = Set(part)
+            let rest = pairs(known.filter { !isHeldOut.contains($0) })
+            let map = try VectorMapChoice.map(
+                choice.chosen, from: rest.new, to: rest.old, seed: measurement.seed,
+                isCancelled: measurement.isCancelled)
+            return (ids: Set(part.map { queries.all[$0].id }), map: map)
+        }
+        let fitted = try measurement.fitted(
+            beside: HeldOutBridge(base: bridge, maps: maps), queries: new, documents: newDocuments)
+        developmentSums[.bridgeQueries] = fitted
+        let sum = ShippedSources(
+            fitted.sources.map { $0 is HeldOutBridge ? bridge : $0 }, mixture: fitted.mixture)
+        sums[.bridgeQueries] = sum
+        road.map = choice.chosen
+        road.leftOut = measurement.leftOut(beside: bridge)
+        try add(road, sum, alone: (choice.map(new), old.documents), inputs: (new, newDocuments))
+    }
+
+    /// The artefact's sum that asks for nothing.
+    private mutating func addStandIn() throws {
         var road = MigrationRoad(.standIn, newDocuments: 0, price: .free)
-        guard let standIn = try measurement.standIn(documents: old.documents) else {
+        let documents = vectors.old.documents
+        guard let standIn = try measurement.standIn(documents: documents) else {
             road.omitted = "the artefact has no stand-in; mafin train --stand-in and mafin compare make one"
             roads.append(road)
             return
         }
         try add(
-            road, standIn.sum, alone: (standIn.estimates, old.documents), inputs: nil, measured: standIn.evaluation)
+            road, standIn.sum, alone: (standIn.estimates, documents), inputs: nil, measured: standIn.evaluation)
     }
 
     /// Vectors of all queries and of all documents.
@@ -172,7 +214,7 @@ struct MigrationTable {
     }
 
     /// The curve of a mixed index, with the weights of the bridge of documents.
-    private mutating func draw(_ sum: ShippedSources, _ mapped: Matrix, _ vectors: MigrationVectors) throws {
+    private mutating func draw(_ sum: ShippedSources, _ mapped: Matrix) throws {
         guard let documents = vectors.allNew, measurement.queries.measured != nil else { return }
         let sample = Set(vectors.sample)
         var generator = RandomGenerator(seed: RandomGenerator.mix(measurement.seed))
@@ -203,9 +245,5 @@ struct MigrationTable {
     private static func overlap(_ found: [Set<Int>], _ expected: [Set<Int>]) -> Double {
         let shares = zip(found, expected).map { Double($0.intersection($1).count) / Double(max(1, $1.count)) }
         return shares.reduce(0, +) / Double(max(1, shares.count))
-    }
-
-    private static func stacked(_ first: Matrix, _ second: Matrix) -> Matrix {
-        Matrix(rows: first.rows + second.rows, columns: first.columns, values: first.values + second.values)
     }
 }

@@ -16,12 +16,15 @@ package struct MigrationSide: Sendable {
     /// Whether the user names these vectors as the old black box's, such as a copy in files. Then their identity need not
     /// be that of the artefact, only their dimension.
     package var isVouchedFor = false
-    /// What documents would cost; nil: nothing.
-    package var price: (@Sendable ([EmbeddingItem]) async throws -> MigrationPrice)?
+    /// What documents and queries would cost; nil: nothing.
+    package typealias Pricing =
+        @Sendable (_ documents: [EmbeddingItem], _ queries: [EmbeddingItem]) async throws -> MigrationPrice
+    /// See ``Pricing``.
+    package var price: Pricing?
 
     package init(
         _ blackBox: any BlackBox, source: BlackBoxSource?, isStored: Bool,
-        price: (@Sendable ([EmbeddingItem]) async throws -> MigrationPrice)? = nil
+        price: Pricing? = nil
     ) {
         (self.blackBox, self.source, self.isStored, self.price) = (blackBox, source, isStored, price)
     }
@@ -109,6 +112,15 @@ package struct MigrationWorkflow {
             documents: collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
         )
         let sample = try sample(of: items.documents.count)
+        if let reduction = model.manifest.reduction {
+            context.warn(
+                "the artefact's vectors are reduced to \(reduction.dimension) numbers, by maps of the old space: all roads are "
+                    + "measured without a reduction, and 'mafin reduce' makes one for the new artefact")
+        }
+        if queries.train.isEmpty || queries.dev.isEmpty {
+            context.note(
+                "there are no labels of train and dev to fit weights to: each road keeps the artefact's weights")
+        }
 
         let oldSide = try await openOld(model)
         if oldSide.isVouchedFor {
@@ -131,19 +143,22 @@ package struct MigrationWorkflow {
             throw WorkflowError.notMigratable(
                 path: artefact, reason: "--black-box names the black box that it has already")
         }
+        let isWhole = try await isWhole(newSide, items.documents, sample)
+        try requireMeasurable(model, queries, isWhole)
         let prices = (
-            sample: try await newSide.price?(sample.map { items.documents[$0] }) ?? .free,
-            all: try await newSide.price?(items.documents) ?? .free
+            sample: try await newSide.price?(sample.map { items.documents[$0] }, items.queries) ?? .free,
+            all: try await newSide.price?(items.documents, items.queries) ?? .free
         )
-        let vectors = try await buy(newSide, items, sample, old)
+        announce(isWhole ? prices.all : prices.sample)
+        let vectors = try await buy(newSide, items, isWhole ? Array(items.documents.indices) : sample, sample, old)
 
         let progress = EncodingProgress(context)
         defer { progress.finish() }
         let measurement = MigrationMeasurement(
             model: model, collection: collection, queries: queries,
-            local: try local(model, collection, queries, progress), seed: seed, isCancelled: context.isCancelled)
+            local: try local(model, collection, queries, progress), seed: seed, context: context)
         let table = try MigrationTable(
-            measurement, vectors, prices, context,
+            measurement, vectors, prices,
             train: time.map { time in
                 { documents in
                     try train(measurement, vectors, documents, newSide.blackBox.identity, time, onEvent)
@@ -164,9 +179,36 @@ package struct MigrationWorkflow {
                 path: artefact,
                 reason: "it is of norm-mafin, whose vectors hold the weights; train again beside the new black box")
         }
-        if !model.sources.contains(where: { $0.name == .blackBox }) {
-            throw WorkflowError.notMigratable(path: artefact, reason: "the black box is none of its sources")
+        if !model.manifest.asksBlackBox {
+            throw WorkflowError.notMigratable(
+                path: artefact, reason: "none of its sources reads the black box's vectors")
         }
+    }
+
+    /// Refuses what could only fail after the new vectors were paid for.
+    /// - Parameter isWhole: whether the new vectors of all documents will be at hand.
+    private func requireMeasurable(_ model: ArtefactModel, _ queries: MigrationQueries, _ isWhole: Bool) throws {
+        if time != nil, model.encoder != nil, queries.train.isEmpty || queries.dev.isEmpty {
+            throw WorkflowError.notMigratable(
+                path: artefact, reason: "without labels in train and dev its encoder cannot be trained on (--time)")
+        }
+        func refuse(_ reason: String) -> WorkflowError {
+            .roadNotWritable(road: road?.rawValue ?? "", reason: reason)
+        }
+        if road == .reindexTrained, time == nil { throw refuse("it needs --time, how long to train") }
+        if road == .reindexTrained, model.encoder == nil { throw refuse("the artefact has no encoder to train on") }
+        if [.reindex, .reindexTrained].contains(road), !isWhole { throw refuse(MigrationTable.notBought) }
+    }
+
+    /// Says what will be sent, before anything is.
+    private func announce(_ price: MigrationPrice) {
+        guard price.texts > 0 else { return }
+        let parts = [
+            "texts for the new model to embed: \(price.texts)", price.tokens.map { "at most \($0) tokens" },
+            price.cost.flatMap { $0 > 0 ? String(format: "at most %.4f in the currency of the price", $0) : nil },
+            price.minutes.map { String(format: "at least %.1f minutes", $0) },
+        ]
+        context.note(parts.compactMap(\.self).joined(separator: ", "))
     }
 
     /// The documents of the sample, ascending.
@@ -186,28 +228,27 @@ package struct MigrationWorkflow {
             rows = try await side.blackBox.embed(items, as: role)
         } else {
             let found = try await side.blackBox.known(items, as: role)
-            let places = Dictionary(
-                found.indices.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
-            if let first = items.indices.first(where: { places[$0] == nil }) {
+            let missing = found.missing(of: items.count)
+            if let first = missing.first {
                 throw WorkflowError.oldVectorsMissing(
-                    missing: items.count - places.count, of: items.count, role: role.rawValue, first: items[first].id)
+                    missing: missing.count, of: items.count, role: role.rawValue, first: items[first].id)
             }
-            rows = found.vectors.selecting(rows: items.indices.compactMap { places[$0] })
+            rows = found.ordered
         }
         return try UnitRows.make(rows, source: .blackBox, ids: items.map(\.id))
     }
 
-    /// Asks the new black box for all queries, and for the sample or for all documents.
+    /// Whether the new vectors of all documents are stored already, or will be bought.
+    private func isWhole(_ side: MigrationSide, _ documents: [EmbeddingItem], _ sample: [Int]) async throws -> Bool {
+        if buysEverything || side.isStored || sample.count == documents.count { return true }
+        return try await side.blackBox.known(documents, as: .document).missing(of: documents.count).isEmpty
+    }
+
+    /// Asks the new black box for all queries and some documents.
     private func buy(
-        _ side: MigrationSide, _ items: (queries: [EmbeddingItem], documents: [EmbeddingItem]), _ sample: [Int],
-        _ old: (queries: Matrix, documents: Matrix)
+        _ side: MigrationSide, _ items: (queries: [EmbeddingItem], documents: [EmbeddingItem]), _ bought: [Int],
+        _ sample: [Int], _ old: (queries: Matrix, documents: Matrix)
     ) async throws -> MigrationVectors {
-        let all = Array(items.documents.indices)
-        var isWhole = buysEverything || side.isStored || sample.count == all.count
-        if !isWhole {
-            isWhole = try await side.blackBox.known(items.documents, as: .document).indices.count == all.count
-        }
-        let bought = isWhole ? all : sample
         let wanted = bought.map { items.documents[$0] }
         let documents = try UnitRows.make(
             try await side.blackBox.embed(wanted, as: .document), source: .blackBox, ids: wanted.map(\.id))
@@ -277,7 +318,9 @@ extension MigrationWorkflow {
         switch road {
         case .reindex, .reindexTrained, .bridgeDocuments, .bridgeQueries: nil
         case .stay: "to stay needs no new artefact"
-        case .standIn: "the artefact has no stand-in"
+        case .standIn:
+            "a stand-in is a part of the artefact as it is, and search, serve and embed answer by it with --offline; mafin train "
+                + "--stand-in makes one"
         }
     }
 
@@ -291,7 +334,8 @@ extension MigrationWorkflow {
             return
         }
         guard let sum = table.sums[chosen] else {
-            result.notWritten = "\(chosen.rawValue) cannot be written: it was not measured"
+            if let road { throw WorkflowError.roadNotWritable(road: road.rawValue, reason: "it was not measured") }
+            result.notWritten = "\(chosen.rawValue): " + (Self.refusal(of: chosen) ?? "it was not measured")
             return
         }
         let model = measurement.model
@@ -299,8 +343,12 @@ extension MigrationWorkflow {
         let encoder = trained?.encoder
         let measurement = trained?.measurement ?? measurement
         let documents = table.newDocuments
-        let development = try measurement.development(of: sum, queries: vectors.newQueries, documents: documents)
-        let fitted = measurement.queries.known.map { measurement.queries.all[$0] }
+        let development = try measurement.development(
+            of: table.developmentSums[chosen] ?? sum, queries: vectors.newQueries, documents: documents)
+        // The verdict chose its road on the measured queries.
+        let fitted =
+            road == nil
+            ? measurement.queries.all : measurement.queries.known.map { measurement.queries.all[$0] }
         let known = try model.artefact.knownQueries()
         try Artefact.ship(
             sum,

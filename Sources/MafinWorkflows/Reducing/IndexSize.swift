@@ -34,7 +34,9 @@ package struct IndexSize: Sendable, Equatable {
     func require(below joined: Int) throws {
         if let dimensions, dimensions >= joined {
             throw WorkflowError.indexDimensions(
-                reason: "joined vectors have \(joined) numbers: expected from 1 to \(joined - 1), found \(dimensions)")
+                reason:
+                    "joined vectors have \(joined) numbers at most: expected from 1 to \(joined - 1), found \(dimensions)"
+            )
         }
     }
 

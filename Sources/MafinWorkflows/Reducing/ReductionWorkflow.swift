@@ -31,24 +31,27 @@ package struct ReductionWorkflow {
         package var target: String?
         /// The figures on dev of the dense sources before and after.
         package var development: EvaluationReport
+        /// The same if the black box is not asked; nil without a stand-in.
+        package var offlineDevelopment: EvaluationReport?
 
         /// One line for people.
         package var text: String {
-            var text =
+            let metric = ReductionFit.metric
+            func change(_ report: EvaluationReport?) -> String? {
+                guard let systems = report?.systems,
+                    let before = systems.first(where: { $0.name == ReductionRecord.fullName })?.metrics[metric],
+                    let after = systems.first(where: { $0.name == ReductionRecord.reducedName }),
+                    let value = after.metrics[metric], let change = after.difference?[metric]
+                else { return nil }
+                return String(
+                    format: "%.4f before and %.4f after (%+.4f, 95 %% interval %+.4f to %+.4f)", before, value,
+                    change.mean, change.low, change.high)
+            }
+            return
                 "\(joinedDimension) numbers reduced to \(dimension) "
                 + (kind == .closedForm ? "in closed form" : "with a trained map of queries")
-            let metric = ReductionFit.metric
-            let systems = development.systems
-            if let before = systems.first(where: { $0.name == ReductionRecord.fullName })?.metrics[metric],
-                let after = systems.first(where: { $0.name == ReductionRecord.reducedName }),
-                let value = after.metrics[metric], let change = after.difference?[metric]
-            {
-                text += String(
-                    format:
-                        ": on dev %@ of the vectors alone is %.4f before and %.4f after (%+.4f, 95 %% interval %+.4f to %+.4f)",
-                    metric.description, before, value, change.mean, change.low, change.high)
-            }
-            return text
+                + (change(development).map { ": on dev \(metric) of the vectors alone is \($0)" } ?? "")
+                + (change(offlineDevelopment).map { "; if the black box is not asked, \($0)" } ?? "")
         }
     }
 
@@ -85,10 +88,13 @@ package struct ReductionWorkflow {
         let judged = try [splits.qrels(.train), splits.qrels(.dev)]
         var vectors: BlackBoxVectors?
         if model.asksBlackBoxForVectors {
+            // The vectors that a bridge has are in the artefact.
             vectors = try await BlackBoxVectors(
-                asking: ArtefactOpening.blackBox(of: model, openBlackBox), documents: collection.documents,
+                asking: ArtefactOpening.blackBox(of: model, openBlackBox),
+                documents: model.documentInputs.contains(.blackBox) ? collection.documents : [],
                 queries: collection.queries.filter { query in judged.contains { $0[query.id] != nil } })
         }
+        if let vectors { try model.require(vectors) }
         let progress = EncodingProgress(context)
         defer { progress.finish() }
         context.note("reducing the vectors from \(joined) to \(dimension) numbers")
@@ -101,11 +107,12 @@ package struct ReductionWorkflow {
             fit.reduction, fit.record, fittedTo: splits.knownQueries(), to: target)
         return Result(
             artefact: written.folder.path, joinedDimension: joined, dimension: dimension, kind: fit.record.kind,
-            target: fit.record.target, development: fit.record.development)
+            target: fit.record.target, development: fit.record.development,
+            offlineDevelopment: fit.record.offlineDevelopment)
     }
 
-    /// Reduces the vectors of an artefact that another workflow has just written, in its place. If nothing has to be reduced, a
-    /// note says so.
+    /// Reduces the vectors of an artefact that another workflow has just written, in its place. If nothing has to be reduced, or
+    /// nothing can be, a note says so: the artefact is whole without it.
     package func runInPlace() async throws -> Result? {
         let written = try Artefact(readingFrom: URL(fileURLWithPath: artefact), verification: .length)
         let joined = try written.sources().unreduced.joinedDimension
@@ -116,6 +123,12 @@ package struct ReductionWorkflow {
                     : "the artefact's vectors have \(joined) numbers and stay as they are")
             return nil
         }
-        return try await run()
+        do {
+            return try await run()
+        } catch let error as ArtefactError {
+            guard case .notReducible = error else { throw error }
+            context.note("the artefact's vectors stay as they are: \(error)")
+            return nil
+        }
     }
 }

@@ -129,6 +129,9 @@ package struct TrainingWorkflow {
         // Faults of the encoder or the labels are found before anything is paid for.
         let (released, encoder) = try await loading
         try tuning.limitMemory(of: encoder.encoder)
+        if let dimension = blackBox.identity.dimension {
+            try indexSize?.require(below: dimension + encoder.encoder.dimension)
+        }
         let checkpoints = try prepareCheckpoints()
         // Removes the folder if it is empty, because then there is nothing to resume.
         defer { rmdir(checkpoints.path) }

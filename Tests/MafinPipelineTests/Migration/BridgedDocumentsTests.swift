@@ -72,6 +72,56 @@ import Testing
         #expect(Self.source(nil).vectors(of: SourceQueries(blackBox: Self.unit(2, 6, seed: 5))).columns == 6)
     }
 
+    /// Rows of another length than the manifest says would be written beyond the end of the vectors.
+    @Test func aManifestCannotMakeUpADimension() throws {
+        func refusal(_ change: (inout [String: Any]) throws -> Void) throws -> String {
+            var found = ""
+            try written(Self.source(.ridge), dimension: 9) { artefact in
+                let file = artefact.folder.appendingPathComponent("manifest.json")
+                var manifest = try #require(
+                    try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
+                try change(&manifest)
+                try JSONSerialization.data(withJSONObject: manifest).write(to: file)
+                let error = #expect(throws: ArtefactError.self) {
+                    try Artefact(readingFrom: artefact.folder, verification: .length).sources()
+                }
+                found = error?.description ?? ""
+            }
+            return found
+        }
+        func changeSource(_ manifest: inout [String: Any], _ change: (inout [String: Any]) throws -> Void) throws {
+            var sources = try #require(manifest["sources"] as? [[String: Any]])
+            try change(&sources[0])
+            manifest["sources"] = sources
+        }
+        for map in [nil, 5] as [Int?] {
+            let text = try refusal { manifest in
+                try changeSource(&manifest) { source in
+                    var settings = try #require(source["settings"] as? [String: Any])
+                    settings["map"] = map
+                    source["settings"] = settings
+                }
+            }
+            #expect(text.contains("sources.bridge.dimension") && text.contains("expected 9, found 6"), "\(text)")
+        }
+        let named = try refusal { manifest in
+            try changeSource(&manifest) { $0["name"] = "mine" }
+            var mixing = try #require(manifest["mixing"] as? [String: Any])
+            mixing["weights"] = [["source": "mine", "weight": 1] as [String: Any]]
+            manifest["mixing"] = mixing
+        }
+        #expect(named.contains("sources.mine.kind"), "\(named)")
+    }
+
+    @Test func rowsOfAnotherLengthAreNotWritten() async {
+        await #expect(processExitsWith: .failure) {
+            let vectors = [SourceName.blackBox: Matrix(rows: 1, columns: 5, values: [1, 2, 3, 4, 5])]
+            _ = SourceIndex.weighted(
+                [BlackBoxVectorSource(dimension: 5)], vectors, [.blackBox], widths: [3], 0..<1
+            ) { _ in 1 }
+        }
+    }
+
     /// An artefact from a stranger is refused with the field, and never crashes.
     @Test func contradictionsAreNamed() throws {
         // The black box's queries do not fit the map, or the documents.
