@@ -17,7 +17,7 @@ final class StandInEncoder<Base: TrainableEncoder>: TrainableEncoder {
     private var gradient: [Float]
     private var optimizer: AdamW
 
-    init(_ base: Base, heads: StandInHeads, shares: (blackBox: Float, local: Float), headRate: Float = 3) {
+    init(_ base: Base, heads: StandInHeads, shares: (blackBox: Float, local: Float), headRate: Float) {
         precondition(
             heads.inputs == base.dimension, "heads for \(heads.inputs) columns on an encoder of \(base.dimension)")
         (self.base, self.heads, self.shares, self.headRate) = (base, heads, shares, headRate)

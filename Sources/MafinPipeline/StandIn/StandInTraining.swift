@@ -21,12 +21,12 @@ public struct StandInTraining {
         /// The seed of everything random.
         public var seed: UInt64 = 1
         /// The share of the time that step 2 has. Without labels it has all.
-        public var distillationShare = 0.3
+        public var distillationShare = 0.05
         /// Updates of step 2; `nil`: as many as fit its share of the time. With it and with a number of steps in the options of
         /// the training, the result does not depend on the machine's speed.
         public var distillationSteps: Int?
         /// The weight of the black box's vectors in step 3.
-        public var distillation: Float = 10
+        public var distillation: Float = 1
         /// Whether labels are learned.
         public var learnsLabels = true
         /// Whether one encoder speaks for the local encoder's query vectors too. If not, the local encoder itself does.
@@ -36,9 +36,9 @@ public struct StandInTraining {
         /// Texts of a batch of step 2.
         public var batch = 32
         /// Peak learning rate.
-        public var learningRate: Float = 1e-4
+        public var learningRate: Float = 3e-4
         /// The heads' learning rate divided by it.
-        public var headRate: Float = 1
+        public var headRate: Float = 2
 
         /// All defaults.
         public init() {}
@@ -124,11 +124,8 @@ public struct StandInTraining {
         let data = training.data
         let (train, dev) = (data.index.trainQueries, data.index.devQueries)
         let bank = training.documentBank
-        func stacked(_ top: Matrix, _ bottom: Matrix) -> Matrix {
-            Matrix(rows: top.rows + bottom.rows, columns: top.columns, values: top.values + bottom.values)
-        }
-        let inputs = stacked(bank, released.selecting(rows: train)).normalizedRows().matrix
-        let targets = stacked(data.blackBoxDocuments, data.blackBoxQueries.selecting(rows: train))
+        let inputs = Matrix(stacking: [bank, released.selecting(rows: train)]).normalizedRows().matrix
+        let targets = Matrix(stacking: [data.blackBoxDocuments, data.blackBoxQueries.selecting(rows: train)])
         let known = dev.isEmpty ? Array(train.prefix(300)) : Array(dev.prefix(300))
         let wanted = Matrix.multiply(data.blackBoxQueries.selecting(rows: known), transposed: data.blackBoxDocuments)
         let moments = VectorMap.Moments(from: inputs, to: targets)
