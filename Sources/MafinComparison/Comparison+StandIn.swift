@@ -54,17 +54,18 @@ extension Comparison {
         }
     }
 
-    /// How sure the ranking of a sum is of each query.
+    /// How sure the ranking of a sum is of each query. The final sum remembers the labels of the development queries, so their
+    /// values are those of sums that have not seen them.
     private func sureness(of fitted: FittedRival, on evaluation: RunEvaluation) throws -> QuerySureness? {
-        guard let sum = fitted.sum, let shipped = fitted.shipped(newDocuments: data.newDocuments) else { return nil }
+        guard let sum = fitted.sum, let shipped = fitted.shipped(newDocuments: data.newDocuments),
+            let development = fitted.sureness
+        else { return nil }
         let rows = Dictionary(
             training.queries.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
-        func values(_ rows: [Int]) throws -> [Float] {
-            try sum.sureness(ofQueries: rows, shipped.mixture).map(Float.init)
-        }
         return QuerySureness(
-            development: try values(data.index.devQueries),
-            measured: try values(evaluation.queryIds.compactMap { rows[$0] }))
+            development: development.map(Float.init),
+            measured: try sum.sureness(ofQueries: evaluation.queryIds.compactMap { rows[$0] }, shipped.mixture)
+                .map(Float.init))
     }
 }
 

@@ -51,7 +51,7 @@ extension OfflineFacts {
     private func partlyAsked(_ split: String) -> String? {
         curve.flatMap { curve in
             curve.recommended.map { point in
-                "If the API is asked for the queries of which it is not sure (threshold \(Number.mean(point.development.threshold)), chosen on "
+                "If the API is asked for the queries of which it is not sure (threshold \(Number.threshold(point.development.threshold)), chosen on "
                     + "dev), \(Number.percent(point.asked)) of the \(split) queries are asked and \(curve.metric) is \(Number.mean(point.metric))."
             }
         }

@@ -96,8 +96,8 @@ extension ServedModel {
         guard let asking = wanted.asking else { preconditionFailure("a request without weights was let through") }
         let alone = asking.withoutBlackBox(sources)
         let vectors = try await textVectors(
-            of: [request.query], as: .query, asksBlackBox: asking.needBlackBox(sources),
-            goesOn: wanted.standIn != nil || alone != nil,
+            of: [request.query], as: .query, readsLocal: asking.name(sources, reading: .local),
+            asksBlackBox: asking.needBlackBox(sources), goesOn: wanted.standIn != nil || alone != nil,
             maximumTokens: maximumTokens)
         if let reason = vectors.degraded, let standIn, let weights = wanted.standIn {
             var answer = if let unsure { unsure } else { try await estimated(weights, by: standIn) }

@@ -9,29 +9,11 @@ import MafinText
 struct StandInAnswers: Sendable {
     /// Computes with the stand-in's encoder.
     let engine: LocalEngine
+    /// What its vectors become.
+    let reading: StandInReading
+
     /// How the scores are added.
-    let mixing: Mixture
-    /// Whether the local encoder itself is needed, because the stand-in does not speak for it.
-    let needsLocal: Bool
-    private let heads: StandInHeads
-
-    /// - Parameter engine: the stand-in's; `nil` if the artefact has none.
-    init?(_ manifest: ArtefactManifest, _ sources: [any ScoreSource], engine: LocalEngine?) {
-        guard let engine, let offline = manifest.offline,
-            let heads = sources.lazy.compactMap({ $0 as? StandInSource }).first?.heads
-        else { return nil }
-        (self.engine, self.heads, mixing) = (engine, heads, offline.mixing)
-        needsLocal = heads.local == nil && offline.mixing.weights[.local] > 0
-    }
-
-    /// What the sources read of queries.
-    /// - Parameters:
-    ///   - rows: the engine's, one for each text.
-    ///   - own: the local encoder's, if it is needed.
-    /// - Throws: `CombinationError` for a vector of zeros.
-    func queries(_ texts: [String], ids: [String], rows: Matrix, own: Matrix?) throws -> SourceQueries {
-        try SourceQueries(ids: ids, texts: texts, estimates: heads(rows, ids: ids), own: own)
-    }
+    var mixing: Mixture { reading.mixing }
 }
 
 extension ServedModel {
@@ -57,7 +39,7 @@ extension ServedModel {
         let begin = ContinuousClock.now
         let batch = TokenBatch(rows: texts.map(standIn.engine.tokenizer(.query).tokens))
         let own =
-            standIn.needsLocal
+            standIn.reading.needsLocal
             ? engine.map { engine in (engine, TokenBatch(rows: texts.map(engine.tokenizer(.query).tokens))) } : nil
         metrics.recordStage(.tokenize, since: begin)
         try requireRoom(for: batch.tokenCount, maximumTokens: maximumTokens)
@@ -69,7 +51,8 @@ extension ServedModel {
         do {
             let ids = texts.indices.map { "input \($0)" }
             return Estimates(
-                queries: try standIn.queries(texts, ids: ids, rows: try await rows, own: local),
+                queries: try SourceQueries(
+                    ids: ids, texts: texts, estimates: standIn.reading.heads(try await rows, ids: ids), own: local),
                 tokens: batch.tokenCount)
         } catch let error as CombinationError {
             throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: parameter)
