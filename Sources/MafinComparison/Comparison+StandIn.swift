@@ -14,7 +14,7 @@ extension Comparison {
         seed: UInt64, seconds: Double, beside base: Contender?, _ lexical: SourceSystem
     ) throws -> ComparisonUnit {
         let name = part(of: .standIn(seed))
-        return try part(name, title: OfflineSums.standInName, seed: seed) {
+        let made = try part(name, title: OfflineSums.standInName, seed: seed) {
             let deadline = ContinuousClock.now + .seconds(max(secondsLeft, seconds + plan.leastSeconds))
             var settings = StandInTraining.Settings()
             (settings.seconds, settings.seed) = (seconds, seed)
@@ -50,9 +50,18 @@ extension Comparison {
                     unit.failures?[rival.name] = "\(error)"
                 }
             }
+            for name in wantedOfflineSums
+            where unit.failures?[name] == nil && !unit.rows.contains(where: { $0.name == name }) {
+                unit.failures?[name] = "It needs a local encoder of documents, and none was trained."
+            }
             return unit
         }
+        if let failure = made.failure { for name in wantedOfflineSums { leaveOut(name, failure) } }
+        return made
     }
+
+    /// The names of the wanted sums that ask the black box for nothing, in the order of tables.
+    var wantedOfflineSums: [String] { OfflineSums.names.filter(plan.wants) }
 
     /// How sure the ranking of a sum is of each query. The final sum remembers the labels of the development queries, so their
     /// values are those of sums that have not seen them.
