@@ -93,7 +93,7 @@ extension SourceSystem {
 
 extension ComparisonRow {
     /// Whether it asks the black box for nothing.
-    var isOffline: Bool { ComparedSystem.named(name)?.kind == .offline }
+    var isOffline: Bool { ComparedSystem.isOffline(name) }
 }
 
 // MARK: Files
@@ -166,11 +166,7 @@ extension ComparisonStore {
             sources: try ShippedSources(readingFrom: sources), encoder: record.encoder, released: record.released,
             training: record.training, development: try developmentReport(of: row), asking: asking
         ) { target in
-            let source = folder.appendingPathComponent(Self.encoderName)
-            for name in try FileManager.default.contentsOfDirectory(atPath: source.path) {
-                try FileManager.default.copyItem(
-                    at: source.appendingPathComponent(name), to: target.appendingPathComponent(name))
-            }
+            try AtomicFile.copyContents(of: folder.appendingPathComponent(Self.encoderName), to: target)
         }
     }
 }

@@ -78,6 +78,13 @@ import Testing
         }
     }
 
+    /// Two words each: the special tokens and the prefix of the local encoder are not sent to the black box.
+    @Test func theTokensOfQueriesAreThoseOfTheirTexts() async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        #expect(try toy.training.meanQueryTokens() == 2)
+    }
+
     /// Every wanted system without the black box is named with the reason why it is missing, or why seeds of it are.
     @Test func eachMissingSumIsNamed() async throws {
         let failure = "The loss was not finite."

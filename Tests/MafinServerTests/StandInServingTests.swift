@@ -223,6 +223,36 @@ import Testing
         }
     }
 
+    /// The words of a query are explained by the vector that ranks: the stand-in's estimate if it has one, else the local encoder's.
+    @Test(arguments: [true, false]) func wordsAreExplainedAsTheyRank(hasLocalHead: Bool) async throws {
+        let toy = try Self.toy(hasLocalHead: hasLocalHead)
+        try await toy.writeIndex()
+        try await toy.service(Self.options(offline: true), withIndex: true).serving { client in
+            let model = try toy.model()
+            let text = ToyArtefact.documents[29].textForEncoding
+            let local = Self.unit(try model.localVectors(of: [text], as: .document).values.map(Double.init))
+            let expected = Self.dot(try Self.estimates("w3 w4", model).local, local)
+            let answer = try await client.post("/explain", ["query": "w3 w4", "document": "d29"])
+            let score = try Self.number(answer.json["local_score"])
+            #expect(answer.status == 200 && abs(Double(score) - expected) < 1e-4, "\(answer.text)")
+        }
+    }
+
+    /// BM25 alone needs no vector of the query.
+    @Test func wordsAloneAreNotAnsweredByTheStandIn() async throws {
+        let toy = try Self.toy(hasLocalHead: false)
+        try await toy.writeIndex()
+        try await toy.service(Self.options(offline: true), withIndex: true).serving { client in
+            let words = try await Self.search(
+                client, "w3 w4", ["weights": ["local": 0, "stand-in": 0, Self.memory.rawValue: 0]])
+            #expect(words.status == 200 && words.json["answered_by"] == nil, "\(words.text)")
+            #expect(words.header("x-mafin-answered-by") == nil && words.json["artefact_lambda"] == nil)
+            // A memory compares the stand-in's estimate.
+            let remembered = try await Self.search(client, "w3 w4", ["weights": ["local": 0, "stand-in": 0, "bm25": 0]])
+            #expect(remembered.json["answered_by"] as? String == "stand-in", "\(remembered.text)")
+        }
+    }
+
     /// A request's weights have one unit, whether the black box is asked or not: the vectors' weights add up to 1.
     @Test func bothListsOfWeightsHaveOneUnit() throws {
         let manifest = try Self.toy().model().manifest

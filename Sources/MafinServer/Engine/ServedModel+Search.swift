@@ -81,7 +81,7 @@ extension ServedModel {
                 of: [request.query], by: standIn, maximumTokens: maximumTokens, parameter: "query")
             var answer = try await results(
                 for: request, index, made.queries, weights, sureBy: askBelow == nil ? nil : standIn.mixing)
-            (answer.answeredBy, answer.tokens) = (.standIn, made.tokens)
+            (answer.answeredBy, answer.tokens) = (standIn.answers(sources, weights: weights), made.tokens)
             return answer
         }
         var unsure: SearchAnswer?

@@ -14,9 +14,44 @@ struct StandInAnswers: Sendable {
 
     /// How the scores are added.
     var mixing: Mixture { reading.mixing }
+
+    /// Who answers a query that these sources rank: the stand-in, if one with a weight reads its estimates.
+    func answers(_ sources: [any ScoreSource], weights: SourceWeights) -> ServedModel.AnsweredBy? {
+        let made: SourceInputs = reading.heads.local == nil ? [.blackBox, .estimate] : [.blackBox, .estimate, .local]
+        return sources.contains { weights[$0.name] > 0 && !$0.queryInputs.isDisjoint(with: made) } ? .standIn : nil
+    }
+}
+
+/// Vectors in the space of the local encoder, as they rank.
+struct LocalSpace: Sendable {
+    let engine: LocalEngine
+    /// Estimates the vectors of queries; `nil`: the local encoder makes them.
+    let standIn: StandInAnswers?
+
+    func tokenizer(_ role: TextRole) -> RoleTokenizer {
+        (role == .query ? standIn?.engine ?? engine : engine).tokenizer(role)
+    }
+
+    /// - Throws: ``ServiceError``; `CancellationError`.
+    func embed(_ rows: TokenBatch, as role: TextRole) async throws -> Matrix {
+        guard role == .query, let standIn else { return try await engine.embed(rows, as: role) }
+        do {
+            let estimates = try await standIn.reading.heads(standIn.engine.embed(rows, as: .query))
+            guard let local = estimates.local else { preconditionFailure("the stand-in has no head for the local encoder") }
+            return local
+        } catch let error as CombinationError {
+            throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")
+        }
+    }
 }
 
 extension ServedModel {
+    /// The local encoder's space; `nil` without a local encoder. In a service that never asks, queries are the stand-in's, if it
+    /// estimates them.
+    var localSpace: LocalSpace? {
+        engine.map { LocalSpace(engine: $0, standIn: isOffline && standIn?.reading.heads.local != nil ? standIn : nil) }
+    }
+
     /// What gave the query's vector, if a source needs one.
     enum AnsweredBy: String, Sendable, Encodable {
         case blackBox = "black-box"

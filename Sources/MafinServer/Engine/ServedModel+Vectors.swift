@@ -128,7 +128,7 @@ extension ServedModel {
         if role == .query, isOffline, let standIn {
             let joined = try await embed(texts, by: standIn, maximumTokens: maximumTokens)
             metrics.recordInputs(.query, texts: texts.count, tokens: joined.tokens)
-            metrics.recordAnswer(.standIn, count: texts.count)
+            metrics.recordAnswer(joined.answeredBy, count: texts.count)
             return joined
         }
         let weights = mixture.rankingWeights
@@ -185,7 +185,8 @@ extension ServedModel {
         defer { metrics.recordStage(.join, since: start) }
         return Joined(
             vectors: try standIn.mixing.join(made.queries, of: sources), tokens: made.tokens,
-            leftOut: standIn.mixing.rankingWeights.leftOutOfVectors(sources), answeredBy: .standIn)
+            leftOut: standIn.mixing.rankingWeights.leftOutOfVectors(sources),
+            answeredBy: standIn.answers(sources.filter { $0 is any DenseSource }, weights: standIn.mixing.weights))
     }
 
     /// The artefact's mixture, with another λ if the request gives one.
