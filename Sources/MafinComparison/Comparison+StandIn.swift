@@ -136,21 +136,24 @@ extension ComparisonStore {
     ///   - encoder: the artefact of the system's encoder; `nil` if it has none.
     ///   - form: how the system's local vectors are prepared.
     func offlineRow(beside encoder: URL?, form: LocalForm, among rows: [ComparisonRow]) -> ComparisonRow? {
-        let best = Self.best(rows).values.filter(\.isOffline)
-        func mean(_ name: String) -> Double {
-            let seeds = rows.filter { $0.name == name }
-            return seeds.reduce(0) { $0 + $1.development } / Double(max(1, seeds.count))
-        }
-        // Of equally good systems the first in the order of tables, as in the verdict.
-        let ordered = best.sorted {
-            (mean($1.name), ComparedSystem.place(of: $0.name)) < (mean($0.name), ComparedSystem.place(of: $1.name))
-        }
-        return ordered.first { row in
+        Self.offlineSums(rows).first { row in
             guard form == .unit, FileManager.default.fileExists(atPath: standIn(seed: row.seed).path) else {
                 return false
             }
             let own = row.encoder.map { artefact(of: $0, seed: row.seed) }
             return own == nil || encoder == nil || own == encoder
+        }
+    }
+
+    /// The sums that ask the black box for nothing and can be shipped, the best mean on dev first, each with its best seed. Of
+    /// equally good ones the first in the order of tables comes first.
+    static func offlineSums(_ rows: [ComparisonRow]) -> [ComparisonRow] {
+        func mean(_ name: String) -> Double {
+            let seeds = rows.filter { $0.name == name }
+            return seeds.reduce(0) { $0 + $1.development } / Double(max(1, seeds.count))
+        }
+        return best(rows).values.filter(\.isOffline).sorted {
+            (mean($1.name), ComparedSystem.place(of: $0.name)) < (mean($0.name), ComparedSystem.place(of: $1.name))
         }
     }
 

@@ -118,9 +118,7 @@ extension ComparisonVerdict {
 
     /// The best system on dev that asks the black box for nothing and can be shipped; `nil` if there is none.
     public static func offlineSystem(of outcome: ComparisonOutcome) -> String? {
-        outcome.systems.filter { system in
-            ComparedSystem.isOffline(system.name) && outcome.rows.contains { $0.name == system.name && $0.sources != nil }
-        }.max { $0.development < $1.development }?.name
+        ComparisonStore.offlineSums(outcome.rows).first?.name
     }
 
     private static func hasEncoder(_ name: String, _ outcome: ComparisonOutcome) -> Bool {

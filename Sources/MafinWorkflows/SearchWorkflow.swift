@@ -49,7 +49,9 @@ package struct SearchWorkflow {
         let model = try ArtefactOpening.model(at: artefact, context)
         let manifest = model.manifest
         if isOffline { try model.artefact.requireOffline() }
-        func weights(offline isOffline: Bool, ignoresUnknown: Bool) throws -> (changed: SourceWeights?, all: SourceWeights) {
+        func weights(offline isOffline: Bool, ignoresUnknown: Bool) throws -> (
+            changed: SourceWeights?, all: SourceWeights
+        ) {
             let own = manifest.rankingWeights(offline: isOffline)
             let changed = try self.weights.applied(to: manifest.mixing, ranking: own, ignoresUnknown: ignoresUnknown)
             return (changed, changed ?? own)
@@ -71,7 +73,8 @@ package struct SearchWorkflow {
         let standsIn = isOffline || isUnanswered && model.standIn != nil
         if standsIn, !isOffline { (changed, ranking) = try weights(offline: true, ignoresUnknown: true) }
         if model.sources.contains(where: { ranking[$0.name] > 0 && $0.documentInputs.contains(.blackBox) }) {
-            let blackBox = if let blackBox { blackBox } else { try await ArtefactOpening.blackBox(of: model, openBlackBox) }
+            let blackBox =
+                if let blackBox { blackBox } else { try await ArtefactOpening.blackBox(of: model, openBlackBox) }
             let items = collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
             let found =
                 isOffline ? try await stored(items, in: blackBox) : try await blackBox.embed(items, as: .document)

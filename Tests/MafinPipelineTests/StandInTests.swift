@@ -157,9 +157,11 @@ import Testing
     }
 
     /// At each threshold as many queries are below it as the point says, also if many are equally sure, or quite sure.
-    @Test(arguments: [
-        [0.5, 0.9997, 0.5, 0.5, 1, 0.2, 0.9997, 1, 0.5], [0.3, 0.3, 0.3], [1, 1, 1], [0.999_999_9, 1],
-    ] as [[Double]]) func equallySureQueriesAreAskedTogether(sureness: [Double]) throws {
+    @Test(
+        arguments: [
+            [0.5, 0.9997, 0.5, 0.5, 1, 0.2, 0.9997, 1, 0.5], [0.3, 0.3, 0.3], [1, 1, 1], [0.999_999_9, 1],
+        ] as [[Double]]) func equallySureQueriesAreAskedTogether(sureness: [Double]) throws
+    {
         let offline = sureness.indices.map { Double($0 % 2) }
         let asked = sureness.indices.map { Double($0 % 3) }
         let curve = Sureness.curve(sureness: sureness, offline: offline, asked: asked, count: 20)

@@ -12,7 +12,8 @@ import Testing
 
 @Suite struct EngineTests {
     private func engine(
-        _ toy: ToyArtefact, batch: Int = 64, queue: Int = 10_000, observer: @escaping LocalEngine.Observer = { _, _, _ in }
+        _ toy: ToyArtefact, batch: Int = 64, queue: Int = 10_000,
+        observer: @escaping LocalEngine.Observer = { _, _, _ in }
     ) throws -> LocalEngine {
         let engines = LocalEngine.engines(
             of: try toy.model(), limits: .init(batchTokens: batch, queueTokens: queue), observer: observer)

@@ -248,7 +248,8 @@ import Testing
             #expect(words.status == 200 && words.json["answered_by"] == nil, "\(words.text)")
             #expect(words.header("x-mafin-answered-by") == nil && words.json["artefact_lambda"] == nil)
             // A memory compares the stand-in's estimate.
-            let remembered = try await Self.search(client, "w3 w4", ["weights": ["local": 0, "stand-in": 0, "bm25": 0]])
+            let remembered = try await Self.search(
+                client, "w3 w4", ["weights": ["local": 0, "stand-in": 0, "bm25": 0]])
             #expect(remembered.json["answered_by"] as? String == "stand-in", "\(remembered.text)")
         }
     }

@@ -85,7 +85,8 @@ import Testing
         }
         #expect(try fault { _ in } == "")
         #expect(try fault { weights(&$0, [.standIn: 1]) }.contains("'mixing.weights': expected 0 for stand-in"))
-        #expect(try fault { weights(&$0, [.blackBox: 1e-30, .bm25: 1e30]) }.contains("'mixing.weights': expected 0, or"))
+        #expect(
+            try fault { weights(&$0, [.blackBox: 1e-30, .bm25: 1e30]) }.contains("'mixing.weights': expected 0, or"))
         #expect(try fault { weights(&$0, [.blackBox: 3e38, .bm25: 3e38]) }.contains("a finite sum"))
         #expect(
             try fault { offline(&$0) { weights(&$0, [.standIn: 1e-30, .bm25: 1e9]) } }.contains(

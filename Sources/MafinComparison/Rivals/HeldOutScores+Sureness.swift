@@ -22,7 +22,9 @@ extension HeldOutScores {
                 }
             }
             let ranked = rank(scores: sum, count: Sureness.depth)
-            result += (0..<ranked.count).map { Sureness.probability(ofFirst: ranked[$0].map(\.score), logitPerScore: 1) }
+            result += (0..<ranked.count).map {
+                Sureness.probability(ofFirst: ranked[$0].map(\.score), logitPerScore: 1)
+            }
         }
         return result
     }

@@ -123,7 +123,8 @@ public struct Mixture: Sendable, Hashable {
     /// stand-in has its place. All are 1 in the norm form, whose vectors contain the weights.
     package var rankingWeights: SourceWeights {
         localForm == .unit
-            ? weights.scaled(toUnitSumOf: [.blackBox, .local, .standIn]) : SourceWeights(weights.sources.map { ($0, 1) })
+            ? weights.scaled(toUnitSumOf: [.blackBox, .local, .standIn])
+            : SourceWeights(weights.sources.map { ($0, 1) })
     }
 }
 

@@ -31,7 +31,9 @@ extension VerdictFacts {
 
     /// The gains on known and on new documents.
     /// - Parameter subject: names the difference that is divided into both.
-    static func gains(known: ComparisonVerdict.Gain?, new: ComparisonVerdict.Gain?, of subject: String = "It") -> String? {
+    static func gains(known: ComparisonVerdict.Gain?, new: ComparisonVerdict.Gain?, of subject: String = "It")
+        -> String?
+    {
         func gain(_ gain: ComparisonVerdict.Gain, _ documents: String) -> String {
             "\(figures(gain.difference)) for \(Number.count(gain.queries)) queries about \(documents) documents"
         }

@@ -37,7 +37,9 @@ struct LocalSpace: Sendable {
         guard role == .query, let standIn else { return try await engine.embed(rows, as: role) }
         do {
             let estimates = try await standIn.reading.heads(standIn.engine.embed(rows, as: .query))
-            guard let local = estimates.local else { preconditionFailure("the stand-in has no head for the local encoder") }
+            guard let local = estimates.local else {
+                preconditionFailure("the stand-in has no head for the local encoder")
+            }
             return local
         } catch let error as CombinationError {
             throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")

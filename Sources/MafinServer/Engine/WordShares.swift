@@ -3,8 +3,8 @@ import MafinNumerics
 import MafinPipeline
 import MafinText
 
-/// What each word adds to the cosine in the local encoder's space: the score of the whole text minus the score of the text without the word. The shortened
-/// texts are encoded (as `LeaveOneOut` does offline) in the service's queue, beside all other texts.
+/// What each word adds to the cosine in the local encoder's space: the score of the whole text minus the score of the text without the word. The
+/// shortened texts are encoded (as `LeaveOneOut` does offline) in the service's queue, beside all other texts.
 ///
 /// Leaving out each word of a long text would cost minutes. So stretches of words are left out first, and then the words of those stretches
 /// that matter most. The words of the other stretches have no share of their own.

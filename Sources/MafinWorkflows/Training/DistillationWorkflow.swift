@@ -94,7 +94,9 @@ package struct DistillationWorkflow {
                 system: ArtefactEvaluation.baseline, blackBox: vectors.identity, blackBoxSource: source,
                 blackBoxDimension: vectors.dimension, data: training.dataRecords.filter { !$0.role.hasPrefix("qrels") },
                 verdict: Verdict(
-                    cannotTell: "The stand-in learned without labels, so nothing tells whether it is better or worse than the black box."),
+                    cannotTell:
+                        "The stand-in learned without labels, so nothing tells whether it is better or worse than the black box."
+                ),
                 knownQueries: training.knownQueries),
             standIn: made.shipped, encoderFrom: nil, to: folder)
         return Result(

@@ -323,7 +323,7 @@ extension TrainingWorkflow {
     private static let planName = "plan.json"
 
     /// The settings that must not change when a run is resumed.
-    private struct Plan: Codable {
+    struct Plan: Codable {
         var contenders: [Contender]
         /// The requested mode, nil if none was requested; and the mode that was used.
         var askedMode: ModeChoice.Mode?
