@@ -59,11 +59,8 @@ extension AskingCurve {
 extension ComparisonOutcome {
     /// The curve between the best system on dev that asks for nothing and the candidate, each with its best seed on dev.
     public func askingCurve(metric: Metric) -> AskingCurve? {
-        func best(_ name: String?) -> ComparisonRow? {
-            name.flatMap { name in ComparisonStore.best(rows.filter { $0.name == name })[name] }
-        }
-        guard let offline = best(ComparisonVerdict.offlineSystem(of: self)),
-            let candidate = best(ComparisonVerdict.candidate(of: self))
+        guard let offline = ComparisonStore.offlineSums(rows).first,
+            let candidate = ComparisonVerdict.candidate(of: self).flatMap({ ComparisonStore.best(rows)[$0] })
         else { return nil }
         return AskingCurve(offline, asking: candidate, in: self, metric: metric)
     }

@@ -61,6 +61,9 @@ public struct ComparedSystem: Sendable, Hashable {
         return byName[chosenPrefix + name[plus...]]
     }
 
+    /// Whether a system of this name asks the black box for no query.
+    package static func isOffline(_ name: String) -> Bool { named(name)?.kind == .offline }
+
     /// Position in tables. Unknown names come last.
     public static func place(of name: String) -> Int { named(name).flatMap { places[$0.name] } ?? all.count }
 

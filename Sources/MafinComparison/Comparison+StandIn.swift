@@ -14,7 +14,7 @@ extension Comparison {
         seed: UInt64, seconds: Double, beside base: Contender?, _ lexical: SourceSystem
     ) throws -> ComparisonUnit {
         let name = part(of: .standIn(seed))
-        return try part(name, title: OfflineSums.standInName, seed: seed) {
+        let made = try part(name, title: OfflineSums.standInName, seed: seed) {
             let deadline = ContinuousClock.now + .seconds(max(secondsLeft, seconds + plan.leastSeconds))
             var settings = StandInTraining.Settings()
             (settings.seconds, settings.seed) = (seconds, seed)
@@ -50,21 +50,31 @@ extension Comparison {
                     unit.failures?[rival.name] = "\(error)"
                 }
             }
+            for name in wantedOfflineSums
+            where unit.failures?[name] == nil && !unit.rows.contains(where: { $0.name == name }) {
+                unit.failures?[name] = "It needs a local encoder of documents, and none was trained."
+            }
             return unit
         }
+        if let failure = made.failure { for name in wantedOfflineSums { leaveOut(name, failure) } }
+        return made
     }
 
-    /// How sure the ranking of a sum is of each query.
+    /// The names of the wanted sums that ask the black box for nothing, in the order of tables.
+    var wantedOfflineSums: [String] { OfflineSums.names.filter(plan.wants) }
+
+    /// How sure the ranking of a sum is of each query. The final sum remembers the labels of the development queries, so their
+    /// values are those of sums that have not seen them.
     private func sureness(of fitted: FittedRival, on evaluation: RunEvaluation) throws -> QuerySureness? {
-        guard let sum = fitted.sum, let shipped = fitted.shipped(newDocuments: data.newDocuments) else { return nil }
+        guard let sum = fitted.sum, let shipped = fitted.shipped(newDocuments: data.newDocuments),
+            let development = fitted.sureness
+        else { return nil }
         let rows = Dictionary(
             training.queries.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
-        func values(_ rows: [Int]) throws -> [Float] {
-            try sum.sureness(ofQueries: rows, shipped.mixture).map(Float.init)
-        }
         return QuerySureness(
-            development: try values(data.index.devQueries),
-            measured: try values(evaluation.queryIds.compactMap { rows[$0] }))
+            development: development.map(Float.init),
+            measured: try sum.sureness(ofQueries: evaluation.queryIds.compactMap { rows[$0] }, shipped.mixture)
+                .map(Float.init))
     }
 }
 
@@ -83,7 +93,7 @@ extension SourceSystem {
 
 extension ComparisonRow {
     /// Whether it asks the black box for nothing.
-    var isOffline: Bool { ComparedSystem.named(name)?.kind == .offline }
+    var isOffline: Bool { ComparedSystem.isOffline(name) }
 }
 
 // MARK: Files
@@ -126,21 +136,24 @@ extension ComparisonStore {
     ///   - encoder: the artefact of the system's encoder; `nil` if it has none.
     ///   - form: how the system's local vectors are prepared.
     func offlineRow(beside encoder: URL?, form: LocalForm, among rows: [ComparisonRow]) -> ComparisonRow? {
-        let best = Self.best(rows).values.filter(\.isOffline)
-        func mean(_ name: String) -> Double {
-            let seeds = rows.filter { $0.name == name }
-            return seeds.reduce(0) { $0 + $1.development } / Double(max(1, seeds.count))
-        }
-        // Of equally good systems the first in the order of tables, as in the verdict.
-        let ordered = best.sorted {
-            (mean($1.name), ComparedSystem.place(of: $0.name)) < (mean($0.name), ComparedSystem.place(of: $1.name))
-        }
-        return ordered.first { row in
+        Self.offlineSums(rows).first { row in
             guard form == .unit, FileManager.default.fileExists(atPath: standIn(seed: row.seed).path) else {
                 return false
             }
             let own = row.encoder.map { artefact(of: $0, seed: row.seed) }
             return own == nil || encoder == nil || own == encoder
+        }
+    }
+
+    /// The sums that ask the black box for nothing and can be shipped, the best mean on dev first, each with its best seed. Of
+    /// equally good ones the first in the order of tables comes first.
+    static func offlineSums(_ rows: [ComparisonRow]) -> [ComparisonRow] {
+        func mean(_ name: String) -> Double {
+            let seeds = rows.filter { $0.name == name }
+            return seeds.reduce(0) { $0 + $1.development } / Double(max(1, seeds.count))
+        }
+        return best(rows).values.filter(\.isOffline).sorted {
+            (mean($1.name), ComparedSystem.place(of: $0.name)) < (mean($0.name), ComparedSystem.place(of: $1.name))
         }
     }
 
@@ -156,11 +169,7 @@ extension ComparisonStore {
             sources: try ShippedSources(readingFrom: sources), encoder: record.encoder, released: record.released,
             training: record.training, development: try developmentReport(of: row), asking: asking
         ) { target in
-            let source = folder.appendingPathComponent(Self.encoderName)
-            for name in try FileManager.default.contentsOfDirectory(atPath: source.path) {
-                try FileManager.default.copyItem(
-                    at: source.appendingPathComponent(name), to: target.appendingPathComponent(name))
-            }
+            try AtomicFile.copyContents(of: folder.appendingPathComponent(Self.encoderName), to: target)
         }
     }
 }

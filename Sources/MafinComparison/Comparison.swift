@@ -92,10 +92,10 @@ public final class Comparison {
             switch decision {
             case .leaveOut(let step, let reason) where try !isRecorded(step):
                 schedule.leaveOut(step, reason: reason)
-                leaveOut(step.system, reason)
+                leaveOut(step, reason)
             case .make(let step, _) where try store.isFinished && !isRecorded(step):
                 schedule.leaveOut(step, reason: "It was not measured.")
-                leaveOut(step.system, "It was not measured.")
+                leaveOut(step, "It was not measured.")
             case .leaveOut(let step, _):
                 schedule.record(try make(step, seconds: 0, lexical, base: schedule.base), of: step)
             case .make(let step, let seconds):
@@ -113,6 +113,12 @@ public final class Comparison {
         let outcome = finished()
         try store.finish(ComparisonVerdict.candidate(of: outcome))
         return outcome
+    }
+
+    /// Records that no system of a step is measured.
+    private func leaveOut(_ step: ComparisonSchedule.Step, _ reason: String) {
+        let names = if case .standIn = step { wantedOfflineSums } else { [step.system] }
+        for name in names { leaveOut(name, reason) }
     }
 
     private func isRecorded(_ step: ComparisonSchedule.Step) throws -> Bool { try store.unit(part(of: step)) != nil }

@@ -131,8 +131,7 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
 
     /// Whether a system was requested. A derived system may have been named with the prefix `mafin` or with its method.
     public func wants(_ name: String) -> Bool {
-        let isOffline = ComparedSystem.named(name)?.kind == .offline
-        if isOffline, request.leavesOutStandIn == true { return false }
+        if ComparedSystem.isOffline(name), request.leavesOutStandIn == true { return false }
         guard let wanted = request.systems else { return true }
         return wanted.contains(name) || ComparedSystem.named(name).map { wanted.contains($0.name) } ?? false
     }

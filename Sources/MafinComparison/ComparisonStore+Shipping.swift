@@ -191,12 +191,6 @@ extension ComparisonStore {
 
     private func copy(_ artefact: URL, to target: URL) throws {
         try Artefact.requireReplaceable(target)
-        let files = FileManager.default
-        try AtomicFile.replaceDirectory(at: target) { folder in
-            for file in try files.contentsOfDirectory(atPath: artefact.path) {
-                try files.copyItem(
-                    at: artefact.appendingPathComponent(file), to: folder.appendingPathComponent(file))
-            }
-        }
+        try AtomicFile.replaceDirectory(at: target) { try AtomicFile.copyContents(of: artefact, to: $0) }
     }
 }

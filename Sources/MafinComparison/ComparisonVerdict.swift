@@ -110,7 +110,7 @@ extension ComparisonVerdict {
     /// systems it is the first in the order of tables.
     private static func best(of outcome: ComparisonOutcome, withEncoder: Bool? = nil) -> String? {
         outcome.systems.filter { system in
-            system.name != StandardRivals.blackBoxName && !isOffline(system.name)
+            system.name != StandardRivals.blackBoxName && !ComparedSystem.isOffline(system.name)
                 && outcome.rows.contains { $0.name == system.name && $0.sources != nil }
                 && (withEncoder == nil || withEncoder == hasEncoder(system.name, outcome))
         }.max { $0.development < $1.development }?.name
@@ -118,12 +118,8 @@ extension ComparisonVerdict {
 
     /// The best system on dev that asks the black box for nothing and can be shipped; `nil` if there is none.
     public static func offlineSystem(of outcome: ComparisonOutcome) -> String? {
-        outcome.systems.filter { system in
-            isOffline(system.name) && outcome.rows.contains { $0.name == system.name && $0.sources != nil }
-        }.max { $0.development < $1.development }?.name
+        ComparisonStore.offlineSums(outcome.rows).first?.name
     }
-
-    private static func isOffline(_ name: String) -> Bool { ComparedSystem.named(name)?.kind == .offline }
 
     private static func hasEncoder(_ name: String, _ outcome: ComparisonOutcome) -> Bool {
         outcome.rows.contains { $0.name == name && $0.sources?.contains(.local) == true }

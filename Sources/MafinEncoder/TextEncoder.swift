@@ -38,6 +38,12 @@ public final class TextEncoder {
             modelFolder: modelFolder, frozenLayers: frozenLayers, freezesEmbeddings: freezesEmbeddings)
         self.prefixes = try prefixes ?? TextPrefixes(modelFolder: modelFolder)
         self.maximumLength = min(maximumLength ?? tokenizer.maxLength, encoder.configuration.maximumPositions)
+        let special = tokenizer.encode("", maxLength: .max).count
+        guard self.maximumLength > special else {
+            throw EncoderError.configuration(
+                path: modelFolder.path, key: "maximum length", expected: "more than its \(special) special tokens",
+                found: "\(self.maximumLength)")
+        }
     }
 
     /// The tokens of texts with a prefix in front (``TextPrefixes/query`` or ``TextPrefixes/document``).

@@ -18,6 +18,16 @@ public enum AtomicFile {
         try file.commit()
     }
 
+    /// Copies the files and folders of a folder into another one.
+    /// - Parameter names: of those that are not copied.
+    /// - Throws: what `FileManager` throws.
+    package static func copyContents(of source: URL, to target: URL, except names: Set<String> = []) throws {
+        for name in try FileManager.default.contentsOfDirectory(atPath: source.path) where !names.contains(name) {
+            try FileManager.default.copyItem(
+                at: source.appendingPathComponent(name), to: target.appendingPathComponent(name))
+        }
+    }
+
     /// Makes a folder whole or not at all. `body` fills a temporary folder beside `url`, which then replaces the folder
     /// at `url`.
     ///

@@ -16,6 +16,8 @@ public final class ArtefactModel {
 
     /// What answers if the black box is not asked; `nil` if the artefact has none.
     public let standIn: StandIn?
+    /// How queries are read if the black box is not asked; `nil` without a ``standIn``.
+    package let offlineReading: StandInReading?
 
     /// The encoders of both sides. If one encoder serves both, it is the same object.
     public struct LocalEncoder {
@@ -96,17 +98,15 @@ public final class ArtefactModel {
                 query: try artefact.manifest.queryEncoder.map { try load($0, .query) } ?? documents,
                 document: documents)
         }
-        if let offline = artefact.manifest.offline,
-            let source = sources.unreduced.first(where: { $0.name == .standIn }) as? StandInSource
-        {
-            let encoder = try offline.encoder.load(
-                from: artefact.encoderFolder(of: offline.encoder, released: released))
-            guard encoder.encoder.dimension == source.heads.inputs else {
+        offlineReading = try StandInReading(artefact, sources)
+        if let record = artefact.manifest.offline?.encoder, let heads = offlineReading?.heads {
+            let encoder = try record.load(from: artefact.encoderFolder(of: record, released: released))
+            guard encoder.encoder.dimension == heads.inputs else {
                 throw ArtefactError.dimension(
-                    path: folder.path, of: "the stand-in's encoder", expected: source.heads.inputs,
+                    path: folder.path, of: "the stand-in's encoder", expected: heads.inputs,
                     found: encoder.encoder.dimension)
             }
-            standIn = StandIn(encoder, heads: source.heads)
+            standIn = StandIn(encoder, heads: heads)
         } else {
             standIn = nil
         }
@@ -161,15 +161,19 @@ public final class ArtefactModel {
             ids: documents.map(\.id), texts: texts, blackBox: blackBox, local: local, form: manifest.mixing.localForm)
     }
 
-    /// Queries as the sources read them. Computes the local vectors.
-    /// - Parameter blackBox: the black box's vectors; `nil` if no source needs them, or if they are missing.
+    /// Queries as the sources read them. Computes the local vectors, if a source that ranks reads them.
+    /// - Parameters:
+    ///   - blackBox: the black box's vectors; `nil` if no source needs them, or if they are missing.
+    ///   - weights: those of the sources that rank; `nil`: the artefact's, if the black box is asked.
     /// - Throws: `CombinationError` for a vector of zeros; `CancellationError` when cancelled.
     package func queries(
-        _ texts: [String], ids: [String] = [], blackBox: Matrix?, isCancelled: () -> Bool = { false }
+        _ texts: [String], ids: [String] = [], blackBox: Matrix?, weights: SourceWeights? = nil,
+        isCancelled: () -> Bool = { false }
     ) throws -> SourceQueries {
-        try SourceQueries(
+        let needsLocal = (weights ?? manifest.rankingWeights(offline: false)).name(sources, reading: .local)
+        return try SourceQueries(
             ids: ids, texts: texts, blackBox: blackBox,
-            local: encoder == nil ? nil : localVectors(of: texts, as: .query, isCancelled: isCancelled),
+            local: needsLocal ? localVectors(of: texts, as: .query, isCancelled: isCancelled) : nil,
             form: manifest.mixing.localForm)
     }
 
@@ -180,13 +184,11 @@ public final class ArtefactModel {
     package func offlineQueries(
         _ texts: [String], ids: [String] = [], isCancelled: () -> Bool = { false }
     ) throws -> SourceQueries {
-        guard let standIn else { preconditionFailure("the artefact has no stand-in") }
-        let vectors = try standIn.vectors(of: texts, ids: ids, isCancelled: isCancelled)
-        var own: Matrix?
-        if vectors.local == nil, let offline = manifest.offline, encoder != nil, offline.mixing.weights[.local] > 0 {
-            own = try localVectors(of: texts, as: .query, isCancelled: isCancelled)
-        }
-        return try SourceQueries(ids: ids, texts: texts, estimates: vectors, own: own)
+        guard let standIn, let offlineReading else { preconditionFailure("the artefact has no stand-in") }
+        return try SourceQueries(
+            ids: ids, texts: texts,
+            estimates: standIn.vectors(of: texts, ids: ids, isCancelled: isCancelled),
+            own: offlineReading.needsLocal ? localVectors(of: texts, as: .query, isCancelled: isCancelled) : nil)
     }
 
     /// Joined vectors of queries for which the black box is not asked, `(items.count, joinedDimension)`, for the same
@@ -236,9 +238,12 @@ public final class ArtefactModel {
         let answers = inputs.contains(.blackBox) ? try await blackBox.embed(items, as: role) : nil
         if let answers { try artefact.require(blackBoxDimension: answers.columns) }
         progress(0)
+        let needsLocal =
+            role == .document
+            ? encoder != nil : manifest.rankingWeights(offline: false).name(sources, reading: .local)
         let local =
-            encoder == nil
-            ? nil : try localVectors(of: items.map(\.text), as: role, isCancelled: isCancelled, progress: progress)
+            needsLocal
+            ? try localVectors(of: items.map(\.text), as: role, isCancelled: isCancelled, progress: progress) : nil
         return try join(blackBox: answers, local: local, as: role, ids: items.map(\.id))
     }
 

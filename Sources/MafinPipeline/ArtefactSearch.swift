@@ -69,15 +69,16 @@ public struct ArtefactSearch {
                     ?? model.manifest.mixing.rankingWeights.needBlackBox(model.sources)))
         let mixture = isOffline ? try model.artefact.requireOffline().mixing : model.manifest.mixing
         precondition(weights == nil || mixture.localForm == .unit, "the norm form has no weights to replace")
-        let inputs =
-            isOffline
-            ? try model.offlineQueries([query])
-            : try model.queries(
-                [query], blackBox: blackBoxVector.map { Matrix(rows: 1, columns: $0.count, values: $0) })
         let wanted = weights ?? mixture.rankingWeights
         guard let usable = blackBoxVector == nil && !isOffline ? wanted.withoutBlackBox(model.sources) : wanted else {
             throw ArtefactError.noSourceLeft(path: model.artefact.folder.path)
         }
+        let inputs =
+            isOffline
+            ? try model.offlineQueries([query])
+            : try model.queries(
+                [query], blackBox: blackBoxVector.map { Matrix(rows: 1, columns: $0.count, values: $0) },
+                weights: SourceWeights(usable.sources.filter { usable[$0] > 0 }.map { ($0, usable[$0]) }))
         let queries = try index.queries(inputs)
         let best = try index.rankings(of: queries, weights: usable, count: count)[0]
         let rows = best.map(\.index)

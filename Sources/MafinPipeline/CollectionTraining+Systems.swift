@@ -45,11 +45,14 @@ extension CollectionTraining {
         try localSystem(queries: releasedQueryVectors(isCancelled: isCancelled), documents: documentBank)
     }
 
-    /// The mean number of tokens of a query, by the local encoder's tokenizer; `nil` if there are no queries.
-    package var meanQueryTokens: Double? {
-        guard data.queries.count > 0 else { return nil }
-        return Double((0..<data.queries.count).reduce(0) { $0 + data.queries.length(of: $1) })
-            / Double(data.queries.count)
+    /// The mean number of tokens of a query's own text, by the local encoder's tokenizer; `nil` if there are no queries.
+    /// Its prefix and special tokens are not sent to the black box, so they do not count.
+    /// - Throws: `TokenizerError`.
+    package func meanQueryTokens() throws -> Double? {
+        guard !queries.isEmpty else { return nil }
+        let tokenizer = try WordPieceTokenizer(modelFolder: released.folder)
+        let counts = queries.map { tokenizer.encode($0.text, addSpecialTokens: false, maxLength: .max).count }
+        return Double(counts.reduce(0, +)) / Double(counts.count)
     }
 
     /// The record of the released encoder beside a stand-in, whose local encoder's documents it encodes; `nil` if documents

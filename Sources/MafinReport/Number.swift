@@ -7,6 +7,16 @@ package enum Number {
         value.map { withoutLeadingZero(String(format: "%.3f", $0)) } ?? "–"
     }
 
+    /// A threshold of a probability, rounded down, with more decimals the closer it is to 1: `.500`, `.99970`. `1.000` is above all
+    /// probabilities.
+    package static func threshold(_ value: Double) -> String {
+        guard value < 1 else { return "1.000" }
+        let decimals = min(9, max(3, Int((-log10(1 - value)).rounded(.up)) + 1))
+        let scale = pow(10, Double(decimals))
+        return withoutLeadingZero(
+            String(format: "%.\(decimals)f", (value * scale + 1e-6).rounded(.down) / scale))
+    }
+
     /// A difference, always with a sign: `+.046`, `-.012`, `±.000` for values that round to 0.
     package static func signed(_ value: Double) -> String {
         let digits = withoutLeadingZero(String(format: "%.3f", abs(value)))

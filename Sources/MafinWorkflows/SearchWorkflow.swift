@@ -49,33 +49,37 @@ package struct SearchWorkflow {
         let model = try ArtefactOpening.model(at: artefact, context)
         let manifest = model.manifest
         if isOffline { try model.artefact.requireOffline() }
-        var changed = try weights.applied(
-            to: manifest.mixing, ranking: manifest.rankingWeights(offline: isOffline))
-        var ranking = changed ?? manifest.rankingWeights(offline: isOffline)
+        func weights(offline isOffline: Bool, ignoresUnknown: Bool) throws -> (
+            changed: SourceWeights?, all: SourceWeights
+        ) {
+            let own = manifest.rankingWeights(offline: isOffline)
+            let changed = try self.weights.applied(to: manifest.mixing, ranking: own, ignoresUnknown: ignoresUnknown)
+            return (changed, changed ?? own)
+        }
+        var (changed, ranking) = try weights(offline: isOffline, ignoresUnknown: false)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
         context.warn(of: collection.warnings)
 
-        let used = model.sources.filter { ranking[$0.name] > 0 }
+        var blackBox: (any BlackBox)?
         var (documents, vector): (Matrix?, [Float]?)
-        let needsDocuments = used.contains { $0.documentInputs.contains(.blackBox) }
-        let asks = !isOffline && used.contains { $0.queryInputs.contains(.blackBox) }
-        if asks || needsDocuments {
-            let blackBox = try await ArtefactOpening.blackBox(of: model, openBlackBox)
-            if needsDocuments {
-                let items = collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
-                let found =
-                    isOffline ? try await stored(items, in: blackBox) : try await blackBox.embed(items, as: .document)
-                try model.artefact.require(blackBox: blackBox.identity, dimension: found.columns)
-                documents = found
-            }
-            if asks { vector = try await queryVector(blackBox, collection) }
+        let asks = !isOffline && ranking.needBlackBox(model.sources)
+        if asks {
+            let opened = try await ArtefactOpening.blackBox(of: model, openBlackBox)
+            vector = try await queryVector(opened, collection)
+            blackBox = opened
         }
+        // Only now is it known who answers, and so which vectors of documents are needed.
         let isUnanswered = asks && vector == nil
         let standsIn = isOffline || isUnanswered && model.standIn != nil
-        if standsIn, !isOffline {
-            ranking = manifest.rankingWeights(offline: true)
-            changed = try weights.applied(to: manifest.mixing, ranking: ranking, ignoresUnknown: true)
-            ranking = changed ?? ranking
+        if standsIn, !isOffline { (changed, ranking) = try weights(offline: true, ignoresUnknown: true) }
+        if model.sources.contains(where: { ranking[$0.name] > 0 && $0.documentInputs.contains(.blackBox) }) {
+            let blackBox =
+                if let blackBox { blackBox } else { try await ArtefactOpening.blackBox(of: model, openBlackBox) }
+            let items = collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+            let found =
+                isOffline ? try await stored(items, in: blackBox) : try await blackBox.embed(items, as: .document)
+            try model.artefact.require(blackBox: blackBox.identity, dimension: found.columns)
+            documents = found
         }
         let progress = EncodingProgress(context)
         defer { progress.finish() }

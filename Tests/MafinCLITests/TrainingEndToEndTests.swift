@@ -95,6 +95,8 @@ struct TrainingEndToEndTests {
             #expect(counts.reduce(0, +) == 300 && counts.allSatisfy { $0 > 30 })
             let evaluation = try await hasOfflineSystems("DISTILLED", world)
             #expect(evaluation["artefact"] == evaluation["black-box"])
+            let inspected = try await world.mafin(["inspect", "DISTILLED"])
+            #expect(inspected.output.contains("learned without labels"), "\(inspected.output)")
         }
     }
 

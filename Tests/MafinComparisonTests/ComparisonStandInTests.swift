@@ -78,6 +78,45 @@ import Testing
         }
     }
 
+    /// Two words each: the special tokens and the prefix of the local encoder are not sent to the black box.
+    @Test func theTokensOfQueriesAreThoseOfTheirTexts() async throws {
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        #expect(try toy.training.meanQueryTokens() == 2)
+    }
+
+    /// Every wanted system without the black box is named with the reason why it is missing, or why seeds of it are.
+    @Test func eachMissingSumIsNamed() async throws {
+        let failure = "The loss was not finite."
+        let toy = try await ToyComparison()
+        defer { toy.remove() }
+        for seed: UInt64 in [1, 2] {
+            try toy.store.write(ComparisonUnit(seconds: 1, failure: failure), "stand-in.\(seed)")
+        }
+        let wanted = Array(Self.offline.dropFirst())
+        let failed = try toy.comparison(["black-box+bm25"] + wanted).run()
+        #expect(Set(wanted).isSubset(of: failed.omissions.filter { $0.reason == failure }.map(\.name)))
+
+        let other = try await ToyComparison()
+        defer { other.remove() }
+        let one = try other.comparison(Self.systems, seeds: 1).run()
+        var unit = try #require(try other.store.unit("stand-in.1"))
+        let made = Set(unit.rows.map(\.name))
+        #expect(!made.isEmpty && one.omissions.allSatisfy { !made.contains($0.name) })
+        let left = Set(one.omissions.map(\.name))
+        #expect(made.union(left).isSuperset(of: Self.offline))
+        // The same with another seed, after all the time was used up.
+        let third = try await ToyComparison()
+        defer { third.remove() }
+        unit.seconds = 5_000
+        try third.store.write(unit, "stand-in.1")
+        let two = try third.comparison(Self.systems, seeds: 2).run()
+        for name in made {
+            let reason = try #require(two.omissions.first { $0.name == name }?.reason, "\(name)")
+            #expect(reason.hasPrefix("1 of 2 seeds was measured. "), "\(reason)")
+        }
+    }
+
     /// Stand-ins of the best seeds are kept; they are no systems of their own; a finished comparison gives the same again.
     @Test func onlyWhatIsNeededIsKept() async throws {
         let toy = try await ToyComparison()

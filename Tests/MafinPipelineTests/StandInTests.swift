@@ -112,7 +112,7 @@ import Testing
                 _ = try model.update(learningRate: 1e-2, maximumGradientNorm: 1)
             }
         }
-        let model = StandInEncoder(Self.encoder(), heads: heads, shares: (1, 0.5))
+        let model = StandInEncoder(Self.encoder(), heads: heads, shares: (1, 0.5), headRate: 3)
         let start = try model.embed(inputs)
         #expect(start.columns == 13 && model.dimension == 13)
         let alone = try model.base.embed(inputs).normalizedRows().matrix
@@ -126,7 +126,7 @@ import Testing
         let folder = try TemporaryFolder()
         try model.saveTrainingState(to: folder.url)
         try steps(model, 1)
-        let other = StandInEncoder(Self.encoder(), heads: heads, shares: (1, 0.5))
+        let other = StandInEncoder(Self.encoder(), heads: heads, shares: (1, 0.5), headRate: 3)
         try other.restoreTrainingState(from: folder.url)
         try steps(other, 1)
         #expect(differingElements(other.weights(), model.weights()) == 0)
@@ -138,8 +138,8 @@ import Testing
 
     @Test func surenessIsAProbability() {
         let mixture = Mixture(SourceWeights([(.standIn, 6), (.local, 2)]), origin: .calibrated)
-        // Weights for ranking are 3 and 1, so that a logit is two scores.
-        let scores: [Float] = [2, 1.5, 0]
+        // Weights for ranking are ¾ and ¼, so that a logit is eight scores.
+        let scores: [Float] = [0.5, 0.375, 0]
         let expected = 1 / (1 + exp(-1.0) + exp(-4.0))
         #expect(abs(Sureness.probability(ofFirst: scores, mixture) - expected) < 1e-6)
         #expect(Sureness.probability(ofFirst: [0.3], mixture) == 1)
@@ -154,5 +154,25 @@ import Testing
         #expect(curve.map(\.metric) == [0.5, 0.75, 1, 0.75, 0.75])
         #expect(curve.prefix(4).map(\.threshold) == [0.1, 0.3, 0.5, 0.9])
         #expect((curve.last?.threshold ?? 0) > 1)
+    }
+
+    /// At each threshold as many queries are below it as the point says, also if many are equally sure, or quite sure.
+    @Test(
+        arguments: [
+            [0.5, 0.9997, 0.5, 0.5, 1, 0.2, 0.9997, 1, 0.5], [0.3, 0.3, 0.3], [1, 1, 1], [0.999_999_9, 1],
+        ] as [[Double]]) func equallySureQueriesAreAskedTogether(sureness: [Double]) throws
+    {
+        let offline = sureness.indices.map { Double($0 % 2) }
+        let asked = sureness.indices.map { Double($0 % 3) }
+        let curve = Sureness.curve(sureness: sureness, offline: offline, asked: asked, count: 20)
+        #expect(curve.first?.asked == 0 && curve.last?.asked == 1)
+        #expect(Set(curve.map(\.threshold)).count == curve.count)
+        for point in curve.dropLast() {
+            #expect(point.threshold < 1, "1 asks for all")
+            let below = sureness.indices.filter { sureness[$0] < point.threshold }
+            #expect(abs(point.asked - Double(below.count) / Double(sureness.count)) < 1e-12)
+            let values = sureness.indices.map { below.contains($0) ? asked[$0] : offline[$0] }
+            #expect(abs(point.metric - values.reduce(0, +) / Double(values.count)) < 1e-12)
+        }
     }
 }

@@ -98,6 +98,25 @@ import Testing
         }
     }
 
+    /// A search without the black box finds long documents too, but not those of which a piece is missing.
+    @Test(arguments: [20, nil])
+    func theMeanOfCachedPiecesIsKnown(limit: Int?) async throws {
+        try await TemporaryFolder.with { folder in
+            let server = try server(20)
+            defer { server.stop() }
+            let texts = [words(5), words(70), words(3), words(80, "x")]
+            let cache = try EmbeddingCache(file: folder.url.appendingPathComponent("cache.sqlite"))
+            let box = OverflowBlackBox(
+                CachedBlackBox(try server.blackBox(), cache: cache), policy: .splitMean, limit: limit,
+                ruler: TokenRuler(), cache: cache)
+            #expect(try await box.known(items(texts), as: .document).indices.isEmpty)
+            let asked = try await box.embed(items(Array(texts[..<3])), as: .document)
+            let paid = server.paid.count
+            let known = try await box.known(items(texts), as: .document)
+            #expect(known.indices == [0, 1, 2] && known.vectors == asked && server.paid.count == paid)
+        }
+    }
+
     /// The limit is not known: after each refusal the pieces get shorter, until the server accepts them.
     @Test(arguments: [OverflowPolicy.truncate, .splitMean])
     func limitsThatOnlyRefusalsTell(policy: OverflowPolicy) async throws {

@@ -187,6 +187,10 @@ import Testing
     @Test func numbersForPeople() {
         #expect(Number.count(-1_234_567) == "−1,234,567" && Number.count(999) == "999" && Number.count(1000) == "1,000")
         #expect(Number.percent(0.38) == "38 %" && Number.percent(0.004) == "0.4 %" && Number.percent(1) == "100 %")
+        #expect(Number.threshold(0.5) == ".500" && Number.threshold(0.29) == ".290")
+        // Rounded down, and never to 1, at which all queries are asked.
+        #expect(Number.threshold(0.999_7) == ".99970" && Number.threshold(0.999_999_94) == ".999999940")
+        #expect(Number.threshold(0.999_999_999_999) == ".999999999" && Number.threshold(1.000_001) == "1.000")
         #expect(Number.bytes(512) == "512 B" && Number.bytes(13_002_342) == "12.4 MiB")
         #expect(
             Number.milliseconds(0.61) == "0.61 ms" && Number.milliseconds(3.44) == "3.4 ms"

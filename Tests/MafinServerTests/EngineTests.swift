@@ -11,8 +11,13 @@ import Testing
 @testable import MafinServer
 
 @Suite struct EngineTests {
-    private func engine(_ toy: ToyArtefact, batch: Int = 64, queue: Int = 10_000) throws -> LocalEngine {
-        LocalEngine(try toy.model(), limits: .init(batchTokens: batch, queueTokens: queue))
+    private func engine(
+        _ toy: ToyArtefact, batch: Int = 64, queue: Int = 10_000,
+        observer: @escaping LocalEngine.Observer = { _, _, _ in }
+    ) throws -> LocalEngine {
+        let engines = LocalEngine.engines(
+            of: try toy.model(), limits: .init(batchTokens: batch, queueTokens: queue), observer: observer)
+        return try #require(engines.local)
     }
 
     private func rows(_ engine: LocalEngine, _ texts: [String], _ role: TextRole = .query) -> TokenBatch {
@@ -61,8 +66,8 @@ import Testing
         let gate = DispatchSemaphore(value: 0)
         let isFirst = Mutex(true)
         let rowsComputed = Mutex(0)
-        let engine = LocalEngine(
-            try toy.model(), limits: .init(batchTokens: 16, queueTokens: 1_000_000),
+        let engine = try engine(
+            toy, batch: 16, queue: 1_000_000,
             observer: { rows, _, _ in
                 rowsComputed.withLock { $0 += rows }
                 let waits = isFirst.withLock { isFirst in
@@ -93,8 +98,8 @@ import Testing
         let toy = try ToyArtefact()
         let gate = DispatchSemaphore(value: 0)
         let batches = Mutex<[(rows: Int, tokens: Int)]>([])
-        let engine = LocalEngine(
-            try toy.model(), limits: .init(batchTokens: 64, queueTokens: 100_000),
+        let engine = try engine(
+            toy, batch: 64, queue: 100_000,
             observer: { rows, tokens, _ in
                 let isFirst = batches.withLock { batches in
                     batches.append((rows, tokens))

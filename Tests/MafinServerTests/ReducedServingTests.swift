@@ -12,7 +12,7 @@ import Testing
 /// An index and a service of an artefact whose vectors are reduced.
 @Suite struct ReducedServingTests {
     /// Replaces the artefact of a toy by one with random maps into five numbers.
-    private func reduce(_ toy: ToyArtefact, seed: UInt64 = 1) throws {
+    static func reduce(_ toy: ToyArtefact, seed: UInt64 = 1) throws {
         let model = try toy.model()
         let joined = model.sources.unreduced.joinedDimension
         var random = RandomGenerator(seed: seed)
@@ -32,7 +32,7 @@ import Testing
 
     @Test func theIndexHoldsOnePartAndTheServiceRanksByIt() async throws {
         let toy = try ToyArtefact()
-        try reduce(toy)
+        try Self.reduce(toy)
         try await toy.writeIndex(.init(blockSize: 13))
         let manifest = try SearchIndex(readingFrom: toy.index, verification: .content).manifest
         #expect(manifest.parts.map(\.source) == [.reduced] && manifest.parts.map(\.dimension) == [5])
@@ -83,7 +83,7 @@ import Testing
         let toy = try ToyArtefact()
         try await toy.writeIndex()
         let full = try SearchIndex(readingFrom: toy.index)
-        try reduce(toy)
+        try Self.reduce(toy)
         let lacking = #expect(throws: IndexError.self) {
             try full.require(toy.model().artefact, sources: toy.model().sources)
         }
@@ -93,9 +93,9 @@ import Testing
         try index.require(toy.model().artefact, sources: toy.model().sources)
         // Another encoder of queries needs no other index.
         try toy.write(seed: 8)
-        try reduce(toy)
+        try Self.reduce(toy)
         try index.require(toy.model().artefact, sources: toy.model().sources)
-        try reduce(toy, seed: 2)
+        try Self.reduce(toy, seed: 2)
         let other = #expect(throws: IndexError.self) {
             try index.require(toy.model().artefact, sources: toy.model().sources)
         }

@@ -296,7 +296,7 @@ import Testing
         let model = try toy.model()
         let offline = try #require(LeaveOneOut(model)).query("w3 w4 w5", document: "w4 w9")
         let online = try await WordShares(
-            of: "w3 w4 w5", as: .query, against: "w4 w9", engine: #require(service.current.engine)
+            of: "w3 w4 w5", as: .query, against: "w4 w9", in: #require(service.current.localSpace)
         ).find()
         #expect(online.pieces.map(\.text) == offline.pieces.map(\.text))
         for (mine, theirs) in zip(online.pieces, offline.pieces) {

@@ -174,6 +174,95 @@ import Testing
         #expect(toy.blackBox.calls.count == calls)
     }
 
+    /// A reduced artefact has its stand-in too, and ranks with reduced vectors.
+    @Test(arguments: [true, false]) func offlineRanksByReducedVectors(hasLocalHead: Bool) async throws {
+        let toy = try Self.toy(hasLocalHead: hasLocalHead)
+        try ReducedServingTests.reduce(toy)
+        try await toy.writeIndex()
+        let vectors = Matrix(
+            rows: ToyArtefact.documents.count, columns: ToyBlackBox.dimension,
+            values: ToyArtefact.documents.flatMap { ToyBlackBox.vector($0.textForEncoding, .document) })
+        let search = try ArtefactSearch(
+            try toy.model(), documents: ToyArtefact.documents, blackBox: vectors, cache: LocalVectorCache(folder: nil))
+        let rankings = try Self.queries.prefix(3).map { query in
+            (query, try search.hits(query, blackBoxVector: nil, count: 58).map(\.id))
+        }
+        let calls = toy.blackBox.calls.count
+        try await toy.service(Self.options(offline: true), withIndex: true).serving { client in
+            for (query, expected) in rankings {
+                let answer = try await Self.search(client, query)
+                #expect(answer.json["answered_by"] as? String == "stand-in", "\(answer.text)")
+                #expect(try Self.ids(answer) == expected)
+            }
+            let embedded = try await client.embed("w3 w4", as: .query)
+            let expected = try toy.model().embedOffline([EmbeddingItem(id: "a", text: "w3 w4")]).values
+            #expect(try expected.count == 5 && distance(embedded.vectors()[0], expected) < 1e-5)
+        }
+        #expect(toy.blackBox.calls.count == calls)
+    }
+
+    /// A local encoder that only ranks without the black box computes nothing for queries that ask it, and λ is not about it.
+    @Test func aLocalEncoderWithoutAWeightIsNotUsed() async throws {
+        let local = LocalVectorSource(dimension: ToyArtefact.localDimension)
+        let toy = try ToyArtefact(
+            [(ScoredKind.blackBox().source, 1), (ScoredKind.bm25().source, 0.3)],
+            offline: [(ToyArtefact.standIn(hasLocalHead: false), 1), (local, 0.5)])
+        try await toy.writeIndex()
+        try await toy.service(withIndex: true).serving { client in
+            let answer = try await Self.search(client, "w3 w4")
+            #expect(answer.status == 200 && answer.json["answered_by"] as? String == "black-box", "\(answer.text)")
+            let embedded = try await client.embed("w3 w4", as: .query)
+            let expected =
+                ToyBlackBox.vector("w3 w4", .query) + [Float](repeating: 0, count: ToyArtefact.localDimension)
+            #expect(distance(try embedded.vectors()[0], expected) < 1e-5)
+            let computed = try await Self.metric("mafin_stage_duration_seconds_count{stage=\"local\"}", client)
+            #expect((computed ?? 0) == 0)
+            let share = try await client.post(
+                "/v1/embeddings", ["input": "w3", "input_type": "query", "lambda": 0.5])
+            #expect(share.status == 400, "\(share.text)")
+        }
+    }
+
+    /// The words of a query are explained by the vector that ranks: the stand-in's estimate if it has one, else the local encoder's.
+    @Test(arguments: [true, false]) func wordsAreExplainedAsTheyRank(hasLocalHead: Bool) async throws {
+        let toy = try Self.toy(hasLocalHead: hasLocalHead)
+        try await toy.writeIndex()
+        try await toy.service(Self.options(offline: true), withIndex: true).serving { client in
+            let model = try toy.model()
+            let text = ToyArtefact.documents[29].textForEncoding
+            let local = Self.unit(try model.localVectors(of: [text], as: .document).values.map(Double.init))
+            let expected = Self.dot(try Self.estimates("w3 w4", model).local, local)
+            let answer = try await client.post("/explain", ["query": "w3 w4", "document": "d29"])
+            let score = try Self.number(answer.json["local_score"])
+            #expect(answer.status == 200 && abs(Double(score) - expected) < 1e-4, "\(answer.text)")
+        }
+    }
+
+    /// BM25 alone needs no vector of the query.
+    @Test func wordsAloneAreNotAnsweredByTheStandIn() async throws {
+        let toy = try Self.toy(hasLocalHead: false)
+        try await toy.writeIndex()
+        try await toy.service(Self.options(offline: true), withIndex: true).serving { client in
+            let words = try await Self.search(
+                client, "w3 w4", ["weights": ["local": 0, "stand-in": 0, Self.memory.rawValue: 0]])
+            #expect(words.status == 200 && words.json["answered_by"] == nil, "\(words.text)")
+            #expect(words.header("x-mafin-answered-by") == nil && words.json["artefact_lambda"] == nil)
+            // A memory compares the stand-in's estimate.
+            let remembered = try await Self.search(
+                client, "w3 w4", ["weights": ["local": 0, "stand-in": 0, "bm25": 0]])
+            #expect(remembered.json["answered_by"] as? String == "stand-in", "\(remembered.text)")
+        }
+    }
+
+    /// A request's weights have one unit, whether the black box is asked or not: the vectors' weights add up to 1.
+    @Test func bothListsOfWeightsHaveOneUnit() throws {
+        let manifest = try Self.toy().model().manifest
+        let (asking, offline) = (manifest.rankingWeights(offline: false), manifest.rankingWeights(offline: true))
+        #expect(abs(asking[.blackBox] + asking[.local] - 1) < 1e-6)
+        #expect(abs(offline[.standIn] + offline[.local] - 1) < 1e-6)
+        #expect(abs(offline[.bm25] - 0.2 / 1.7) < 1e-6)
+    }
+
     @Test(arguments: [true, false]) func offlineVectorsAreThoseOfTheFormula(hasLocalHead: Bool) async throws {
         let toy = try Self.toy(hasLocalHead: hasLocalHead)
         let offline = try #require(toy.model().manifest.offline).mixing.rankingWeights

@@ -45,12 +45,62 @@ import Testing
         let description = try ArtefactDescription(Artefact(readingFrom: URL(fileURLWithPath: toy.artefact)))
         #expect(description.sources.map(\.source) == ToySources.weights.sources + [.standIn])
         #expect(description.sources.map(\.weight) == [1, 0.25, 0.375, 1.5, 0])
-        #expect(description.sources.map(\.offlineWeight) == [0, 0, 0.2, 0, 0.8])
+        #expect(description.sources.map(\.offlineWeight) == [0, 0, 0.25, 0, 1])
         #expect(description.vectors.leftOut.map(\.rawValue) == ["bm25", "query-memory-wide"])
         let json = try #require(
             try JSONSerialization.jsonObject(with: JSONEncoder().encode(description)) as? [String: Any])
         let asking = (json["offline"] as? [String: Any])?["asking"] as? [[String: Any]]
         #expect(asking?.map { $0["metric"] as? Double } == [0.25, 0.375])
+    }
+
+    /// Artefacts are data from strangers: numbers that would end the program are refused when one is read.
+    @Test func hostileNumbersOfAStandInAreRefused() throws {
+        func fault(_ change: (inout [String: Any]) -> Void) throws -> String {
+            let toy = try ToySources(hasStandIn: true)
+            defer { toy.remove() }
+            let file = URL(fileURLWithPath: toy.artefact).appendingPathComponent("manifest.json")
+            var object = try #require(
+                try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
+            change(&object)
+            try JSONSerialization.data(withJSONObject: object).write(to: file)
+            do {
+                _ = try toy.model()
+                return ""
+            } catch {
+                return "\(error)"
+            }
+        }
+        func weights(_ owner: inout [String: Any], _ values: [SourceName: Double]) {
+            var mixing = owner["mixing"] as? [String: Any] ?? [:]
+            mixing["weights"] = (mixing["weights"] as? [[String: Any]] ?? []).map { entry -> [String: Any] in
+                let name = SourceName(rawValue: entry["source"] as? String ?? "")
+                return ["source": name.rawValue, "weight": values[name] ?? entry["weight"] ?? 0]
+            }
+            owner["mixing"] = mixing
+        }
+        func offline(_ object: inout [String: Any], _ change: (inout [String: Any]) -> Void) {
+            var offline = object["offline"] as? [String: Any] ?? [:]
+            change(&offline)
+            object["offline"] = offline
+        }
+        #expect(try fault { _ in } == "")
+        #expect(try fault { weights(&$0, [.standIn: 1]) }.contains("'mixing.weights': expected 0 for stand-in"))
+        #expect(
+            try fault { weights(&$0, [.blackBox: 1e-30, .bm25: 1e30]) }.contains("'mixing.weights': expected 0, or"))
+        #expect(try fault { weights(&$0, [.blackBox: 3e38, .bm25: 3e38]) }.contains("a finite sum"))
+        #expect(
+            try fault { offline(&$0) { weights(&$0, [.standIn: 1e-30, .bm25: 1e9]) } }.contains(
+                "'offline.mixing.weights': expected 0, or"))
+        for length in [-1, 0, 1, 2] {
+            let found = try fault {
+                offline(&$0) {
+                    var encoder = $0["encoder"] as? [String: Any] ?? [:]
+                    encoder["maximumLength"] = length
+                    $0["encoder"] = encoder
+                }
+            }
+            #expect(found.contains("more than its 2 special tokens, found \(length)"), "\(found)")
+        }
     }
 
     @Test func theCostOfLeavingSourcesOutIsShownIfItWasMeasured() throws {

@@ -1,3 +1,4 @@
+import Foundation
 import MafinBlackBox
 import MafinMethod
 import MafinNumerics
@@ -96,22 +97,22 @@ import Testing
         toy.blackBox.store(toy.documents.map(\.text))
         let found = try await offline(toy, query)
         #expect(toy.blackBox.asked == 0 && !found.blackBoxAsked && found.isOffline && found.lambda == nil)
-        // Without a local encoder, the sum of all weights is the unit. The stand-in comes behind the sources with the black box.
-        #expect(found.weights.sources == [.bm25, .standIn] && found.weights.values == [0.2, 0.8])
+        // The stand-in has the black box's place in the unit of weights. It comes behind the sources with the black box.
+        #expect(found.weights.sources == [.bm25, .standIn] && found.weights.values == [0.25, 1])
         let model = try toy.model()
         let estimate = try #require(model.standIn).vectors(of: [query]).blackBox.values
         for hit in found.results {
             let text = try #require(toy.documents.first { $0.id == hit.id }).text
             let vector = CountingBlackBox.matrix([text], .document).values
             let cosine = zip(estimate, vector).reduce(0) { $0 + $1.0 * $1.1 }
-            #expect(abs(hit.parts[.standIn] - 0.8 * Double(cosine)) < 1e-5)
+            #expect(abs(hit.parts[.standIn] - Double(cosine)) < 1e-5)
             #expect(abs(hit.parts[.standIn] + hit.parts[.bm25] - Double(hit.score)) < 1e-5)
             #expect(hit.blackBoxRank == nil)
         }
         #expect(found.results.count == 20 && found.results.map(\.score) == found.results.map(\.score).sorted(by: >))
 
         let alone = try await offline(toy, query, [.bm25: 0])
-        #expect(alone.weights.values == [0, 0.8])
+        #expect(alone.weights.values == [0, 1])
         #expect(alone.results.allSatisfy { $0.parts.parts.map(\.source) == [.standIn] })
         await #expect(throws: NameError.self) { try await offline(toy, query, [.blackBox: 1]) }
         // With the black box the weights are the others.
@@ -120,6 +121,33 @@ import Testing
         let words = try await search(toy, query, [.blackBox: 0, ToySources.adapterName: 0, Self.memory: 0])
         #expect(!words.blackBoxAsked && !words.isOffline && words.weights[.bm25] > 0)
         #expect(words.results.allSatisfy { $0.parts.parts.map(\.source) == [.bm25] })
+    }
+
+    /// The file of vectors has no vector of the query, and no source that asks for it reads documents. The stand-in does.
+    @Test func theStandInGetsItsDocumentsIfTheQueryIsNotStored() async throws {
+        let toy = try ToySources(hasStandIn: true)
+        defer { toy.remove() }
+        let vectors = toy.folder.url.appendingPathComponent("vectors")
+        for (name, ids, matrix) in [
+            ("corpus", toy.documents.map(\.id), CountingBlackBox.matrix(toy.documents.map(\.text), .document)),
+            ("queries", toy.queries.map(\.id), CountingBlackBox.matrix(toy.queries.map(\.text), .query)),
+        ] {
+            try toy.folder.write(ids.map { $0 + "\n" }.joined(), to: "vectors/\(name).ids")
+            try NumPyFile.write(matrix, to: vectors.appendingPathComponent("\(name).npy"))
+        }
+        let stored = try StoredVectors(contentsOf: vectors)
+        let file = URL(fileURLWithPath: toy.artefact).appendingPathComponent("manifest.json")
+        var manifest = try JSONDecoder().decode(ArtefactManifest.self, from: Data(contentsOf: file))
+        manifest.blackBox = stored.identity
+        try JSONEncoder().encode(manifest).write(to: file)
+        var search = SearchWorkflow(
+            artefact: toy.artefact, data: toy.data, query: "word3 unknown", context: WorkflowContext(),
+            openBlackBox: { _ in stored })
+        search.count = 20
+        search.weights.weights = [.blackBox: 0, ToySources.adapterName: 0]
+        let found = try await search.run()
+        #expect(found.isOffline && !found.blackBoxAsked && found.weights.sources == [.bm25, .standIn])
+        #expect(found.results.count == 20 && found.results.allSatisfy { $0.parts[.standIn] != 0 })
     }
 
     @Test func withoutAStandInItIsRefused() async throws {

@@ -5,6 +5,7 @@ import MafinComparison
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
+import MafinProviderWorkflows
 import MafinReport
 import MafinRetrieval
 import MafinWorkflows
@@ -123,7 +124,7 @@ struct CompareCommand: AsyncParsableCommand {
         if let newDocuments, !(0...1).contains(newDocuments) {
             throw ValidationError("--new-documents must be in 0…1, found \(newDocuments).")
         }
-        if !standIn, let name = systems?.names.first(where: { ComparedSystem.named($0)?.kind == .offline }) {
+        if !standIn, let name = systems?.names.first(where: { ComparedSystem.isOffline($0) }) {
             throw ValidationError("--no-stand-in leaves out \(name), which --systems names.")
         }
         for condition in failIf where !metrics.metrics.contains(condition.metric) {
@@ -147,7 +148,7 @@ struct CompareCommand: AsyncParsableCommand {
         comparison.request.mode = mode
         comparison.request.newDocuments = newDocuments
         comparison.request.leavesOutStandIn = standIn ? nil : true
-        comparison.price = blackBox.asking.price
+        comparison.price = try blackBox.factory(shared).price(of: blackBox.source(default: nil))
         comparison.allowsLeaks = leaks.allowLeak
         comparison.indexSize = try indexSize.size()
         comparison.commandLine = ShellText.current

@@ -109,8 +109,9 @@ struct InspectCommand: AsyncParsableCommand {
         let table = Table(
             columns: [.number("--ask-below"), .number("calls per 1000 queries"), .number("deciding metric on dev")],
             rows: points.map { point in
-                [
-                    String(format: "%.3f", min(1, point.threshold)), String(format: "%.0f", 1000 * point.asked),
+                let threshold = Number.threshold(point.threshold)
+                return [
+                    (threshold.hasPrefix(".") ? "0" : "") + threshold, String(format: "%.0f", 1000 * point.asked),
                     String(format: "%.3f", point.metric),
                 ]
             })

@@ -26,7 +26,9 @@ public enum OfflineSums {
         let all: [any ScoreSource] = dense + (words.map { [$0] } ?? [])
         // The stand-in and the local encoder know the answers of the training queries.
         func sum(_ sources: [any ScoreSource], remembering: [any RememberingSource] = [], _ name: String) -> SourceFit {
-            SourceFit(sources, remembering: remembering, learned: [.standIn, .local], name: name)
+            var fit = SourceFit(sources, remembering: remembering, learned: [.standIn, .local], name: name)
+            fit.measuresSureness = true
+            return fit
         }
         var sums = [sum([standIn], standInName)]
         if local != nil { sums.append(sum(dense, pairName)) }

@@ -45,6 +45,9 @@ public struct FittedRival: Sendable {
     /// ``development`` query by query, in the order of the development queries, by weights and sources that did not learn
     /// from the query; `nil`: ``system`` did not learn from these queries, and is measured as it is.
     let developmentQueries: [Double]?
+    /// How sure the system is of each development query (`Sureness`), by the same weights and sources as the metric; `nil` if it was
+    /// not measured.
+    package let sureness: [Double]?
     /// What was chosen, by name.
     public let choices: [String: ManifestValue]
 
@@ -53,16 +56,16 @@ public struct FittedRival: Sendable {
         (self.name, self.system, self.choices) = (name, system, choices)
         sum = system as? SourceSystem
         (self.development, developmentKnown, developmentNew) = (development, development, development)
-        developmentQueries = nil
+        (developmentQueries, sureness) = (nil, nil)
     }
 
     /// A rival that remembers documents.
     init(
         name: String, sum: SourceSystem, development: DevelopmentValues, queries: [Double]? = nil,
-        choices: [String: ManifestValue] = [:]
+        sureness: [Double]? = nil, choices: [String: ManifestValue] = [:]
     ) {
         (self.name, system, self.sum, self.choices) = (name, sum, sum, choices)
-        developmentQueries = queries
+        (developmentQueries, self.sureness) = (queries, sureness)
         (developmentKnown, developmentNew) = (development.known, development.new)
         self.development = development.mean
     }

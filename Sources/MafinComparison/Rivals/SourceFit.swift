@@ -27,6 +27,8 @@ public struct SourceFit: Rival {
     /// Those of ``sources`` that were trained on the training queries, such as a local encoder. Their scores of these
     /// queries are better than those of others, so weights beside them are fitted to the development queries alone.
     public let learned: Set<SourceName>
+    /// Whether ``FittedRival/sureness`` is measured.
+    var measuresSureness = false
     /// How many standard errors of the loss a smaller sum may cost; see ``WeightFit``.
     public var standardErrors = standardErrors
     /// Whether weights are adjusted to the metric after the fit; see
@@ -106,7 +108,7 @@ public struct SourceFit: Rival {
             sum: try SourceSystem(
                 chosen, weights: SourceWeights(used.map { (held.names[$0], weights[$0]) }), queries: data.queries,
                 documents: data.documents), development: sum.development(held), queries: sum.developmentQueries(held),
-            choices: choices)
+            sureness: measuresSureness ? try sum.sureness(held, isCancelled) : nil, choices: choices)
     }
 
     /// The scores of the fitted sum for all labelled queries, to train an encoder beside them. Sources that remember are
@@ -177,6 +179,8 @@ public struct SourceFit: Rival {
         let share: Double
         /// One factor per source of all, for the metric.
         let factors: [Double]
+        /// For each fold one weight per source, fitted to other folds.
+        let weights: [[Double]]
         let values: HeldOutScores.Values
 
         /// The sources that are selected among `candidates`.
@@ -204,8 +208,8 @@ public struct SourceFit: Rival {
                     of: weights, newDocuments: share, metric: held.data.metric, isCancelled: isCancelled)
                 : [Double](repeating: 1, count: held.names.count)
             self.factors = factors
-            values = try held.values(
-                weights: weights.map { zip($0, factors).map { $0 * $1 } }, isCancelled: isCancelled)
+            self.weights = weights.map { zip($0, factors).map { $0 * $1 } }
+            values = try held.values(weights: self.weights, isCancelled: isCancelled)
         }
 
         /// The places of the development queries among the values.
@@ -217,6 +221,14 @@ public struct SourceFit: Rival {
         func developmentQueries(_ held: HeldOutScores) -> [Double] {
             let share = held.data.newDocuments
             return rows(held).map { (1 - share) * values.known[$0] + share * values.new[$0] }
+        }
+
+        func sureness(_ held: HeldOutScores, _ isCancelled: () -> Bool) throws -> [Double] {
+            let dev = held.data.index.devQueries
+            let isDev = Set(dev)
+            let found = try held.sureness(of: isDev, weights: weights, isCancelled: isCancelled)
+            let places = Dictionary(uniqueKeysWithValues: zip(held.queries.filter(isDev.contains), found))
+            return dev.compactMap { places[$0] }
         }
 
         func development(_ held: HeldOutScores) -> DevelopmentValues {

@@ -1,6 +1,6 @@
 /// The weights of the sources of a score, `s(q, d) = Σ_k w_k s_k(q, d)`, in the order of the sources.
 ///
-/// Each is finite and at least 0, and at least one is above 0. A ranking does not change if all are multiplied by the
+/// Each is at least 0, at least one is above 0, and their sum is finite. A ranking does not change if all are multiplied by the
 /// same factor.
 public struct SourceWeights: Sendable, Hashable {
     /// The names of the sources. No name occurs twice.
@@ -59,7 +59,7 @@ public struct SourceWeights: Sendable, Hashable {
     /// The weights divided by the sum of those of `unit`, or by the sum of all if that is 0. For a black box and a local
     /// encoder alone these are 1−λ and λ.
     package func scaled(toUnitSumOf unit: Set<SourceName>) -> SourceWeights {
-        if sources.count == 2, let pair, unit.count == 2 {
+        if sources.count == 2, let pair, unit.isSuperset(of: sources) {
             let shares = MixtureWeights(lambda: pair.lambda)
             return SourceWeights(sources.map { ($0, $0 == .blackBox ? shares.blackBox : shares.local) })
         }
@@ -72,6 +72,7 @@ public struct SourceWeights: Sendable, Hashable {
         if let bad = weights.first(where: { !($0.weight >= 0 && $0.weight.isFinite) }) {
             return "expected a finite weight of at least 0 for \(bad.source), found \(bad.weight)"
         }
+        if !weights.reduce(0, { $0 + $1.weight }).isFinite { return "expected weights with a finite sum" }
         if Set(weights.map(\.source)).count < weights.count { return "expected each source once" }
         return weights.contains { $0.weight > 0 } ? nil : "expected a weight above 0, found none"
     }

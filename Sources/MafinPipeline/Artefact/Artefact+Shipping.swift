@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinMethod
+import MafinNumerics
 import MafinRetrieval
 
 extension Artefact {
@@ -113,12 +114,7 @@ extension Artefact {
         func copying(_ record: EncoderRecord?) -> ((URL) throws -> Void)? {
             guard let trained, let name = record?.folder else { return nil }
             let source = trained.folder.appendingPathComponent(name, isDirectory: true)
-            return { target in
-                for file in try FileManager.default.contentsOfDirectory(atPath: source.path) {
-                    try FileManager.default.copyItem(
-                        at: source.appendingPathComponent(file), to: target.appendingPathComponent(file))
-                }
-            }
+            return { try AtomicFile.copyContents(of: source, to: $0) }
         }
         if let queryEncoder {
             manifest.queryEncoder = manifest.queryEncoder ?? manifest.documentEncoder

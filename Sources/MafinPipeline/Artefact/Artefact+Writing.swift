@@ -104,11 +104,7 @@ extension Artefact {
         try Self.requireReplaceable(target)
         let files = FileManager.default
         try AtomicFile.replaceDirectory(at: target) { temporary in
-            for name in try files.contentsOfDirectory(atPath: folder.path)
-            where ![Self.manifestName, ReductionRecord.folder].contains(name) {
-                try files.copyItem(
-                    at: folder.appendingPathComponent(name), to: temporary.appendingPathComponent(name))
-            }
+            try AtomicFile.copyContents(of: folder, to: temporary, except: [Self.manifestName, ReductionRecord.folder])
             let maps = temporary.appendingPathComponent(ReductionRecord.folder, isDirectory: true)
             try files.createDirectory(at: maps, withIntermediateDirectories: true)
             try reduction.write(to: maps)

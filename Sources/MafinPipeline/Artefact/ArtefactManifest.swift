@@ -244,6 +244,7 @@ extension ArtefactManifest {
         let names = records.map(\.name.rawValue).joined(separator: ", ")
         let weights = mixing.weights.sources.map(\.rawValue).joined(separator: ", ")
         if names != weights { return ("mixing.weights", "weights of \(names)", "weights of \(weights)") }
+        if let fault = Self.contradiction(of: mixing.weights, field: "mixing.weights") { return fault }
         let hasLocal = records.contains { $0.kind == .local }
         if hasLocal != (documentEncoder != nil) {
             return ("documentEncoder", hasLocal ? "the encoder of the source local" : "none", hasLocal ? "none" : "one")
@@ -287,6 +288,15 @@ extension ArtefactManifest {
         return nil
     }
 
+    /// Weights of very different sizes have ratios that are no numbers.
+    private static func contradiction(
+        of weights: SourceWeights, field: String
+    ) -> (field: String, expected: String, found: String)? {
+        zip(weights.sources, weights.values).first { $1 != 0 && !(1e-15...1e9).contains($1) }.map {
+            (field, "0, or a number from 1e-15 to 1e9, for \($0)", "\($1)")
+        }
+    }
+
     /// The first contradiction between the stand-in and the sources.
     private func contradictionOfOffline() -> (field: String, expected: String, found: String)? {
         let standIn = allSources.first { $0.kind == .standIn }
@@ -302,6 +312,13 @@ extension ArtefactManifest {
         if names != weights { return ("offline.mixing.weights", "weights of \(names)", "weights of \(weights)") }
         if mixing.localForm != .unit || offline.mixing.localForm != .unit || offline.mixing.layout != .querySided {
             return ("offline.mixing", "query-sided weights", "another layout")
+        }
+        if let fault = Self.contradiction(of: offline.mixing.weights, field: "offline.mixing.weights") { return fault }
+        if mixing.weights[.standIn] > 0 {
+            return (
+                "mixing.weights", "0 for stand-in, which ranks where the black box is not asked",
+                "\(mixing.weights[.standIn])"
+            )
         }
         if offline.mixing.weights[.blackBox] > 0 {
             return (

@@ -74,6 +74,9 @@ public struct Verdict: Sendable, Codable, Hashable {
         }
     }
 
+    /// Nothing can be told, for the given reason.
+    package init(cannotTell reason: String) { (decision, self.reason) = (.cannotTell, reason) }
+
     /// Decides from a comparison on dev.
     /// - Parameters:
     ///   - lambda: λ as chosen on dev; `nil` if each text has its own weight.

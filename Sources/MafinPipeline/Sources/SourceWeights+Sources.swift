@@ -6,6 +6,12 @@ extension SourceWeights {
         sources.contains { self[$0.name] > 0 && $0.queryInputs.contains(.blackBox) }
     }
 
+    /// Whether a source that is named here, with or without a weight, reads this of queries. A request may give each of these
+    /// sources a weight.
+    package func name(_ sources: [any ScoreSource], reading input: SourceInputs) -> Bool {
+        sources.contains { self.sources.contains($0.name) && $0.queryInputs.contains(input) }
+    }
+
     /// The weights of the sources that do not need the black box. The local encoder alone has the weight 1, so that it
     /// ranks as it does alone, and it gets that weight if no other source is left.
     /// - Returns: `nil` if nothing is left to rank by.

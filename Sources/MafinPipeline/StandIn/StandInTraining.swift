@@ -26,17 +26,17 @@ public struct StandInTraining {
         /// the training, the result does not depend on the machine's speed.
         public var distillationSteps: Int?
         /// The weight of the black box's vectors in step 3.
-        public var distillation: Float = 1
+        public var distillation: Float = 0.5
         /// Whether labels are learned.
         public var learnsLabels = true
-        /// Whether one encoder speaks for the local encoder's query vectors too. If not, the local encoder itself does.
+        /// Whether the stand-in's encoder also gives the local encoder's query vectors. If not, the local encoder itself does.
         public var hasLocalHead = true
         /// Documents are cut to this many tokens in step 2.
         public var documentTokens = 64
         /// Texts of a batch of step 2.
         public var batch = 32
         /// Peak learning rate.
-        public var learningRate: Float = 3e-4
+        public var learningRate: Float = 4e-4
         /// The heads' learning rate divided by it.
         public var headRate: Float = 2
 

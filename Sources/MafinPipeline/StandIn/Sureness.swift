@@ -15,10 +15,19 @@ public enum Sureness {
     ///   - mixture: whose weights are fitted.
     /// - Returns: in 0…1; 1 for a single document, 0 for none.
     package static func probability(ofFirst scores: some Collection<Float>, _ mixture: Mixture) -> Double {
+        probability(ofFirst: scores, logitPerScore: mixture.logitPerScore)
+    }
+
+    /// The same for scores by any weights, if a fitted logit is `logitPerScore` times a score.
+    package static func probability(ofFirst scores: some Collection<Float>, logitPerScore: Float) -> Double {
         guard let first = scores.first else { return 0 }
-        let factor = Double(mixture.logitPerScore)
+        let factor = Double(logitPerScore)
         return 1 / scores.prefix(depth).reduce(0) { $0 + exp(factor * (Double($1) - Double(first))) }
     }
+
+    /// The threshold of ``curve(sureness:offline:asked:count:)`` at which all queries are asked. It is above 1, because a
+    /// ranking of a single document is sure.
+    static let askingAll = 1.000_001
 
     /// A threshold, and what it leads to on the development queries.
     public struct Point: Sendable, Codable, Hashable {
@@ -36,6 +45,7 @@ public enum Sureness {
     }
 
     /// The metric as a function of the share of queries that are asked, from none to all, at about `count` thresholds.
+    /// Queries that are equally sure are asked together, so no two points have the same threshold.
     /// - Parameters:
     ///   - sureness: of each query.
     ///   - offline: the metric of each query if it is not asked.
@@ -53,10 +63,21 @@ public enum Sureness {
             sum += asked[query] - offline[query]
             sums.append(sum)
         }
-        return (0...count).map { step in
-            let number = order.count * step / count
-            let threshold = number < order.count ? sureness[order[number]] : 1.000_001
-            return Point(threshold: threshold, asked: Double(number) / total, metric: sums[number] / total)
+        // The places at which the sureness rises. All queries before one of them are below the threshold there. A threshold of 1
+        // means all queries, so those that are quite sure are asked only at the last point.
+        let places = order.indices.filter {
+            $0 == 0 || sureness[order[$0 - 1]] < sureness[order[$0]] && sureness[order[$0]] < 1
         }
+        var last = -1
+        let chosen = (0..<count).compactMap { step -> Int? in
+            guard let place = places.last(where: { $0 <= order.count * step / count }), place > last else { return nil }
+            last = place
+            return place
+        }
+        return chosen.map {
+            // Where all are quite sure, only 0 asks none.
+            let threshold = sureness[order[$0]]
+            return Point(threshold: threshold < 1 ? threshold : 0, asked: Double($0) / total, metric: sums[$0] / total)
+        } + [Point(threshold: askingAll, asked: 1, metric: sums[order.count] / total)]
     }
 }

@@ -145,23 +145,26 @@ struct Cutting {
         var rows: [AnsweredRows] = []
         for item in items.indices where !isDone[item] {
             let vectors = pieces[item].compactMap(\.vector)
-            guard let first = vectors.first, vectors.count == pieces[item].count else { continue }
-            var sum = [Double](repeating: 0, count: first.count)
-            for (piece, vector) in zip(pieces[item], vectors) {
-                let weight = Double(piece.text.utf8.count)
-                for (column, value) in vector.enumerated() where column < sum.count {
-                    sum[column] += weight * Double(value)
-                }
-            }
-            let length = sum.reduce(0) { $0 + $1 * $1 }.squareRoot()
-            guard length > 0 else { continue }
+            guard !vectors.isEmpty, vectors.count == pieces[item].count,
+                let mean = Self.mean(of: vectors, weights: pieces[item].map(\.text.utf8.count))
+            else { continue }
             isDone[item] = true
             rows.append(
-                AnsweredRows(
-                    indices: [item],
-                    vectors: Matrix(rows: 1, columns: first.count, values: sum.map { Float($0 / length) })))
+                AnsweredRows(indices: [item], vectors: Matrix(rows: 1, columns: mean.count, values: mean)))
         }
         return rows
+    }
+
+    /// The weighted mean of vectors of one length, scaled to unit length; nil if it is zero.
+    static func mean(of vectors: [some Collection<Float>], weights: [Int]) -> [Float]? {
+        var sum = [Double](repeating: 0, count: vectors.first?.count ?? 0)
+        for (weight, vector) in zip(weights, vectors) {
+            for (column, value) in vector.enumerated() where column < sum.count {
+                sum[column] += Double(weight) * Double(value)
+            }
+        }
+        let length = sum.reduce(0) { $0 + $1 * $1 }.squareRoot()
+        return length > 0 ? sum.map { Float($0 / length) } : nil
     }
 
     /// Items whose text was not sent as a whole.

@@ -92,14 +92,31 @@ public struct OverflowBlackBox: BlackBox {
         if let error = cutting.error(role) { throw error }
     }
 
-    /// Cached vectors of the items that are not cut into pieces.
+    /// Cached vectors of the items. That of a text in pieces is their mean, if all of them are cached.
     public func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
         guard policy != .error else { return try await base.known(items, as: role) }
         let pieces = try await knownPieces(items, role, cuts(for: role))
-        let whole = items.indices.filter { pieces[$0].count == 1 }
-        let found = try await base.known(
-            whole.map { EmbeddingItem(id: items[$0].id, text: pieces[$0][0]) }, as: role)
-        return AnsweredRows(indices: found.indices.map { whole[$0] }, vectors: found.vectors)
+        let all = items.indices.flatMap { item in
+            pieces[item].map { EmbeddingItem(id: items[item].id, text: $0) }
+        }
+        let found = try await base.known(all, as: role)
+        let rows = Dictionary(found.indices.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        var (indices, values, start) = ([Int](), [Float](), 0)
+        for item in items.indices {
+            let own = (start..<start + pieces[item].count).compactMap { rows[$0] }.map { found.vectors.row($0) }
+            start += pieces[item].count
+            guard !own.isEmpty, own.count == pieces[item].count else { continue }
+            if own.count == 1 {
+                values += own[0]
+            } else if let mean = Cutting.mean(of: own, weights: pieces[item].map(\.utf8.count)) {
+                values += mean
+            } else {
+                continue
+            }
+            indices.append(item)
+        }
+        return AnsweredRows(
+            indices: indices, vectors: Matrix(rows: indices.count, columns: found.vectors.columns, values: values))
     }
 
     /// Sends the texts without cutting them.

@@ -129,11 +129,12 @@ public struct ComparisonReport {
             costs: costs)
         words.notes = (words.notes ?? []) + twinNotes(facts, of: row.name)
         if let offline = verdict.offline {
+            let shipped = try shippedOffline(row.name, artefact)
             let found = OfflineFacts(
-                offline, result, split: facts.split, metric: plan.metric,
-                shipped: try shippedOffline(row.name, artefact),
-                milliseconds: try artefact.offlineMilliseconds(), tokensPerQuery: comparison.training.meanQueryTokens,
-                price: price)
+                offline, result, split: facts.split, metric: plan.metric, shipped: shipped,
+                // Measured with the artefact, which may hold another sum.
+                milliseconds: shipped?.name == offline.system ? try artefact.offlineMilliseconds() : nil,
+                tokensPerQuery: try comparison.training.meanQueryTokens(), price: price)
             facts.offline = found
             words.notes?.append(found.reason)
         }

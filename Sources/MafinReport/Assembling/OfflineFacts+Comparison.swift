@@ -9,7 +9,7 @@ extension OfflineFacts {
     /// - Parameters:
     ///   - shipped: the figures of the artefact's own sum.
     ///   - price: of a million tokens; `nil` if it is not known.
-    ///   - milliseconds: of a whole query; `nil` if the artefact has no stand-in.
+    ///   - milliseconds: of a whole query; `nil` if the artefact does not hold this sum.
     init(
         _ offline: ComparisonVerdict.Offline, _ outcome: ComparisonOutcome, split: String, metric: Metric,
         shipped: ChosenFacts?, milliseconds: Double?, tokensPerQuery: Double?, price: Double?
@@ -33,9 +33,7 @@ extension OfflineFacts {
             + "\(chosen ?? "")\(VerdictFacts.figures(againstBlackBox.difference)) to the black box."
     }
 
-    private var gains: String? {
-        VerdictFacts.gains(known: known, new: new).map { "The last " + $0.dropFirst("It ".count) }
-    }
+    private var gains: String? { VerdictFacts.gains(known: known, new: new, of: "The last") }
 
     private var saved: String {
         let time = milliseconds.map { ": \(Number.milliseconds($0)) in all" } ?? ""
@@ -51,7 +49,7 @@ extension OfflineFacts {
     private func partlyAsked(_ split: String) -> String? {
         curve.flatMap { curve in
             curve.recommended.map { point in
-                "If the API is asked for the queries of which it is not sure (threshold \(Number.mean(point.development.threshold)), chosen on "
+                "If the API is asked for the queries of which it is not sure (threshold \(Number.threshold(point.development.threshold)), chosen on "
                     + "dev), \(Number.percent(point.asked)) of the \(split) queries are asked and \(curve.metric) is \(Number.mean(point.metric))."
             }
         }

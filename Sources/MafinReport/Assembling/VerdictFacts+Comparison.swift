@@ -30,16 +30,19 @@ extension VerdictFacts {
     }
 
     /// The gains on known and on new documents.
-    static func gains(known: ComparisonVerdict.Gain?, new: ComparisonVerdict.Gain?) -> String? {
+    /// - Parameter subject: names the difference that is divided into both.
+    static func gains(known: ComparisonVerdict.Gain?, new: ComparisonVerdict.Gain?, of subject: String = "It")
+        -> String?
+    {
         func gain(_ gain: ComparisonVerdict.Gain, _ documents: String) -> String {
             "\(figures(gain.difference)) for \(Number.count(gain.queries)) queries about \(documents) documents"
         }
         return switch (known, new) {
-        case (let known?, let new?): "It is \(gain(known, "known")), and \(gain(new, "new"))."
+        case (let known?, let new?): "\(subject) is \(gain(known, "known")), and \(gain(new, "new"))."
         case (let known?, nil):
-            "It is \(gain(known, "known")). There are too few about new documents to tell what it is there."
+            "\(subject) is \(gain(known, "known")). There are too few about new documents to tell what it is there."
         case (nil, let new?):
-            "It is \(gain(new, "new")). There are too few about known documents to tell what it is there."
+            "\(subject) is \(gain(new, "new")). There are too few about known documents to tell what it is there."
         case (nil, nil): nil
         }
     }

@@ -24,7 +24,7 @@ extension ReportPage {
                         .init(
                             point.asked, point.metric,
                             note:
-                                "threshold \(mean(point.development.threshold)): \(Number.percent(point.asked)) asked, \(mean(point.metric))"
+                                "threshold \(Number.threshold(point.development.threshold)): \(Number.percent(point.asked)) asked, \(mean(point.metric))"
                         )
                     ], .accent))
         }
@@ -70,7 +70,7 @@ extension ReportPage {
     var askingRows: [[String]] {
         (facts.offline?.curve?.points ?? []).map { point in
             [
-                mean(point.development.threshold), Number.percent(point.development.asked),
+                Number.threshold(point.development.threshold), Number.percent(point.development.asked),
                 mean(point.development.metric), Number.percent(point.asked), mean(point.metric),
             ]
         }

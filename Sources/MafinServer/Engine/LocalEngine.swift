@@ -38,12 +38,6 @@ final class LocalEngine: Sendable {
     private let core: Core
     private let tokenizers: (query: RoleTokenizer, document: RoleTokenizer)
 
-    /// - Parameter model: has a local encoder. Only the engine's own thread uses it from here on.
-    convenience init(_ model: sending ArtefactModel, limits: Limits, observer: @escaping Observer = { _, _, _ in }) {
-        guard let encoder = model.encoder else { preconditionFailure("the artefact has no local encoder") }
-        self.init(encoder.query, encoder.document, limits: limits, observer: observer)
-    }
-
     /// The engines of the encoders that an artefact has: the local encoder, and that of its stand-in, which reads queries alone. They share no
     /// weights. Each has a thread of its own.
     /// - Parameter model: only the engines' threads use it from here on.

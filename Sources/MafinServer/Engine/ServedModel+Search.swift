@@ -81,7 +81,7 @@ extension ServedModel {
                 of: [request.query], by: standIn, maximumTokens: maximumTokens, parameter: "query")
             var answer = try await results(
                 for: request, index, made.queries, weights, sureBy: askBelow == nil ? nil : standIn.mixing)
-            (answer.answeredBy, answer.tokens) = (.standIn, made.tokens)
+            (answer.answeredBy, answer.tokens) = (standIn.answers(sources, weights: weights), made.tokens)
             return answer
         }
         var unsure: SearchAnswer?
@@ -96,8 +96,8 @@ extension ServedModel {
         guard let asking = wanted.asking else { preconditionFailure("a request without weights was let through") }
         let alone = asking.withoutBlackBox(sources)
         let vectors = try await textVectors(
-            of: [request.query], as: .query, asksBlackBox: asking.needBlackBox(sources),
-            goesOn: wanted.standIn != nil || alone != nil,
+            of: [request.query], as: .query, readsLocal: asking.name(sources, reading: .local),
+            asksBlackBox: asking.needBlackBox(sources), goesOn: wanted.standIn != nil || alone != nil,
             maximumTokens: maximumTokens)
         if let reason = vectors.degraded, let standIn, let weights = wanted.standIn {
             var answer = if let unsure { unsure } else { try await estimated(weights, by: standIn) }

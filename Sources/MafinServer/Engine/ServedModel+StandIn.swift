@@ -9,32 +9,51 @@ import MafinText
 struct StandInAnswers: Sendable {
     /// Computes with the stand-in's encoder.
     let engine: LocalEngine
-    /// How the scores are added.
-    let mixing: Mixture
-    /// Whether the local encoder itself is needed, because the stand-in does not speak for it.
-    let needsLocal: Bool
-    private let heads: StandInHeads
+    /// What its vectors become.
+    let reading: StandInReading
 
-    /// - Parameter engine: the stand-in's; `nil` if the artefact has none.
-    init?(_ manifest: ArtefactManifest, _ sources: [any ScoreSource], engine: LocalEngine?) {
-        guard let engine, let offline = manifest.offline,
-            let heads = sources.lazy.compactMap({ $0 as? StandInSource }).first?.heads
-        else { return nil }
-        (self.engine, self.heads, mixing) = (engine, heads, offline.mixing)
-        needsLocal = heads.local == nil && offline.mixing.weights[.local] > 0
+    /// How the scores are added.
+    var mixing: Mixture { reading.mixing }
+
+    /// Who answers a query that these sources rank: the stand-in, if one with a weight reads its estimates.
+    func answers(_ sources: [any ScoreSource], weights: SourceWeights) -> ServedModel.AnsweredBy? {
+        let made: SourceInputs = reading.heads.local == nil ? [.blackBox, .estimate] : [.blackBox, .estimate, .local]
+        return sources.contains { weights[$0.name] > 0 && !$0.queryInputs.isDisjoint(with: made) } ? .standIn : nil
+    }
+}
+
+/// Vectors in the space of the local encoder, as they rank.
+struct LocalSpace: Sendable {
+    let engine: LocalEngine
+    /// Estimates the vectors of queries; `nil`: the local encoder makes them.
+    let standIn: StandInAnswers?
+
+    func tokenizer(_ role: TextRole) -> RoleTokenizer {
+        (role == .query ? standIn?.engine ?? engine : engine).tokenizer(role)
     }
 
-    /// What the sources read of queries.
-    /// - Parameters:
-    ///   - rows: the engine's, one for each text.
-    ///   - own: the local encoder's, if it is needed.
-    /// - Throws: `CombinationError` for a vector of zeros.
-    func queries(_ texts: [String], ids: [String], rows: Matrix, own: Matrix?) throws -> SourceQueries {
-        try SourceQueries(ids: ids, texts: texts, estimates: heads(rows, ids: ids), own: own)
+    /// - Throws: ``ServiceError``; `CancellationError`.
+    func embed(_ rows: TokenBatch, as role: TextRole) async throws -> Matrix {
+        guard role == .query, let standIn else { return try await engine.embed(rows, as: role) }
+        do {
+            let estimates = try await standIn.reading.heads(standIn.engine.embed(rows, as: .query))
+            guard let local = estimates.local else {
+                preconditionFailure("the stand-in has no head for the local encoder")
+            }
+            return local
+        } catch let error as CombinationError {
+            throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")
+        }
     }
 }
 
 extension ServedModel {
+    /// The local encoder's space; `nil` without a local encoder. In a service that never asks, queries are the stand-in's, if it
+    /// estimates them.
+    var localSpace: LocalSpace? {
+        engine.map { LocalSpace(engine: $0, standIn: isOffline && standIn?.reading.heads.local != nil ? standIn : nil) }
+    }
+
     /// What gave the query's vector, if a source needs one.
     enum AnsweredBy: String, Sendable, Encodable {
         case blackBox = "black-box"
@@ -57,7 +76,7 @@ extension ServedModel {
         let begin = ContinuousClock.now
         let batch = TokenBatch(rows: texts.map(standIn.engine.tokenizer(.query).tokens))
         let own =
-            standIn.needsLocal
+            standIn.reading.needsLocal
             ? engine.map { engine in (engine, TokenBatch(rows: texts.map(engine.tokenizer(.query).tokens))) } : nil
         metrics.recordStage(.tokenize, since: begin)
         try requireRoom(for: batch.tokenCount, maximumTokens: maximumTokens)
@@ -69,7 +88,8 @@ extension ServedModel {
         do {
             let ids = texts.indices.map { "input \($0)" }
             return Estimates(
-                queries: try standIn.queries(texts, ids: ids, rows: try await rows, own: local),
+                queries: try SourceQueries(
+                    ids: ids, texts: texts, estimates: standIn.reading.heads(try await rows, ids: ids), own: local),
                 tokens: batch.tokenCount)
         } catch let error as CombinationError {
             throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: parameter)

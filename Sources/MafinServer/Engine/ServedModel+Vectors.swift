@@ -21,13 +21,15 @@ extension ServedModel {
     /// Asks the black box and the local encoder at the same time, so it takes as long as the slower one. If the queue has no room, the request
     /// is refused before the black box is asked. An error of one ends the work of the other.
     /// - Parameters:
+    ///   - readsLocal: whether the local encoder's vectors are needed, if there is one.
     ///   - asksBlackBox: whether its vectors are needed.
     ///   - goesOn: whether something is left to answer with if the black box is unavailable.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func textVectors(
-        of texts: [String], as role: TextRole, asksBlackBox: Bool, goesOn: Bool, maximumTokens: Int
+        of texts: [String], as role: TextRole, readsLocal: Bool, asksBlackBox: Bool, goesOn: Bool, maximumTokens: Int
     ) async throws -> TextVectors {
         let begin = ContinuousClock.now
+        let engine = readsLocal ? self.engine : nil
         let batch = engine.map { engine in TokenBatch(rows: texts.map(engine.tokenizer(role).tokens)) }
         let tokens = batch?.tokenCount ?? texts.reduce(0) { $0 + TokenCount.estimated.count($1) }
         metrics.recordStage(.tokenize, since: begin)
@@ -126,7 +128,7 @@ extension ServedModel {
         if role == .query, isOffline, let standIn {
             let joined = try await embed(texts, by: standIn, maximumTokens: maximumTokens)
             metrics.recordInputs(.query, texts: texts.count, tokens: joined.tokens)
-            metrics.recordAnswer(.standIn, count: texts.count)
+            metrics.recordAnswer(joined.answeredBy, count: texts.count)
             return joined
         }
         let weights = mixture.rankingWeights
@@ -137,8 +139,9 @@ extension ServedModel {
                     ? source.documentInputs.contains(.blackBox)
                     : source.queryInputs.contains(.blackBox) && weights[source.name] > 0)
         }
+        let readsLocal = role == .document || manifest.rankingWeights(offline: false).name(sources, reading: .local)
         let vectors = try await textVectors(
-            of: texts, as: role, asksBlackBox: asks, goesOn: standIn != nil || engine != nil,
+            of: texts, as: role, readsLocal: readsLocal, asksBlackBox: asks, goesOn: standIn != nil || engine != nil,
             maximumTokens: maximumTokens)
         let answeredBy: AnsweredBy? = vectors.degraded == nil ? (asks ? .blackBox : nil) : standIn.map { _ in .standIn }
         if role == .query { metrics.recordAnswer(answeredBy, count: texts.count) }
@@ -182,7 +185,8 @@ extension ServedModel {
         defer { metrics.recordStage(.join, since: start) }
         return Joined(
             vectors: try standIn.mixing.join(made.queries, of: sources), tokens: made.tokens,
-            leftOut: standIn.mixing.rankingWeights.leftOutOfVectors(sources), answeredBy: .standIn)
+            leftOut: standIn.mixing.rankingWeights.leftOutOfVectors(sources),
+            answeredBy: standIn.answers(sources.filter { $0 is any DenseSource }, weights: standIn.mixing.weights))
     }
 
     /// The artefact's mixture, with another λ if the request gives one.
@@ -190,7 +194,10 @@ extension ServedModel {
         let own = manifest.mixing
         guard let lambda else { return own }
         try requireShare(lambda)
-        guard own.lambda != nil, !isOffline else { throw noLambda() }
+        // A local encoder that only ranks where the black box is not asked does not count.
+        guard own.lambda != nil, !isOffline, manifest.rankingWeights(offline: false).lambda != nil else {
+            throw noLambda()
+        }
         guard own.areWeightsFree else {
             throw ServiceError.invalid(
                 "this artefact's vectors hold its own lambda on both sides; only a query-sided artefact takes another by request",

@@ -70,12 +70,16 @@ final class ServedModel: Sendable {
                     classify: options.classify)
             }
         (cache, spending) = (loaded.cache, loaded.spending)
+        let reading = loaded.model.offlineReading
         let engines = LocalEngine.engines(
             of: loaded.model, limits: .init(batchTokens: options.batchTokens, queueTokens: options.queueTokens),
             observer: { metrics.recordBatch(rows: $0, tokens: $1, seconds: $2) })
         engine = engines.local
         let isUsed = options.isOffline || options.askBelow != nil || options.degrades
-        standIn = isUsed ? StandInAnswers(manifest, sources, engine: engines.standIn) : nil
+        standIn =
+            if isUsed, let engine = engines.standIn, let reading {
+                StandInAnswers(engine: engine, reading: reading)
+            } else { nil }
         // Without a source that can go on alone, a service whose black box is away cannot do its work.
         let canDegrade =
             options.degrades

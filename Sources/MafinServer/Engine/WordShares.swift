@@ -3,8 +3,8 @@ import MafinNumerics
 import MafinPipeline
 import MafinText
 
-/// What each word adds to the local encoder's cosine: the score of the whole text minus the score of the text without the word. The shortened
-/// texts are encoded (as `LeaveOneOut` does offline) in the service's queue, beside all other texts.
+/// What each word adds to the cosine in the local encoder's space: the score of the whole text minus the score of the text without the word. The
+/// shortened texts are encoded (as `LeaveOneOut` does offline) in the service's queue, beside all other texts.
 ///
 /// Leaving out each word of a long text would cost minutes. So stretches of words are left out first, and then the words of those stretches
 /// that matter most. The words of the other stretches have no share of their own.
@@ -29,7 +29,7 @@ struct WordShares: Sendable {
     /// Number of words in a stretch.
     private static let stretch = 12
 
-    private let engine: LocalEngine
+    private let space: LocalSpace
     private let role: TextRole
     private let words: WordRanges
     /// The text that the explained one is compared with.
@@ -39,12 +39,12 @@ struct WordShares: Sendable {
     /// - Parameters:
     ///   - text: the text whose words get shares.
     ///   - other: the text of the other role that it is compared with.
-    init(of text: String, as role: TextRole, against other: String, engine: LocalEngine) {
-        (self.engine, self.role) = (engine, role)
-        let mine = engine.tokenizer(role)
+    init(of text: String, as role: TextRole, against other: String, in space: LocalSpace) {
+        (self.space, self.role) = (space, role)
+        let mine = space.tokenizer(role)
         words = WordRanges(text, prefix: mine.prefix, tokenizer: mine.tokenizer, maximumLength: mine.maximumLength)
         otherRole = role == .query ? .document : .query
-        self.other = TokenBatch(rows: [engine.tokenizer(otherRole).tokens(other)])
+        self.other = TokenBatch(rows: [space.tokenizer(otherRole).tokens(other)])
     }
 
     /// An upper bound on the tokens that ``find()`` encodes.
@@ -56,13 +56,13 @@ struct WordShares: Sendable {
 
     /// - Throws: ``ServiceError``; `CancellationError`.
     func find() async throws -> Found {
-        let fixed = try await engine.embed(other, as: otherRole).normalizedRows().matrix
+        let fixed = try await space.embed(other, as: otherRole).normalizedRows().matrix
         var (texts, tokens) = (1, other.tokenCount)
         func scores(without ranges: [Range<Int>]) async throws -> [Float] {
             let batch = words.batch(without: ranges)
             texts += batch.count
             tokens += batch.tokenCount
-            let rows = try await engine.embed(batch, as: role).normalizedRows().matrix
+            let rows = try await space.embed(batch, as: role).normalizedRows().matrix
             return Matrix.multiply(rows, transposed: fixed).values
         }
         var chosen = Array(words.words.indices)

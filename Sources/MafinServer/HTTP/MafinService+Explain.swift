@@ -11,7 +11,7 @@ extension MafinService {
         let fields = try await fields(request)
         let query = try fields.query()
         let id = try fields.document()
-        guard let engine = model.engine else {
+        guard let space = model.localSpace else {
             throw ServiceError(
                 .notFound, .invalidRequest,
                 "there is no local encoder, whose words could be explained: the artefact has the sources "
@@ -19,11 +19,11 @@ extension MafinService {
         }
         let (index, row) = try model.row(of: id, parameter: "document")
         let document = try index.document(row).textForEncoding
-        let ofQuery = WordShares(of: query, as: .query, against: document, engine: engine)
-        let ofDocument = WordShares(of: document, as: .document, against: query, engine: engine)
+        let ofQuery = WordShares(of: query, as: .query, against: document, in: space)
+        let ofDocument = WordShares(of: document, as: .document, against: query, in: space)
         let tokens = ofQuery.maximumTokens + ofDocument.maximumTokens
         guard let share = explanations.share(tokens) else {
-            throw ServiceError.overloaded(retryAfter: engine.seconds)
+            throw ServiceError.overloaded(retryAfter: space.engine.seconds)
         }
         defer { withExtendedLifetime(share) {} }
         async let left = ofQuery.find()

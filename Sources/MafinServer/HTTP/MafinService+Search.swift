@@ -14,7 +14,7 @@ extension MafinService {
         return try Reply(json: [
             "object": "search", "model": model.name, "query": asked.query, "weights": answer.weights.byName,
             "lambda": answer.weights.lambda,
-            "artefact_lambda": answer.answeredBy == .standIn ? nil : model.manifest.mixing.lambda,
+            "artefact_lambda": answer.answeredBy == .standIn || model.isOffline ? nil : model.manifest.mixing.lambda,
             "sources": answer.weights.described(model.sources), "answered_by": answer.answeredBy,
             "sureness": answer.sureness, "black_box_asked": answer.answeredBy == .blackBox, "degraded": answer.degraded,
             "results": answer.hits,

@@ -31,7 +31,7 @@ package struct FinishedComparison: ShippableComparison {
         if system.hasSuffix("-convex") {
             return "it scales scores by the range of each query's scores, which depends on all documents"
         }
-        if ComparedSystem.named(system)?.kind == .offline {
+        if ComparedSystem.isOffline(system) {
             return "it asks the black box for nothing, and the best such system is in the artefact of every other one"
         }
         return "it is no weighted sum of sources that the comparison kept"

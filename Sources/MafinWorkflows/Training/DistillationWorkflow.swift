@@ -76,17 +76,27 @@ package struct DistillationWorkflow {
                     of: InvertedIndex(
                         texts: collection.documents.map(\.textForEncoding), analyzer: TextAnalyzer()))))
         let held = training.data.index.devQueries.count
+        let seconds = max(1, Int(time.inSeconds.rounded()))
+        let progress = context.beginProgress("Distilling", seconds, "seconds")
+        defer { progress.finish() }
+        let began = ContinuousClock.now
         let made = try TrainedOffline.make(
             training, settings: settings, local: training.releasedSystem(isCancelled: context.isCancelled),
             words: words, remembers: false, asked: [Double](repeating: 1, count: held),
-            isCancelled: context.isCancelled, onEvent: { _ in })
+            isCancelled: { [context] in
+                progress.update(completed: min(seconds, Int((ContinuousClock.now - began).inSeconds)))
+                return context.isCancelled()
+            }, onEvent: { _ in })
         let blackBox = BlackBoxVectorSource(dimension: vectors.dimension)
         let artefact = try Artefact.ship(
             ShippedSources([blackBox], mixture: Mixture(SourceWeights([(.blackBox, 1)]))),
             Artefact.Shipment(
                 system: ArtefactEvaluation.baseline, blackBox: vectors.identity, blackBoxSource: source,
                 blackBoxDimension: vectors.dimension, data: training.dataRecords.filter { !$0.role.hasPrefix("qrels") },
-                verdict: Verdict(lambda: nil, metric: "", difference: nil, queries: 0),
+                verdict: Verdict(
+                    cannotTell:
+                        "The stand-in learned without labels, so nothing tells whether it is better or worse than the black box."
+                ),
                 knownQueries: training.knownQueries),
             standIn: made.shipped, encoderFrom: nil, to: folder)
         return Result(

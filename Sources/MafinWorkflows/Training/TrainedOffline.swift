@@ -61,7 +61,8 @@ package struct TrainedOffline: Sendable, Encodable {
         else { preconditionFailure("the stand-in alone is a sum") }
         let blackBox = try table.developmentValues(of: training.blackBoxSystem)
         let values = try data.developmentValues(of: best)
-        let sureness = try best.sum?.sureness(ofQueries: data.index.devQueries, shipped.mixture) ?? []
+        // By sums that have not seen the labels of these queries, as the metric.
+        guard let sureness = best.sureness else { preconditionFailure("the sums measure how sure they are") }
         let summary = TrainedOffline(
             system: best.name, weights: shipped.mixture.rankingWeights,
             sums: sums.map {

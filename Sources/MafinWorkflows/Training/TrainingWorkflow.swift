@@ -275,9 +275,14 @@ package struct TrainingWorkflow {
             let asked =
                 try additions.composition?.developmentValues
                 ?? RivalData(training, metric: .nDCG(cutoff: 10)).developmentValues(of: systems.vectors)
-            additions.standIn = try TrainedOffline.make(
-                training, settings: settings, local: systems.local, words: words, remembers: composes, asked: asked,
-                isCancelled: context.isCancelled, onEvent: onStandIn)
+            do {
+                additions.standIn = try TrainedOffline.make(
+                    training, settings: settings, local: systems.local, words: words, remembers: composes, asked: asked,
+                    isCancelled: context.isCancelled, onEvent: onStandIn)
+            } catch let error where TrainingError.isOfOneMethod(error) || error is CombinationError {
+                // The encoder is trained, and works without it.
+                context.warn("the stand-in could not be trained and is left out: \(error)")
+            }
         }
         return additions
     }
@@ -321,13 +326,15 @@ extension TrainingWorkflow {
     private static let planName = "plan.json"
 
     /// The settings that must not change when a run is resumed.
-    private struct Plan: Codable {
+    struct Plan: Codable {
         var contenders: [Contender]
         /// The requested mode, nil if none was requested; and the mode that was used.
         var askedMode: ModeChoice.Mode?
         var mode: ModeChoice.Mode
         var modeReason: String
         var secondsEach: Double
+        /// Whether a stand-in takes its share of the time; nil: no, or it was not recorded.
+        var trainsStandIn: Bool?
         var encoder: EncoderFacts
         var form: Mixture.Layout
 
@@ -349,6 +356,12 @@ extension TrainingWorkflow {
                 return ("--mode", askedMode?.rawValue ?? "none", now.askedMode?.rawValue ?? "none")
             }
             if abs(secondsEach - now.secondsEach) > 1e-6 {
+                let (then, with) = (trainsStandIn ?? false, now.trainsStandIn ?? false)
+                if then != with {
+                    func text(_ isGiven: Bool) -> String { isGiven ? "given" : "not given" }
+                    // It takes a part of the time of the trainings.
+                    return ("--stand-in", text(then), text(with))
+                }
                 return ("seconds a method", "\(secondsEach)", "\(now.secondsEach)")
             }
             if form != now.form { return ("--form", form.rawValue, now.form.rawValue) }
@@ -363,7 +376,7 @@ extension TrainingWorkflow {
     ) throws -> Plan {
         let plan = Plan(
             contenders: contenders, askedMode: mode, mode: training.choice.mode,
-            modeReason: training.choice.reason, secondsEach: secondsEach,
+            modeReason: training.choice.reason, secondsEach: secondsEach, trainsStandIn: trainsStandIn,
             encoder: Plan.EncoderFacts(
                 weights: released.weightsHash, queryPrefix: released.prefixes?.query,
                 documentPrefix: released.prefixes?.document, maximumLength: released.maximumLength,

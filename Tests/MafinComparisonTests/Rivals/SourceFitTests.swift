@@ -74,6 +74,8 @@ import Testing
         #expect(held.folds.count == 5 && held.queries.sorted() == labelled && held.names.count == 3)
         let weights = [1, 0.3, 0.5]
         let values = try held.values(weights: held.folds.map { _ in weights }, isCancelled: Self.never)
+        let sureness = try held.sureness(
+            of: Set(labelled), weights: held.folds.map { _ in weights }, isCancelled: Self.never)
         for (position, query) in held.queries.enumerated() {
             let fold = try #require(held.folds.firstIndex { $0.contains(query) })
             let others = labelled.filter { !held.folds[fold].contains($0) }
@@ -83,6 +85,9 @@ import Testing
             let system = try SourceSystem(moved, queries: data.queries, documents: data.documents)
             let (still, shifted) = (world.system.scores(queries: [query]), system.scores(queries: [query]))
             let known = (0..<30).map { Float(Double(still[0, $0]) + 0.3 * remembered[$0]) + 0.5 * shifted[0, $0] }
+            let exponentials = known.map { exp(Double($0)) }
+            let probability = (exponentials.max() ?? 0) / exponentials.reduce(0, +)
+            #expect(abs(sureness[position] - probability) < 1e-5, "as sure as sums without the query's labels")
             var new = known
             for answer in world.labels[query] { new[answer.column] = 1.5 * still[0, answer.column] }
             #expect(abs(values.known[position] - RivalFixture.figure(known, world.labels[query])) < 1e-9)
@@ -218,6 +223,18 @@ import Testing
         #expect(found[1] < found[0])
         #expect(try value(2 * found[1] / max(found[0], 1e-9)) > value(2) + 1)
         #expect(try factors(1e-4) == [1, 1])
+    }
+
+    /// In the order of the development queries, by weights of other folds, which are close to those of all.
+    @Test func sumsSayHowSureTheyAreOfDevelopmentQueries() throws {
+        let data = try RivalFixture.world(queries: 160).data
+        var fit = SourceFit([Self.blackBox(data)], name: "sum")
+        #expect(try fit.fit(to: data).sureness == nil)
+        fit.measuresSureness = true
+        let fitted = try fit.fit(to: data)
+        let (sum, sureness) = (try #require(fitted.sum), try #require(fitted.sureness))
+        let final = try sum.sureness(ofQueries: data.index.devQueries, Mixture(sum.weights))
+        #expect(sureness.count == final.count && zip(sureness, final).allSatisfy { abs($0 - $1) < 0.15 })
     }
 
     /// The values of single queries on dev have the mean that the system is chosen by.
