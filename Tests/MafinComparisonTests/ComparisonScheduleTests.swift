@@ -192,10 +192,10 @@ import Testing
             reason.hasPrefix("A pass over the training queries takes about 1000 seconds, and a training would have"))
         #expect(result.leftOut[.derived("composition", .mafin, 1)] == reason)
         // The first training showed that a pass takes longer than was estimated.
-        (world.estimate, world.secondsPerPass) = (60, 400)
+        (world.estimate, world.secondsPerPass) = (50, 300)
         let slow = run(plan(1_200), world)
         #expect(slow.made.contains(.training(.mafin, 1)) && !slow.made.contains(.training(.mafin, 2)))
-        #expect(slow.leftOut[.training(.tunedAlone, 1)]?.contains("takes about 400 seconds") == true)
+        #expect(slow.leftOut[.training(.tunedAlone, 1)]?.contains("takes about 300 seconds") == true)
     }
 
     /// Other systems are built on the next method if the best fails.

@@ -90,6 +90,10 @@ import Testing
         let failure = "The loss was not finite."
         let toy = try await ToyComparison()
         defer { toy.remove() }
+        func makeUnits(_ toy: ToyComparison) throws {
+            try FileManager.default.createDirectory(at: toy.url("state/units"), withIntermediateDirectories: true)
+        }
+        try makeUnits(toy)
         for seed: UInt64 in [1, 2] {
             try toy.store.write(ComparisonUnit(seconds: 1, failure: failure), "stand-in.\(seed)")
         }
@@ -109,6 +113,7 @@ import Testing
         let third = try await ToyComparison()
         defer { third.remove() }
         unit.seconds = 5_000
+        try makeUnits(third)
         try third.store.write(unit, "stand-in.1")
         let two = try third.comparison(Self.systems, seeds: 2).run()
         for name in made {
