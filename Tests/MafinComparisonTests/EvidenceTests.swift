@@ -123,7 +123,7 @@ import Testing
         let run = try comparison.rankings(of: artefact).chosen
         #expect(evaluate(run, against: toy.qrels, metrics: Metric.standard).means == row.evaluation.means)
         let costs = try comparison.costs(of: artefact, training: nil, machine: nil)
-        #expect(columns > 16 && costs.dimensions == .init(before: 16, after: columns))
+        #expect(columns > 16 && costs.dimensions == .init(before: 16, after: Double(columns)))
     }
 
     @Test func theHybridContenderIsAboutItsLoss() {
