@@ -90,15 +90,12 @@ import Testing
         let failure = "The loss was not finite."
         let toy = try await ToyComparison()
         defer { toy.remove() }
-        func makeUnits(_ toy: ToyComparison) throws {
-            try FileManager.default.createDirectory(at: toy.url("state/units"), withIntermediateDirectories: true)
-        }
-        try makeUnits(toy)
+        let wanted = Array(Self.offline.dropFirst())
+        let comparison = try toy.comparison(["black-box+bm25"] + wanted)
         for seed: UInt64 in [1, 2] {
             try toy.store.write(ComparisonUnit(seconds: 1, failure: failure), "stand-in.\(seed)")
         }
-        let wanted = Array(Self.offline.dropFirst())
-        let failed = try toy.comparison(["black-box+bm25"] + wanted).run()
+        let failed = try comparison.run()
         #expect(Set(wanted).isSubset(of: failed.omissions.filter { $0.reason == failure }.map(\.name)))
 
         let other = try await ToyComparison()
@@ -113,9 +110,9 @@ import Testing
         let third = try await ToyComparison()
         defer { third.remove() }
         unit.seconds = 5_000
-        try makeUnits(third)
+        let resumed = try third.comparison(Self.systems, seeds: 2)
         try third.store.write(unit, "stand-in.1")
-        let two = try third.comparison(Self.systems, seeds: 2).run()
+        let two = try resumed.run()
         for name in made {
             let reason = try #require(two.omissions.first { $0.name == name }?.reason, "\(name)")
             #expect(reason.hasPrefix("1 of 2 seeds was measured. "), "\(reason)")
