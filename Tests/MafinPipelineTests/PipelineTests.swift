@@ -80,23 +80,29 @@ struct PipelineTests {
         try joins(model, trained)
     }
 
-    /// The systems on which rivals are built rank like the artefact. A learning curve over two sizes has its points.
-    @Test("Systems of a trained encoder")
-    func systems() async throws {
-        let released = try #require(TestModel.folder())
-        let collection = try RetrievalCollection(contentsOf: Self.sample)
-        let blackBox = try StoredVectors(contentsOf: Self.sample.appendingPathComponent("black-box"))
+    /// Four steps of the query tower on the sample.
+    private static func shortTraining() async throws -> (training: CollectionTraining, vectors: BlackBoxVectors) {
+        let collection = try RetrievalCollection(contentsOf: sample)
         let vectors = try await BlackBoxVectors(
-            asking: blackBox, documents: collection.documents, queries: collection.queries)
+            asking: StoredVectors(contentsOf: sample.appendingPathComponent("black-box")),
+            documents: collection.documents, queries: collection.queries)
         var settings = CollectionTraining.Settings()
         settings.mode = .query
         settings.options.steps = 4
         settings.options.evaluations = 1
-        let splits = JudgedSplits(collection, seed: 1)
-        let training = try CollectionTraining(
-            collection: collection, splits: splits, vectors: vectors,
-            released: ReleasedEncoder(name: "all-MiniLM-L6-v2", folder: released), settings: settings,
-            cache: Self.cache)
+        let released = try ReleasedEncoder(name: "all-MiniLM-L6-v2", folder: #require(TestModel.folder()))
+        return (
+            try CollectionTraining(
+                collection: collection, splits: JudgedSplits(collection, seed: 1), vectors: vectors,
+                released: released, settings: settings, cache: cache), vectors
+        )
+    }
+
+    /// The systems on which rivals are built rank like the artefact. A learning curve over two sizes has its points.
+    @Test("Systems of a trained encoder")
+    func systems() async throws {
+        let (training, _) = try await Self.shortTraining()
+        let splits = JudgedSplits(training.collection, seed: 1)
         let (blackBoxQueries, blackBoxDocuments) = (training.data.blackBoxQueries, training.data.blackBoxDocuments)
         let base = TrainingBase(name: "black box again", identity: "1") {
             Matrix.multiply(blackBoxQueries.selecting(rows: $0), transposed: blackBoxDocuments)
@@ -118,19 +124,8 @@ struct PipelineTests {
     /// A stand-in is trained, shipped and read. Nothing is asked, and the ranking is the one that was fitted.
     @Test("A stand-in")
     func standIn() async throws {
-        let released = try #require(TestModel.folder())
-        let collection = try RetrievalCollection(contentsOf: Self.sample)
-        let blackBox = try StoredVectors(contentsOf: Self.sample.appendingPathComponent("black-box"))
-        let vectors = try await BlackBoxVectors(
-            asking: blackBox, documents: collection.documents, queries: collection.queries)
-        var settings = CollectionTraining.Settings()
-        settings.mode = .query
-        settings.options.steps = 4
-        settings.options.evaluations = 1
-        let training = try CollectionTraining(
-            collection: collection, splits: JudgedSplits(collection, seed: 1), vectors: vectors,
-            released: ReleasedEncoder(name: "all-MiniLM-L6-v2", folder: released), settings: settings,
-            cache: Self.cache)
+        let (training, vectors) = try await Self.shortTraining()
+        let (collection, released) = (training.collection, try #require(TestModel.folder()))
         var own = StandInTraining.Settings()
         own.distillationSteps = 3
         let made = try StandInTraining(training, settings: own).run()

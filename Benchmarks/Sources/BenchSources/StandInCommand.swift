@@ -20,12 +20,13 @@ struct StandInCommand: AsyncParsableCommand {
     @Option(help: "The heads' learning rate divided by it.") var headRate = StandInTraining.Settings().headRate
     @Option(help: "Tokens of documents in distillation.") var documentTokens = StandInTraining.Settings().documentTokens
     @Flag(help: "Reads no labels.") var noLabels = false
-    @Flag(help: "The released encoder, and not the stand-in, speaks for the local encoder.") var noLocalHead = false
+    @Flag(help: "The local encoder itself, and not the stand-in, encodes the queries for the local part.")
+    var noLocalHead = false
     @Option(
         help:
             "Seconds of training a local encoder beside the black box, for sums of the stand-in and that encoder; 0: the released one."
     ) var mafinSeconds = 0.0
-    @Option(help: "What that encoder is trained beside: black-box, stand-in or nothing.") var beside = "black-box"
+    @Flag(help: "Trains that encoder beside the stand-in instead.") var besideStandIn = false
     @Flag(help: "Without the sums with BM25 and memories.") var denseOnly = false
 
     func run() async throws {
@@ -69,8 +70,16 @@ struct StandInCommand: AsyncParsableCommand {
             )
             var local = try collectionTraining.releasedSystem()
             if mafinSeconds > 0 {
+                let estimates = VectorSystem(
+                    queries: trained.blackBoxQueries, documents: collectionTraining.data.blackBoxDocuments)
+                let index = collectionTraining.data.index
+                let labelled = index.trainQueries + index.devQueries
+                let base =
+                    besideStandIn
+                    ? TrainingBase(name: "stand-in", queries: labelled, scores: estimates.scores(queries: labelled))
+                    : nil
                 let mafin = try collectionTraining.seeded(seed, seconds: mafinSeconds).train(
-                    .mafin, checkpointFolder: nil)
+                    .mafin, base: base, checkpointFolder: nil)
                 local = try collectionTraining.systems(of: mafin).local
                 log("  mafin: \(mafin.outcome.steps) steps, \(Int(mafin.outcome.elapsed)) s")
                 let pair = SourceFit(

@@ -54,19 +54,17 @@ public struct StandInTraining {
     }
 
     /// Makes the stand-in.
-    /// - Parameters:
-    ///   - checkpointFolder: of step 3; `nil`: it cannot be resumed.
-    ///   - onEvent: receives the events of step 3.
+    /// - Parameter onEvent: receives the events of step 3.
     /// - Throws: as ``CollectionTraining/train(_:base:checkpointFolder:resume:isCancelled:onEvent:)``.
     public func run(
-        checkpointFolder: URL? = nil, resume: Bool = false, isCancelled: @escaping () -> Bool = { false },
-        onEvent: @escaping (TrainingEvent) -> Void = { _ in }
+        isCancelled: @escaping () -> Bool = { false }, onEvent: @escaping (TrainingEvent) -> Void = { _ in }
     ) throws -> TrainedStandIn {
         let began = ContinuousClock.now
         let data = training.data
         let released = try training.releasedQueryVectors(isCancelled: isCancelled)
         let (head, strength) = start(released)
-        let encoder = try training.released.load()
+        let encoder = try training.released.load(
+            frozenLayers: training.settings.frozenLayers, freezesEmbeddings: training.settings.freezesEmbeddings)
         let hasLocal = settings.hasLocalHead && training.choice.mode == .query
         let local = hasLocal ? training.documentBank.normalizedRows().matrix : nil
         let heads = StandInHeads(
@@ -96,8 +94,8 @@ public struct StandInTraining {
             let trainer = try Trainer(
                 queryEncoder: model, data: data, mode: QueryTowerMode(), loss: training.settings.loss,
                 distillation: Distillation(targets: data.blackBoxQueries, weight: settings.distillation),
-                options: options, documentBank: bank, checkpointFolder: checkpointFolder)
-            let outcome = try trainer.run(resume: resume, isCancelled: isCancelled, onEvent: onEvent)
+                options: options, documentBank: bank)
+            let outcome = try trainer.run(isCancelled: isCancelled, onEvent: onEvent)
             if outcome.reason == .cancelled { throw CancellationError() }
             steps += outcome.best.step
             hyperparameters["history"] = try ManifestValue(encoding: outcome.history)
@@ -232,9 +230,12 @@ public struct StandInTraining {
             targets.scale(by: -settings.distillation / Float(batch.count))
             try model.backward(pass, gradient: targets)
             let rate = min(1, Float(steps + 1) / 10) * Float(1 - done) * settings.learningRate
-            _ = try model.update(
+            let norm = try model.update(
                 learningRate: rate, maximumGradientNorm: training.settings.options.maximumGradientNorm)
             steps += 1
+            guard norm.isFinite else {
+                throw TrainingError.notFinite(what: "norm of the gradient", step: steps, value: norm)
+            }
         }
     }
 }
