@@ -24,7 +24,7 @@ import goldens
 import numpy as np
 import torch
 import transformers
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 GOLDENS = pathlib.Path(__file__).resolve().parents[1] / "Tests" / "MafinEncoderTests" / "Goldens"
 TEMPERATURE = 0.05
@@ -114,7 +114,7 @@ def curve(model, batches, pooling, grades, kind, rates, clip, decay):
     """Losses and gradient norms of AdamW steps over the batches in turn. Changes the model."""
     groups = {True: [], False: []}
     for name, parameter in model.named_parameters():
-        groups[not (name.endswith("bias") or "LayerNorm" in name)].append(parameter)
+        groups[not (name.endswith("bias") or "norm" in name.lower())].append(parameter)
     optimizer = torch.optim.AdamW(
         [{"params": groups[True], "weight_decay": decay}, {"params": groups[False], "weight_decay": 0.0}], lr=1.0)
     losses, norms = [], []
@@ -218,7 +218,155 @@ def write_small(pooling, seed):
     print(folder.name, "losses", losses, "norms", norms)
 
 
-# (b) The shapes of bge with CLS pooling
+# (b) Other families, small and random, everything in full
+
+
+def same_names(tensors):
+    return tensors
+
+
+def nomic_names(tensors):
+    """The hub's names, which transformers 5 changes when it reads a file."""
+    parts = [
+        (".self_attn.o_proj.", ".attn.out_proj."), (".mlp.up_proj.", ".mlp.fc11."), (".mlp.gate_proj.", ".mlp.fc12."),
+        (".mlp.down_proj.", ".mlp.fc2."), (".post_attention_layernorm.", ".norm1."), (".post_mlp_layernorm.", ".norm2."),
+        ("embeddings.LayerNorm.", "emb_ln."),
+    ]
+    return renamed(tensors, "encoder.layers.", "attn.Wqkv", parts)
+
+
+def gte_names(tensors):
+    parts = [
+        (".self_attn.o_proj.", ".attention.o_proj."), (".post_attention_layernorm.", ".attn_ln."),
+        (".post_mlp_layernorm.", ".mlp_ln."),
+    ]
+    found = renamed(tensors, "encoder.layer.", "attention.qkv_proj", parts)
+    for name in [name for name in found if name.endswith(".mlp.up_proj.weight")]:
+        gate = name.replace(".up_proj.", ".gate_proj.")
+        found[name.replace(".up_proj.", ".up_gate_proj.")] = torch.cat([found.pop(name), found.pop(gate)])
+    return found
+
+
+def renamed(tensors, layer, projections, parts):
+    found = {}
+    for name, tensor in tensors.items():
+        if ".self_attn.k_proj." in name or ".self_attn.v_proj." in name:
+            continue
+        if ".self_attn.q_proj." in name:
+            tensor = torch.cat([tensors[name.replace(".q_proj.", f".{part}_proj.")] for part in "qkv"])
+            name = name.replace("self_attn.q_proj", projections)
+        for old, new in parts:
+            name = name.replace(old, new)
+        found[name.replace("layers.", layer, 1) if name.startswith("layers.") else name] = tensor
+    return found
+
+
+FAMILIES = {
+    "mpnet": (transformers.MPNetConfig, transformers.MPNetModel, same_names, dict(max_position_embeddings=42)),
+    "xlm-roberta": (
+        transformers.XLMRobertaConfig, transformers.XLMRobertaModel, same_names,
+        dict(max_position_embeddings=42, type_vocab_size=1)),
+    # Four layers: all tokens, a window twice, all tokens.
+    "modernbert": (
+        transformers.ModernBertConfig, transformers.ModernBertModel, same_names,
+        dict(num_hidden_layers=4, local_attention=8, max_position_embeddings=40, pad_token_id=0, bos_token_id=2,
+             eos_token_id=3, cls_token_id=2, sep_token_id=3)),
+    "nomic": (transformers.NomicBertConfig, transformers.NomicBertModel, nomic_names, dict(max_position_embeddings=40)),
+    "gte": (transformers.GteConfig, transformers.GteModel, gte_names, dict(max_position_embeddings=40, pad_token_id=0)),
+}
+
+
+def write_family(name, seed):
+    config_type, model_type, names, settings = FAMILIES[name]
+    generator = torch.Generator().manual_seed(seed)
+    sizes = dict(vocab_size=100, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48)
+    config = config_type(**(sizes | settings))
+    config._attn_implementation = "eager"
+    arguments = {"add_pooling_layer": False} if name not in ["modernbert"] else {}
+    model = model_type(config, **arguments).eval()
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            isGain = "norm" in parameter_name.lower() and parameter_name.endswith("weight")
+            parameter.copy_(1 + 0.1 * noise if isGain else 0.15 * noise)
+    folder = GOLDENS / f"small-{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+    write(folder / "model.safetensors", names({n: p.detach().clone() for n, p in model.named_parameters()}), format="pt")
+    write_module_files(folder, "mean", 32)
+
+    def rows(lengths, vocabulary):
+        # Ids 0 and 1 are padding in one of the families.
+        return [torch.randint(5, vocabulary, (length,), generator=generator).tolist() for length in lengths]
+
+    first = rows([1, 2, 40, 3, 17, 8, 40, 1, 5, 33, 12, 7], 100)
+    second = rows([4, 9, 30, 2, 6, 11, 3, 16, 25, 1, 8, 40], 60)
+    grades = torch.randint(0, 4, (6, 6), generator=generator).float()
+    tokens, pooled = forward(model, first, "mean")
+    tensors = batch_tensors("first", first) | batch_tensors("second", second) | {
+        "grades": grades, "pooled": pooled.detach(),
+        "tokens": torch.cat([tokens[index, : len(row)] for index, row in enumerate(first)]).detach(),
+    }
+    loss, found = gradients(model, first, "mean", grades, "listwise")
+    tensors["loss.listwise"] = floats([loss])
+    write(GOLDENS / f"small-{name}-gradients.safetensors", names(found))
+    rates = [2e-3 * min(1, (step + 1) / 4) for step in range(10)]
+    losses, norms = curve(model, [first, second], "mean", grades, "listwise", rates, 1.0, 0.1)
+    tensors |= {"curve.rates": floats(rates), "curve.losses": floats(losses), "curve.norms": floats(norms)}
+    write(GOLDENS / f"small-{name}.safetensors", tensors, temperature=TEMPERATURE, clip=1.0, decay=0.1)
+    print(folder.name, "losses", losses, "norms", norms)
+
+
+# (c) Low-rank terms, by PEFT
+
+
+def write_lora():
+    import peft
+
+    generator = torch.Generator().manual_seed(31)
+    model = transformers.BertModel.from_pretrained(GOLDENS / "small-mean", add_pooling_layer=False, dtype=torch.float32)
+    names = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]
+    model = peft.get_peft_model(
+        model, peft.LoraConfig(r=3, lora_alpha=6, target_modules=names, task_type="FEATURE_EXTRACTION")).eval()
+    terms = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    with torch.no_grad():
+        for parameter in terms.values():
+            parameter.copy_(0.15 * torch.randn(parameter.shape, generator=generator))
+
+    def plain(name):
+        return name.removeprefix("base_model.model.").replace(".default.", ".")
+
+    source = load_file(GOLDENS / "small-mean.safetensors")
+
+    def rows(name):
+        lengths, ids = source[f"{name}.lengths"].long().tolist(), source[f"{name}.ids"].long().tolist()
+        starts = [sum(lengths[:index]) for index in range(len(lengths))]
+        return [ids[start : start + length] for start, length in zip(starts, lengths)]
+
+    first, second = rows("first"), rows("second")
+    tensors = {f"term/{plain(name)}": parameter.detach().clone() for name, parameter in terms.items()}
+    tensors["pooled"] = forward(model, first, "mean")[1].detach()
+    model.zero_grad()
+    loss = loss_of(forward(model, first, "mean")[1], source["grades"], "listwise")
+    loss.backward()
+    tensors["loss.listwise"] = floats([loss.item()])
+    tensors |= {f"gradient/{plain(name)}": parameter.grad.clone() for name, parameter in terms.items()}
+    optimizer = torch.optim.AdamW(terms.values(), lr=1.0, weight_decay=0.1)
+    rates, losses, norms = [5e-3 * min(1, (step + 1) / 4) for step in range(10)], [], []
+    for step, rate in enumerate(rates):
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        loss = loss_of(forward(model, [first, second][step % 2], "mean")[1], source["grades"], "listwise")
+        loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(terms.values(), 1.0).item())
+        losses.append(loss.item())
+        optimizer.step()
+    tensors |= {"curve.rates": floats(rates), "curve.losses": floats(losses), "curve.norms": floats(norms)}
+    write(GOLDENS / "lora.safetensors", tensors)
+    print("lora: losses", losses, "norms", norms)
+
+
+# (d) The shapes of bge with CLS pooling
 
 
 def write_bge(name, width, heads, intermediate):
@@ -246,7 +394,7 @@ def write_bge(name, width, heads, intermediate):
     print(name, "loss", loss, "gradient norm", sum(g.norm() ** 2 for g in found.values()).sqrt().item())
 
 
-# (c) all-MiniLM-L6-v2
+# (e) all-MiniLM-L6-v2
 
 
 def write_minilm(path, texts):
@@ -308,21 +456,28 @@ def write_minilm(path, texts):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=pathlib.Path, required=True)
-    parser.add_argument("--texts", type=pathlib.Path, required=True)
-    parser.add_argument("--only", nargs="*", choices=["small", "bge", "minilm"], default=["small", "bge", "minilm"])
+    parser.add_argument("--model", type=pathlib.Path, help="folder of all-MiniLM-L6-v2, for its goldens")
+    parser.add_argument("--texts", type=pathlib.Path, help="folder of the sample's texts, for its goldens")
+    parser.add_argument("--only", nargs="*", choices=["small", "lora", "bge", "minilm", *FAMILIES], default=["small", *FAMILIES, "lora", "bge", "minilm"])
     arguments = parser.parse_args()
     versions = goldens.check("numpy", "safetensors", "tokenizers", "torch", "transformers")
     torch.manual_seed(0)
     if "small" in arguments.only:
         write_small("mean", 1)
         write_small("cls", 2)
+    for seed, family in enumerate(FAMILIES, start=10):
+        if family in arguments.only:
+            write_family(family, seed)
+    if "lora" in arguments.only:
+        write_lora()
     if "bge" in arguments.only:
         write_bge("bge-small", 384, 12, 1536)
         write_bge("bge-base", 768, 12, 3072)
     if "minilm" in arguments.only:
         write_minilm(arguments.model, arguments.texts)
-    written = [path.name for path in GOLDENS.iterdir() if path.name.startswith(tuple(arguments.only))]
+    starts = {"small": ["small-mean", "small-cls"]} | {family: [f"small-{family}"] for family in FAMILIES}
+    starts = tuple(start for name in arguments.only for start in starts.get(name, [name]))
+    written = [path.name for path in GOLDENS.iterdir() if path.name.startswith(starts)]
     goldens.record(GOLDENS, __file__, versions, *written)
 
 

@@ -80,11 +80,54 @@ KERNEL(void, gelu_backward, (ptrdiff_t count, const float *restrict d, float *re
     }
 }
 
-// MARK: Layer normalisation
+// MARK: Gated activations
 
-KERNEL(void, residual_layer_norm, (ptrdiff_t rows, ptrdiff_t width, const float *x, const float *bias,
+INLINE float sigmoid(float x) { return 1 / (1 + vector_exp(-x)); }
+
+KERNEL(void, gated, (bool silu, ptrdiff_t rows, ptrdiff_t width, const float *restrict h, const float *restrict factor,
+       ptrdiff_t stride, float *restrict g, ptrdiff_t g_stride), (silu, rows, width, h, factor, stride, g, g_stride)) {
+    for (ptrdiff_t r = 0; r < rows; r++, h += stride, factor += stride, g += g_stride) {
+        if (silu) {
+            for (ptrdiff_t i = 0; i < width; i++) g[i] = h[i] * sigmoid(h[i]) * factor[i];
+        } else {
+            for (ptrdiff_t i = 0; i < width; i++) g[i] = h[i] * normal_distribution(h[i]) * factor[i];
+        }
+    }
+}
+
+KERNEL(void, gated_backward, (bool silu, ptrdiff_t rows, ptrdiff_t width, const float *restrict d, float *restrict h,
+       float *restrict factor, ptrdiff_t stride, float *restrict g), (silu, rows, width, d, h, factor, stride, g)) {
+    for (ptrdiff_t r = 0; r < rows; r++, d += width, h += stride, factor += stride, g += width) {
+        for (ptrdiff_t i = 0; i < width; i++) {
+            const float x = h[i], f = factor[i];
+            const float gate = silu ? sigmoid(x) : normal_distribution(x);
+            const float slope = silu ? gate * (1 + x * (1 - gate)) : gate + x * normal_density(x);
+            g[i] = x * gate * f;
+            h[i] = d[i] * f * slope;
+            factor[i] = d[i] * x * gate;
+        }
+    }
+}
+
+// MARK: Rotary positions
+
+KERNEL(void, rotate_halves, (ptrdiff_t rows, ptrdiff_t half, float *restrict x, ptrdiff_t stride,
+       const float *restrict cosines, const float *restrict sines, float direction),
+       (rows, half, x, stride, cosines, sines, direction)) {
+    for (ptrdiff_t r = 0; r < rows; r++, x += stride, cosines += half, sines += half) {
+        for (ptrdiff_t i = 0; i < half; i++) {
+            const float first = x[i], second = x[half + i], sine = direction * sines[i];
+            x[i] = first * cosines[i] - second * sine;
+            x[half + i] = second * cosines[i] + first * sine;
+        }
+    }
+}
+
+// MARK: Normalisation
+
+KERNEL(void, residual_norm, (bool centered, ptrdiff_t rows, ptrdiff_t width, const float *x, const float *bias,
        const float *residual, mafin_dropout dropout, float epsilon, float *normalized, float *restrict rstd),
-       (rows, width, x, bias, residual, dropout, epsilon, normalized, rstd)) {
+       (centered, rows, width, x, bias, residual, dropout, epsilon, normalized, rstd)) {
     for (ptrdiff_t r = 0; r < rows; r++) {
         const float *const in = x + r * width;
         float *const out = normalized + r * width;
@@ -99,7 +142,8 @@ KERNEL(void, residual_layer_norm, (ptrdiff_t rows, ptrdiff_t width, const float 
             for (ptrdiff_t i = 0; i < width; i++) out[i] += add[i];
         }
         float sum = 0;
-        for (ptrdiff_t i = 0; i < width; i++) sum += out[i];
+        if (centered)
+            for (ptrdiff_t i = 0; i < width; i++) sum += out[i];
         const float mean = sum / (float)width;
         float squares = 0;
         for (ptrdiff_t i = 0; i < width; i++) squares += (out[i] - mean) * (out[i] - mean);
@@ -113,24 +157,30 @@ KERNEL(void, affine, (ptrdiff_t rows, ptrdiff_t width, const float *restrict nor
        const float *restrict bias, mafin_dropout dropout, float *restrict y),
        (rows, width, normalized, gain, bias, dropout, y)) {
     for (ptrdiff_t r = 0; r < rows; r++, normalized += width, y += width) {
-        for (ptrdiff_t i = 0; i < width; i++) y[i] = normalized[i] * gain[i] + bias[i];
+        if (bias) {
+            for (ptrdiff_t i = 0; i < width; i++) y[i] = normalized[i] * gain[i] + bias[i];
+        } else {
+            for (ptrdiff_t i = 0; i < width; i++) y[i] = normalized[i] * gain[i];
+        }
         drop_row(dropout, r, width, y);
     }
 }
 
-KERNEL(void, layer_norm_backward, (ptrdiff_t rows, ptrdiff_t width, float *restrict d,
+KERNEL(void, norm_backward, (bool centered, ptrdiff_t rows, ptrdiff_t width, float *restrict d,
        const float *restrict normalized, const float *restrict rstd, const float *restrict gain,
-       float *restrict dgain, float *restrict dbias), (rows, width, d, normalized, rstd, gain, dgain, dbias)) {
+       float *restrict dgain, float *restrict dbias),
+       (centered, rows, width, d, normalized, rstd, gain, dgain, dbias)) {
     for (ptrdiff_t r = 0; r < rows; r++, d += width, normalized += width) {
+        if (dbias)
+            for (ptrdiff_t i = 0; i < width; i++) dbias[i] += d[i];
         float sum = 0, along = 0;
         for (ptrdiff_t i = 0; i < width; i++) {
             dgain[i] += d[i] * normalized[i];
-            dbias[i] += d[i];
             d[i] *= gain[i];
             sum += d[i];
             along += d[i] * normalized[i];
         }
-        sum /= (float)width;
+        sum = centered ? sum / (float)width : 0;
         along /= (float)width;
         for (ptrdiff_t i = 0; i < width; i++) d[i] = (d[i] - sum - normalized[i] * along) * rstd[r];
     }

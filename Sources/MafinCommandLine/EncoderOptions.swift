@@ -1,4 +1,5 @@
 import ArgumentParser
+import MafinEncoder
 import MafinWorkflows
 
 /// Which open encoder is trained, how it reads texts, and how much of it may change.
@@ -44,11 +45,18 @@ package struct EncoderOptions: ParsableArguments {
     @Flag(help: .expert("Do not train the embedding matrix, which is half the weights of a small encoder."))
     var freezeEmbeddings = false
 
+    @Option(
+        help: .expert(
+            "Train terms of this rank beside the weights of every linear layer, and the norms, instead of the weights: LoRA. The optimiser's memory falls to a few per cent, so larger encoders fit; 16 is usual.",
+            "rank"))
+    var lora: Int?
+
     package func validate() throws {
         if encoder.isEmpty { throw ValidationError("--encoder names no encoder.") }
         // Two special tokens and at least one token of the text.
         try require(["--max-length": maxLength], atLeast: 3)
         try require(["--freeze-layers": freezeLayers], atLeast: 0)
+        try require(["--lora": lora], atLeast: 1)
     }
 
     /// The choice that the flags make.
@@ -59,8 +67,8 @@ package struct EncoderOptions: ParsableArguments {
         choice.queryPrefix = encoderQueryPrefix
         choice.documentPrefix = encoderDocumentPrefix
         choice.maximumLength = maxLength
-        choice.frozenLayers = freezeLayers
-        choice.freezesEmbeddings = freezeEmbeddings
+        choice.trained = TrainedPart(
+            frozenLayers: freezeLayers, freezesEmbeddings: freezeEmbeddings, lowRank: lora.map { LowRankOptions(rank: $0) })
         return choice
     }
 }

@@ -10,7 +10,7 @@ public struct ProductRate: Sendable {
     /// Floating-point operations per second of one thread's processor time. Other processes do not affect it.
     public var perProcessorSecond: Double
 
-    /// Measures the products of one layer's four linear layers, and takes the best of several repetitions.
+    /// Measures the products of one layer's linear layers, and takes the best of several repetitions.
     ///
     /// Every thread has its own rows. The packed weights are shared.
     /// - Parameters:
@@ -18,10 +18,11 @@ public struct ProductRate: Sendable {
     ///   - seconds: duration of the measurement.
     ///   - training: whether to measure the two products of the backward pass too.
     public static func measure(
-        _ configuration: EncoderConfiguration, rows: Int = 1024, seconds: Double, training: Bool
+        _ architecture: Architecture, rows: Int = 1024, seconds: Double, training: Bool
     ) -> ProductRate {
-        let (hidden, intermediate) = (configuration.hiddenSize, configuration.intermediateSize)
-        let shapes = [(3 * hidden, hidden), (hidden, hidden), (intermediate, hidden), (hidden, intermediate)]
+        let weights = architecture.network().weights
+        let shapes = weights.suffix(weights.count / architecture.configuration.layerCount)
+            .map { (outputs: $0.outputs, inputs: $0.inputs) }
         let kinds: [Kind] = training ? [.forward, .inputs, .weights] : [.forward]
         let share = seconds / Double(shapes.count * kinds.count)
         var (operations, wall, processor) = (0.0, 0.0, 0.0)

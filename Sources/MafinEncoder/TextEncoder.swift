@@ -14,30 +14,32 @@ public final class TextEncoder {
     /// Text to token ids.
     public let tokenizer: WordPieceTokenizer
     /// Token ids to vectors.
-    public let encoder: BERTEncoder
+    public let encoder: TransformerEncoder
     /// Text in front of queries and documents.
     public let prefixes: TextPrefixes
     /// Longer texts are cut to this many tokens. The final special token is kept.
     public let maximumLength: Int
 
+    /// The largest number of tokens of a text unless another is given: the time of a text grows with its square.
+    public static let standardLength = 1024
+
     /// Loads a checkpoint folder.
     /// - Parameters:
     ///   - prefixes: the prefixes; `nil`: those of the checkpoint.
-    ///   - maximumLength: largest number of tokens of a text; `nil`: that of the checkpoint. It is limited to the
+    ///   - maximumLength: largest number of tokens of a text; `nil`: that of the checkpoint, at most ``standardLength``. It is limited to the
     ///     number of positions.
-    ///   - frozenLayers: number of layers, counted from the lowest, that are not trained.
-    ///   - freezesEmbeddings: whether the embeddings are not trained.
+    ///   - trained: which weights are trained.
     /// - Throws: ``EncoderError``, `TokenizerError` or `NumericsError` with the file.
     public init(
-        modelFolder: URL, prefixes: TextPrefixes? = nil, maximumLength: Int? = nil, frozenLayers: Int = 0,
-        freezesEmbeddings: Bool = false
+        modelFolder: URL, prefixes: TextPrefixes? = nil, maximumLength: Int? = nil,
+        trained: TrainedPart = TrainedPart()
     ) throws {
         folder = modelFolder
         tokenizer = try WordPieceTokenizer(modelFolder: modelFolder)
-        encoder = try BERTEncoder(
-            modelFolder: modelFolder, frozenLayers: frozenLayers, freezesEmbeddings: freezesEmbeddings)
+        encoder = try TransformerEncoder(modelFolder: modelFolder, trained: trained)
         self.prefixes = try prefixes ?? TextPrefixes(modelFolder: modelFolder)
-        self.maximumLength = min(maximumLength ?? tokenizer.maxLength, encoder.configuration.maximumPositions)
+        self.maximumLength = min(
+            maximumLength ?? min(tokenizer.maxLength, Self.standardLength), encoder.configuration.maximumPositions)
         let special = tokenizer.encode("", maxLength: .max).count
         guard self.maximumLength > special else {
             throw EncoderError.configuration(

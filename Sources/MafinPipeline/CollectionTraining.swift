@@ -25,11 +25,9 @@ public struct CollectionTraining {
         public var loss: any Loss = ListNet(target: .exponentialGain)
         /// Which side of joined vectors contains the weights.
         public var layout = Mixture.Layout.querySided
-        /// Number of layers, counted from the lowest, that are not trained.
-        public var frozenLayers = 0
-        /// Whether the embedding matrices are not trained.
-        public var freezesEmbeddings = false
-        /// Bytes of memory that training an encoder may take (``BERTEncoder/limitTrainingMemory(to:)``); `nil`: the
+        /// Which weights of the encoder are trained.
+        public var trained = TrainedPart()
+        /// Bytes of memory that training an encoder may take (``TransformerEncoder/limitTrainingMemory(to:)``); `nil`: the
         /// encoder's default.
         public var memory: Int?
 
@@ -39,7 +37,7 @@ public struct CollectionTraining {
         /// Applies ``memory``. It includes the trainer's three copies of the weights: the start, the best state, and
         /// the state that is being tried.
         /// - Throws: `EncoderError.memory` if the memory is too small.
-        public func limitMemory(of encoder: BERTEncoder) throws {
+        public func limitMemory(of encoder: TransformerEncoder) throws {
             if let memory { try encoder.limitTrainingMemory(to: memory, copiesOfWeights: 3) }
         }
     }
@@ -99,7 +97,7 @@ public struct CollectionTraining {
         self.cache = cache
         let encoder =
             try encoder
-            ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
+            ?? released.load(settings.trained)
         // Checked before the corpus is encoded, so that too little memory ends the run early.
         try settings.limitMemory(of: encoder.encoder)
         untrained = Untrained(encoder)
@@ -208,7 +206,7 @@ public struct CollectionTraining {
         if choice.mode == .query { options.epochs = options.epochs ?? Self.queryTowerEpochs }
         let encoder =
             try untrained.encoder
-            ?? released.load(frozenLayers: settings.frozenLayers, freezesEmbeddings: settings.freezesEmbeddings)
+            ?? released.load(settings.trained)
         untrained.encoder = nil
         encoder.encoder.optimizerOptions.weightDecay = options.weightDecay
         encoder.encoder.dropoutProbability = options.dropout
@@ -216,7 +214,7 @@ public struct CollectionTraining {
         let mode = mode()
         // In modes that train documents the trainer makes these vectors itself, to estimate the time of encoding the
         // corpus.
-        let untrainedQueries: Trainer<BERTEncoder>.UntrainedQueries? =
+        let untrainedQueries: Trainer<TransformerEncoder>.UntrainedQueries? =
             mode.trainsDocuments
             ? nil
             : { [cache, queries, released] rows in
@@ -343,8 +341,9 @@ public struct CollectionTraining {
                     "options": try ManifestValue(encoding: options),
                     "mode": try ManifestValue(encoding: mode.summary),
                     "modeReason": .text(choice.reason),
-                    "frozenLayers": .integer(Int64(settings.frozenLayers)),
-                    "freezesEmbeddings": .boolean(settings.freezesEmbeddings),
+                    "frozenLayers": .integer(Int64(settings.trained.frozenLayers)),
+                    "freezesEmbeddings": .boolean(settings.trained.freezesEmbeddings),
+                    "lowRank": try settings.trained.lowRank.map { try ManifestValue(encoding: $0) } ?? .null,
                     "history": try ManifestValue(encoding: outcome.history),
                     "trainedShare": .number(Double(outcome.trainedShare)),
                     "gain": try outcome.gain.map { try ManifestValue(encoding: $0) } ?? .null,

@@ -35,10 +35,8 @@ public struct ReleasedEncoder: Sendable {
 
     /// Loads the checkpoint, ready to be trained.
     /// - Throws: whatever `TextEncoder` throws, with the file.
-    public func load(frozenLayers: Int = 0, freezesEmbeddings: Bool = false) throws -> TextEncoder {
-        try TextEncoder(
-            modelFolder: folder, prefixes: prefixes, maximumLength: maximumLength, frozenLayers: frozenLayers,
-            freezesEmbeddings: freezesEmbeddings)
+    public func load(_ trained: TrainedPart = TrainedPart()) throws -> TextEncoder {
+        try TextEncoder(modelFolder: folder, prefixes: prefixes, maximumLength: maximumLength, trained: trained)
     }
 
     /// - Parameter saved: the folder inside the artefact to which trained weights are saved; `nil`: the released

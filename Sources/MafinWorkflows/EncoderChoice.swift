@@ -17,10 +17,8 @@ package struct EncoderChoice: Sendable {
     package var documentPrefix: String?
     /// Texts are cut to this many tokens; nil for the checkpoint's limit.
     package var maximumLength: Int?
-    /// Number of the lowest layers that are not trained, embeddings included.
-    package var frozenLayers = 0
-    /// Whether the embedding matrix is not trained.
-    package var freezesEmbeddings = false
+    /// Which weights are trained.
+    package var trained = TrainedPart()
 
     package init() {}
 
@@ -36,7 +34,7 @@ package struct EncoderChoice: Sendable {
 
     /// The encoder, ready to train.
     func load(_ released: ReleasedEncoder) throws -> TextEncoder {
-        try released.load(frozenLayers: frozenLayers, freezesEmbeddings: freezesEmbeddings)
+        try released.load(trained)
     }
 }
 

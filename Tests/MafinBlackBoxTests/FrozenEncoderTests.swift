@@ -21,8 +21,8 @@ import Testing
             #"{"do_lower_case": true, "model_max_length": 32, "tokenizer_class": "BertTokenizer"}"#,
             to: "source/tokenizer_config.json")
         let source = folder.url.appendingPathComponent("source")
-        let configuration = try EncoderConfiguration(modelFolder: source)
-        let encoder = BERTEncoder(configuration: configuration, pooling: .mean, seed: seed)
+        let configuration = try Architecture.read(modelFolder: source)
+        let encoder = TransformerEncoder(architecture: configuration, pooling: .mean, seed: seed)
         let model = folder.url.appendingPathComponent("model-\(seed)")
         try FileManager.default.createDirectory(at: model, withIntermediateDirectories: true)
         try encoder.save(to: model, tokenizerFrom: source)

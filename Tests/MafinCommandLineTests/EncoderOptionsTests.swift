@@ -20,7 +20,7 @@ import Testing
         #expect(options.maxLength == nil && options.freezeLayers == 0 && !options.freezeEmbeddings)
     }
 
-    @Test(arguments: [["--max-length", "2"], ["--freeze-layers=-1"], ["--encoder", ""]])
+    @Test(arguments: [["--max-length", "2"], ["--freeze-layers=-1"], ["--encoder", ""], ["--lora", "0"]])
     func faultyFlagsAreRefused(_ flags: [String]) {
         let error = #expect(throws: (any Error).self) { try EncoderOptions.parse(flags) }
         #expect(error.map { EncoderOptions.exitCode(for: $0) } == .validationFailure)
@@ -30,11 +30,12 @@ import Testing
         let choice = try EncoderOptions.parse([
             "--encoder", "BAAI/bge-small-en-v1.5", "--encoder-revision", "v1.5", "--encoder-query-prefix", "",
             "--encoder-document-prefix=--passage: ", "--max-length", "128", "--freeze-layers", "2",
-            "--freeze-embeddings",
+            "--freeze-embeddings", "--lora", "8",
         ]).choice
         #expect(choice.name == "BAAI/bge-small-en-v1.5" && choice.revision == "v1.5")
         #expect(choice.queryPrefix == "" && choice.documentPrefix == "--passage: ")
-        #expect(choice.maximumLength == 128 && choice.frozenLayers == 2 && choice.freezesEmbeddings)
+        #expect(choice.maximumLength == 128 && choice.trained.frozenLayers == 2 && choice.trained.freezesEmbeddings)
+        #expect(choice.trained.lowRank == LowRankOptions(rank: 8))
     }
 
     @Test func anAbsentEncoderSaysWhatToPull() async throws {

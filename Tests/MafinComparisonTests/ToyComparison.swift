@@ -88,8 +88,8 @@ struct ToyComparison {
             "layer_norm_eps": 1e-12, "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
             """, to: "source/config.json")
         let source = folder.url.appendingPathComponent("source")
-        let encoder = BERTEncoder(
-            configuration: try EncoderConfiguration(modelFolder: source), pooling: .mean, seed: 5)
+        let encoder = TransformerEncoder(
+            architecture: try Architecture.read(modelFolder: source), pooling: .mean, seed: 5)
         let target = folder.url.appendingPathComponent("encoder")
         try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true)
         try encoder.save(to: target, tokenizerFrom: source)

@@ -24,12 +24,12 @@ import Testing
     }
 
     private func refusal(_ folder: URL) throws -> String {
-        "\(try #require(#expect(throws: (any Error).self) { try BERTEncoder(modelFolder: folder) }))"
+        "\(try #require(#expect(throws: (any Error).self) { try TransformerEncoder(modelFolder: folder) }))"
     }
 
     @Test(
         arguments: [
-            ("model_type", "roberta", "architecture (model_type) 'roberta' is not supported (supported: bert)"),
+            ("model_type", "t5", "architecture (model_type) 't5' is not supported (supported: bert, camembert, gte, modernbert, mpnet,"),
             ("hidden_act", "relu", "activation (hidden_act) 'relu' is not supported (supported: gelu)"),
             ("position_embedding_type", "relative_key", "position_embedding_type 'relative_key' is not supported"),
             ("hidden_size", 33, "'hidden_size' should be a multiple of num_attention_heads (4), found 33"),
@@ -110,18 +110,18 @@ import Testing
         try await withCopy { folder in
             let url = folder.appendingPathComponent("1_Pooling/config.json")
             for (change, name) in [
-                (["pooling_mode_mean_tokens": false, "pooling_mode_max_tokens": true], "max_tokens"),
-                (["pooling_mode_mean_tokens": true], "max_tokens + mean_tokens"),
-                (["pooling_mode_mean_tokens": false, "pooling_mode_max_tokens": false], ""),
+                (["pooling_mode_mean_tokens": false, "pooling_mode_mean_sqrt_len_tokens": true], "mean_sqrt_len_tokens"),
+                (["pooling_mode_mean_tokens": true], "mean_sqrt_len_tokens + mean_tokens"),
+                (["pooling_mode_mean_tokens": false, "pooling_mode_mean_sqrt_len_tokens": false], ""),
             ] {
                 try edit(url) { $0.merge(change) { $1 } }
-                #expect(try refusal(folder) == "\(url.path): pooling '\(name)' is not supported (supported: mean, cls)")
+                #expect(try refusal(folder) == "\(url.path): pooling '\(name)' is not supported (supported: mean, cls, lasttoken, max)")
             }
             // As later versions of sentence-transformers write it.
             try Data(#"{"pooling_mode": "cls"}"#.utf8).write(to: url)
-            #expect(try BERTEncoder(modelFolder: folder).pooling == .firstToken)
-            try Data(#"{"pooling_mode": "lasttoken"}"#.utf8).write(to: url)
-            #expect(try refusal(folder).contains("pooling 'lasttoken'"))
+            #expect(try TransformerEncoder(modelFolder: folder).pooling == .firstToken)
+            try Data(#"{"pooling_mode": "weightedmean"}"#.utf8).write(to: url)
+            #expect(try refusal(folder).contains("pooling 'weightedmean'"))
         }
     }
 
@@ -133,20 +133,20 @@ import Testing
             // A folder of plain transformers has none of the files. The pooling is then mean, as in
             // sentence-transformers.
             try FileManager.default.removeItem(at: url)
-            #expect(try BERTEncoder(modelFolder: folder).pooling == .mean)
+            #expect(try TransformerEncoder(modelFolder: folder).pooling == .mean)
         }
     }
 
     @Test func tooManyFrozenLayers() throws {
         let folder = try Golden.url("small-mean")
-        let error = #expect(throws: EncoderError.self) { try BERTEncoder(modelFolder: folder, frozenLayers: 3) }
+        let error = #expect(throws: EncoderError.self) { try TransformerEncoder(modelFolder: folder, trained: TrainedPart(frozenLayers: 3)) }
         #expect(error?.description == "\(folder.path): 'frozen layers' should be at most 2, found 3")
     }
 
     /// Names with the prefix of models with a head, and a pooler, which is not used but exported.
     @Test func prefixedNamesAndThePooler() async throws {
         let golden = try Golden("small-mean")
-        let expected = try BERTEncoder.small().embed(golden.batch("first"))
+        let expected = try TransformerEncoder.small().embed(golden.batch("first"))
         try await withCopy { folder in
             let url = folder.appendingPathComponent("model.safetensors")
             let file = try SafeTensorsFile(url)
@@ -166,7 +166,7 @@ import Testing
                             values: .init(rebasing: all[start..<start + tensor.values.count]))
                     }, to: url)
             }
-            let encoder = try BERTEncoder(modelFolder: folder)
+            let encoder = try TransformerEncoder(modelFolder: folder)
             #expect(try encoder.embed(golden.batch("first")) == expected)
             let copy = folder.appendingPathComponent("copy")
             try FileManager.default.createDirectory(at: copy, withIntermediateDirectories: true)

@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test func seedDecides() throws {
-        let encoder = try BERTEncoder.small()
+        let encoder = try TransformerEncoder.small()
         func embeddings(_ seed: UInt64?) throws -> Matrix { try encoder.forward(batch, dropoutSeed: seed).embeddings }
         #expect(try embeddings(1) == embeddings(1))
         #expect(try largestDifference(embeddings(1).values, embeddings(2).values) > 0.01)
@@ -38,20 +38,17 @@ import Testing
 
     /// The mean of the embedding layer's outputs over seeds is the output without dropout.
     @Test func expectationOfTheEmbeddingLayer() throws {
-        let encoder = try BERTEncoder.small()
-        let layout = encoder.layout
+        let encoder = try TransformerEncoder.small()
         let width = encoder.dimension
         let chunk = Chunk(texts: 0..<1, firstToken: 0, starts: [0, 10])
         let ids = (1...10).map { Int32($0) }
         func output(_ dropout: Dropout) -> [Float] {
-            let workspace = Workspace(encoder.configuration)
+            let workspace = Workspace(encoder.network)
             workspace.reserve(tokens: 10, longest: 10, training: false)
-            let saved = workspace.transientActivations(tokens: 10)
-            EmbeddingLayer(
-                configuration: encoder.configuration, parameters: encoder.parameters.pointer, layout: layout,
-                dropout: dropout
-            ).forward(chunk, ids: ids, saved, workspace)
-            return Array(workspace.hidden.buffer[0..<10 * width])
+            encoder.withFrame(
+                chunk, TokenBatch(rows: [ids]), dropout, workspace.transientActivations(tokens: 10), workspace
+            ) { encoder.lookUp($0) }
+            return Array(workspace.stream.buffer[0..<10 * width])
         }
         let plain = output(.none)
         let seeds = 4000
@@ -71,7 +68,7 @@ import Testing
 
     /// With a fixed seed, the gradient is that of the function with these masks.
     @Test(arguments: [Pooling.mean, .firstToken]) func finiteDifferences(_ pooling: Pooling) throws {
-        let encoder = try BERTEncoder.small(pooling)
+        let encoder = try TransformerEncoder.small(pooling)
         let loss = try loss
         let gradients = try encoder.gradients(loss, batch, dropoutSeed: 5)
         let weights = encoder.weights()
@@ -98,7 +95,7 @@ import Testing
     @Test(arguments: [0, 200_000]) func recomputing(_ budget: Int) throws {
         let loss = try loss
         try Parallelism.withThreads(3) {
-            let encoder = try BERTEncoder.small()
+            let encoder = try TransformerEncoder.small()
             let kept = try encoder.gradients(loss, batch, dropoutSeed: 5)
             #expect(try recomputedChunks(encoder) == 0)
             encoder.activationBudget = budget
@@ -110,7 +107,7 @@ import Testing
     }
 
     /// Chunks whose activations a forward pass does not keep.
-    private func recomputedChunks(_ encoder: BERTEncoder) throws -> Int {
+    private func recomputedChunks(_ encoder: TransformerEncoder) throws -> Int {
         var count = 0
         for saved in try encoder.forward(batch, dropoutSeed: 5).saved where saved == nil { count += 1 }
         return count

@@ -7,28 +7,27 @@ import Testing
 
 @testable import MafinEncoder
 
-extension BERTEncoder {
+extension TransformerEncoder {
     /// The small random encoder of the goldens: width 32, two layers, 40 positions, 100 words, dropout 0.1.
     static func small(_ pooling: Pooling = .mean, frozenLayers: Int = 0, freezesEmbeddings: Bool = false) throws
-        -> BERTEncoder
+        -> TransformerEncoder
     {
-        try BERTEncoder(
-            modelFolder: Golden.url("small-\(pooling.rawValue)"), frozenLayers: frozenLayers,
-            freezesEmbeddings: freezesEmbeddings)
+        try TransformerEncoder(
+            modelFolder: Golden.url("small-\(pooling.rawValue)"),
+            trained: TrainedPart(frozenLayers: frozenLayers, freezesEmbeddings: freezesEmbeddings))
     }
 
     /// The last layer's vectors of all tokens of a batch: `(tokens, dimension)`.
     func tokenVectors(_ batch: TokenBatch) throws -> Matrix {
         let pass = try forward(batch, dropoutSeed: nil)
-        let offsets = try #require(layout.layers.last)
+        let (norm, section) = network.lastNorm
         var values: [Float] = []
         for (chunk, saved) in zip(pass.chunks, pass.saved) {
             let saved = try #require(saved)
             var tokens = [Float](repeating: .nan, count: chunk.tokens * dimension)
             mafin_affine(
-                chunk.tokens, dimension, saved[configuration.layerCount - 1].outputNorm,
-                parameters.pointer + offsets.outputNormGain, parameters.pointer + offsets.outputNormBias,
-                mafin_dropout(seed: 0, first_row: 0, threshold: 0, scale: 1), &tokens)
+                chunk.tokens, dimension, saved[section, norm.normalized], parameters.pointer + norm.gain.offset,
+                norm.bias.map { parameters.pointer + $0.offset }, Dropout.noMask, &tokens)
             values += tokens
         }
         return Matrix(rows: batch.tokenCount, columns: dimension, values: values)

@@ -13,8 +13,8 @@ import Testing
     /// A trained encoder and its export.
     private func export(
         _ source: URL, vocabulary: Int, to folder: URL, normalizes: Bool = true
-    ) throws -> BERTEncoder {
-        let encoder = try BERTEncoder(modelFolder: source)
+    ) throws -> TransformerEncoder {
+        let encoder = try TransformerEncoder(modelFolder: source)
         let loss = GoldenLoss(kind: .infoNCE, grades: Matrix(rows: 2, columns: 2))
         let batch = randomBatch(lengths: [3, 5, 8, 2], vocabulary: vocabulary, seed: 1)
         _ = try encoder.train(loss, [batch], rates: [1e-3, 1e-3])
@@ -30,7 +30,7 @@ import Testing
         try await TemporaryFolder.with { temporary in
             let folder = temporary.url.appendingPathComponent("export")
             let encoder = try export(source, vocabulary: 100, to: folder)
-            let again = try BERTEncoder(modelFolder: folder)
+            let again = try TransformerEncoder(modelFolder: folder)
             #expect(differingElements(again.weights(), encoder.weights()) == 0)
             #expect(again.pooling == pooling && again.configuration == encoder.configuration)
             #expect(differingElements(try again.embed(batch).values, try encoder.embed(batch).values) == 0)
@@ -59,20 +59,20 @@ import Testing
         try await TemporaryFolder.with { temporary in
             let source = try Golden.url("small-mean")
             let folder = temporary.url.appendingPathComponent("export")
-            let encoder = try BERTEncoder(modelFolder: source)
+            let encoder = try TransformerEncoder(modelFolder: source)
             try AtomicFile.replaceDirectory(at: folder) {
                 try encoder.save(to: $0, tokenizerFrom: source, normalizes: false)
             }
             let modules = try String(contentsOf: folder.appendingPathComponent("modules.json"), encoding: .utf8)
             #expect(modules.contains("models.Pooling") && !modules.contains("Normalize"))
             #expect(!FileManager.default.fileExists(atPath: folder.appendingPathComponent("2_Normalize").path))
-            #expect(try BERTEncoder(modelFolder: folder).weights() == encoder.weights())
+            #expect(try TransformerEncoder(modelFolder: folder).weights() == encoder.weights())
         }
     }
 
     @Test func needsAConfiguration() async throws {
         try await TemporaryFolder.with { temporary in
-            let encoder = try BERTEncoder.small()
+            let encoder = try TransformerEncoder.small()
             #expect(throws: EncoderError.self) { try encoder.save(to: temporary.url, tokenizerFrom: temporary.url) }
         }
     }
@@ -104,7 +104,7 @@ import Testing
             let small = try Golden.url("small-mean")
             var sources = [(try Golden.url("small-cls"), 100, true), (small, 100, true), (small, 100, false)]
             if let model = TestModel.folder() { sources.append((model, 30522, true)) }
-            var encoders: [(encoder: BERTEncoder, folder: URL, isUnit: Bool)] = []
+            var encoders: [(encoder: TransformerEncoder, folder: URL, isUnit: Bool)] = []
             for (index, (source, vocabulary, isUnit)) in sources.enumerated() {
                 let folder = temporary.url.appendingPathComponent("export-\(index)")
                 let encoder = try export(source, vocabulary: vocabulary, to: folder, normalizes: isUnit)

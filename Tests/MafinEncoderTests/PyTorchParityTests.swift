@@ -19,7 +19,7 @@ import Testing
 
     @Test(arguments: [Pooling.mean, .firstToken]) func outputs(_ pooling: Pooling) throws {
         let golden = try Golden("small-\(pooling.rawValue)")
-        let encoder = try BERTEncoder.small(pooling)
+        let encoder = try TransformerEncoder.small(pooling)
         #expect(encoder.pooling == pooling)
         let batch = try golden.batch("first")
         #expect(largestDifference(try encoder.tokenVectors(batch).values, try golden.floats("tokens")) < 2e-5)
@@ -32,7 +32,7 @@ import Testing
     func everyGradient(_ pooling: Pooling, _ kind: GoldenLoss.Kind) throws {
         let golden = try Golden("small-\(pooling.rawValue)")
         let expected = try Golden("small-\(pooling.rawValue)-gradients-\(kind.rawValue)")
-        let encoder = try BERTEncoder.small(pooling)
+        let encoder = try TransformerEncoder.small(pooling)
         #expect(expected.file.names == encoder.layout.tensors.map(\.name).sorted(), "no tensor is left out")
         let value = try encoder.accumulate(golden.loss(kind), golden.batch("first"))
         #expect(abs(value - Double(try golden.floats("loss.\(kind.rawValue)")[0])) < 1e-5)
@@ -51,7 +51,7 @@ import Testing
 
     @Test(arguments: [Pooling.mean, .firstToken]) func tenStepsOfAdamW(_ pooling: Pooling) throws {
         let golden = try Golden("small-\(pooling.rawValue)")
-        let encoder = try BERTEncoder.small(pooling)
+        let encoder = try TransformerEncoder.small(pooling)
         encoder.optimizerOptions.weightDecay = 0.1
         let (losses, norms) = try encoder.train(
             golden.loss(.infoNCE), [golden.batch("first"), golden.batch("second")],
@@ -74,10 +74,8 @@ import Testing
     private func check(_ name: String) throws {
         let golden = try Golden(name)
         let folder = try Golden.url(name)
-        let encoder = BERTEncoder(
-            configuration: try EncoderConfiguration(modelFolder: folder),
-            pooling: try Pooling.read(modelFolder: folder),
-            frozenLayers: 0, freezesEmbeddings: false)
+        let encoder = TransformerEncoder(
+            try Architecture.read(modelFolder: folder), try Pooling.read(modelFolder: folder), TrainedPart())
         #expect(encoder.pooling == .firstToken && encoder.configuration.layerCount == 12)
         for tensor in encoder.layout.tensors {
             encoder.parameters.copy(
@@ -94,7 +92,7 @@ import Testing
 /// The released all-MiniLM-L6-v2. Tests run one after the other, because each needs half a gigabyte for an encoder with
 /// gradients.
 @Suite(.serialized, .enabled(if: TestModel.isAvailable, "\(TestModel.skipMessage)")) struct MiniLMTests {
-    private func encoder() throws -> BERTEncoder { try BERTEncoder(modelFolder: try #require(TestModel.folder())) }
+    private func encoder() throws -> TransformerEncoder { try TransformerEncoder(modelFolder: try #require(TestModel.folder())) }
 
     /// 200 texts of 1 to 512 tokens: the whole vectors of 100 tokens, and a projection on a ±1 vector for every token.
     @Test func tokenVectorsOfRealTexts() throws {
@@ -158,7 +156,7 @@ import Testing
 }
 
 /// Compares the gradients in `encoder` with a golden's norms and projections, tensor by tensor.
-private func expectProjections(of encoder: BERTEncoder, equal golden: Golden, _ prefix: String) throws {
+private func expectProjections(of encoder: TransformerEncoder, equal golden: Golden, _ prefix: String) throws {
     let gradients = encoder.gradients.all()
     for tensor in encoder.layout.tensors {
         let expected = try golden.floats("\(prefix)/\(tensor.name)").map(Double.init)

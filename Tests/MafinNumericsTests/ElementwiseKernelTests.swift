@@ -186,7 +186,8 @@ import Testing
                 var (normalized, scales) = (x, [Float](repeating: .nan, count: rows))
                 bias.withUnsafeBufferPointer { bias in
                     residual.withUnsafeBufferPointer { residual in
-                        mafin_residual_layer_norm(
+                        mafin_residual_norm(
+                            true,
                             rows, width, x, hasBias ? bias.baseAddress : nil, hasResidual ? residual.baseAddress : nil,
                             drops ? dropout : Self.noDropout, 1e-5, &normalized, &scales)
                     }
@@ -210,10 +211,10 @@ import Testing
         set.run {
             let x = Self.values(2 * 65, seed: 1)
             var (apart, inPlace, scales) = (x, x, [Float](repeating: 0, count: 2))
-            mafin_residual_layer_norm(2, 65, x, nil, nil, Self.noDropout, 1e-12, &apart, &scales)
+            mafin_residual_norm(true, 2, 65, x, nil, nil, Self.noDropout, 1e-12, &apart, &scales)
             inPlace.withUnsafeMutableBufferPointer { x in
                 guard let x = x.baseAddress else { return }
-                mafin_residual_layer_norm(2, 65, x, nil, nil, Self.noDropout, 1e-12, x, &scales)
+                mafin_residual_norm(true, 2, 65, x, nil, nil, Self.noDropout, 1e-12, x, &scales)
             }
             #expect(apart == inPlace)
         }

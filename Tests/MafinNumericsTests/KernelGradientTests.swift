@@ -27,12 +27,13 @@ import Testing
             let (gain, bias) = (values(width, seed: 2), values(width, seed: 3))
             let upstream = values(rows * width, seed: 4)
             var (normalized, scales) = (v, [Float](repeating: 0, count: rows))
-            mafin_residual_layer_norm(
+            mafin_residual_norm(
+                            true,
                 rows, width, v, nil, nil, ElementwiseKernelTests.noDropout, 1e-5, &normalized, &scales)
             var d = upstream
             // The kernel adds to the parameters' gradients.
             var (dgain, dbias) = ([Float](repeating: 1, count: width), [Float](repeating: 2, count: width))
-            mafin_layer_norm_backward(rows, width, &d, normalized, scales, gain, &dgain, &dbias)
+            mafin_norm_backward(true, rows, width, &d, normalized, scales, gain, &dgain, &dbias)
 
             func forward(_ v: [Double], _ gain: [Double], _ bias: [Double]) -> [Double] {
                 (0..<rows).flatMap { row in

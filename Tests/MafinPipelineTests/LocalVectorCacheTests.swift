@@ -27,7 +27,7 @@ import Testing
             """, to: "source/config.json")
         let model = folder.url.appendingPathComponent("model-\(seed)")
         try FileManager.default.createDirectory(at: model, withIntermediateDirectories: true)
-        try BERTEncoder(configuration: EncoderConfiguration(modelFolder: source), pooling: .mean, seed: seed)
+        try TransformerEncoder(architecture: Architecture.read(modelFolder: source), pooling: .mean, seed: seed)
             .save(to: model, tokenizerFrom: source)
         return try TextEncoder(modelFolder: model, prefixes: TextPrefixes(query: query))
     }

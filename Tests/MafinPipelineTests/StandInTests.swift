@@ -16,10 +16,11 @@ import Testing
 
     private static let heads = StandInHeads(blackBox: random(7, 5, seed: 1), local: random(7, 4, seed: 2))
 
-    private static func encoder() -> BERTEncoder {
-        BERTEncoder(
-            configuration: EncoderConfiguration(
-                hiddenSize: 8, layerCount: 1, headCount: 2, intermediateSize: 16, vocabularySize: 20),
+    private static func encoder() -> TransformerEncoder {
+        TransformerEncoder(
+            architecture: .bert(
+                EncoderConfiguration(
+                    hiddenSize: 8, layerCount: 1, headCount: 2, intermediateSize: 16, vocabularySize: 20)),
             pooling: .mean, seed: 3)
     }
 
@@ -105,7 +106,7 @@ import Testing
         let heads = StandInHeads(blackBox: Self.random(9, 5, seed: 11), local: StandInHeads.identity(8))
         let inputs = Self.tokens([[1, 5, 2], [1, 7, 9, 2], [1, 3, 2]])
         let targets = Self.random(3, 13, seed: 12)
-        func steps(_ model: StandInEncoder<BERTEncoder>, _ count: Int) throws {
+        func steps(_ model: StandInEncoder<TransformerEncoder>, _ count: Int) throws {
             for _ in 0..<count {
                 let pass = try model.forward(inputs, dropoutSeed: nil)
                 try model.backward(pass, gradient: targets)

@@ -13,9 +13,9 @@ import Testing
             _ configuration: EncoderConfiguration? = nil, _ pooling: Pooling = .mean, seed: UInt64 = 1,
             frozenLayers: Int = 0, freezesEmbeddings: Bool = false
         ) -> String {
-            BERTEncoder(
-                configuration: configuration ?? base, pooling: pooling, seed: seed, frozenLayers: frozenLayers,
-                freezesEmbeddings: freezesEmbeddings
+            TransformerEncoder(
+                architecture: .bert(configuration ?? base), pooling: pooling, seed: seed,
+                trained: TrainedPart(frozenLayers: frozenLayers, freezesEmbeddings: freezesEmbeddings)
             ).identity
         }
         let all = [

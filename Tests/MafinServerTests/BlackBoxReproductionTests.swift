@@ -111,7 +111,7 @@ import Testing
         let released = toy.folder.url.appendingPathComponent("released")
         let source = toy.folder.url.appendingPathComponent("source")
         try FileManager.default.createDirectory(at: released, withIntermediateDirectories: true)
-        try BERTEncoder(configuration: EncoderConfiguration(modelFolder: source), pooling: .mean, seed: 3)
+        try TransformerEncoder(architecture: Architecture.read(modelFolder: source), pooling: .mean, seed: 3)
             .save(to: released, tokenizerFrom: source)
         let vectors = try await vectors()
         var settings = CollectionTraining.Settings()

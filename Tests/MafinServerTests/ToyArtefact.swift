@@ -76,9 +76,9 @@ final class ToyArtefact: Sendable {
     func write(seed: UInt64, isPoisoned: Bool = false) throws {
         let source = folder.url.appendingPathComponent("source")
         try Self.writeTokenizer(folder)
-        let configuration = try EncoderConfiguration(modelFolder: source)
-        func encoder(_ seed: UInt64) -> BERTEncoder {
-            let encoder = BERTEncoder(configuration: configuration, pooling: .mean, seed: seed)
+        let configuration = try Architecture.read(modelFolder: source)
+        func encoder(_ seed: UInt64) -> TransformerEncoder {
+            let encoder = TransformerEncoder(architecture: configuration, pooling: .mean, seed: seed)
             guard isPoisoned, let row = Self.vocabulary.firstIndex(of: Self.poison) else { return encoder }
             var weights = encoder.weights()
             for column in 0..<Self.localDimension { weights[row * Self.localDimension + column] = .nan }

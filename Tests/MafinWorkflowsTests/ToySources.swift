@@ -95,7 +95,7 @@ extension ToySources {
             "attention_probs_dropout_prob": 0.1}
             """, to: "encoder/config.json")
         let source = folder.url.appendingPathComponent("encoder")
-        let configuration = try EncoderConfiguration(modelFolder: source)
+        let configuration = try Architecture.read(modelFolder: source)
         var random = RandomGenerator(seed: 6)
         let head = (0..<(Self.width + 1) * Self.dimension).map { _ in random.normal() }
         let heads = StandInHeads(blackBox: Matrix(rows: Self.width + 1, columns: Self.dimension, values: head))
@@ -115,7 +115,7 @@ extension ToySources {
                 Sureness.Point(threshold: 0.5, asked: 0.125, metric: 0.375),
             ]
         ) {
-            try BERTEncoder(configuration: configuration, pooling: .mean, seed: 4).save(to: $0, tokenizerFrom: source)
+            try TransformerEncoder(architecture: configuration, pooling: .mean, seed: 4).save(to: $0, tokenizerFrom: source)
         }
     }
 }

@@ -1,3 +1,4 @@
+import MafinEncoder
 import MafinMethod
 import MafinPipeline
 import Testing
@@ -8,7 +9,7 @@ import Testing
     private func plan(seconds: Double, standIn: Bool?) -> TrainingWorkflow.Plan {
         TrainingWorkflow.Plan(
             contenders: [.mafin], mode: .query, modeReason: "", secondsEach: seconds, trainsStandIn: standIn,
-            encoder: .init(weights: "hash", frozenLayers: 0, freezesEmbeddings: false), form: .querySided)
+            encoder: .init(weights: "hash", trained: TrainedPart()), form: .querySided)
     }
 
     /// A stand-in takes a third of the time. The message names the flag, and not only the seconds that follow from it.

@@ -65,7 +65,7 @@ struct BenchEmbedding: ParsableCommand {
                 medianProcessorSeconds: quantile(0.5, of: laps.map(\.processor)),
                 ceiling: ceilings.map(\.perSecond).max() ?? 0,
                 ceilingPerProcessorSecond: ceilings.map(\.perProcessorSecond).max() ?? 0,
-                operationsPerToken: 2 * encoder.configuration.linearWeights, queryLeast: times.min() ?? 0,
+                operationsPerToken: 2 * encoder.linearWeights, queryLeast: times.min() ?? 0,
                 queryMedian: quantile(0.5, of: times), query99: quantile(0.99, of: times),
                 queryTokens: Double(queryTokens) / Double(max(1, queries.count)), peakMegabytes: peakMegabytes()))
     }

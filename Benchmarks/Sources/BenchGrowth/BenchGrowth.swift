@@ -40,7 +40,7 @@ struct BenchGrowth: ParsableCommand {
         if parts.contains(.memory) {
             try write("memory", EncoderGrowth.memory(model: model, largest: largestBlock))
         }
-        let growth = EncoderGrowth(encoder: try BERTEncoder(modelFolder: model), rounds: rounds)
+        let growth = EncoderGrowth(encoder: try TransformerEncoder(modelFolder: model), rounds: rounds)
         if parts.contains(.length) { try write("length", growth.length()) }
         if parts.contains(.batch) { try write("batch", growth.batch(largest: largestBatch)) }
         if parts.contains(.threads) { try write("threads", growth.threads()) }

@@ -6,7 +6,7 @@ import MafinText
 
 /// Tokens per second and memory of an encoder.
 struct EncoderGrowth {
-    let encoder: BERTEncoder
+    let encoder: TransformerEncoder
     let rounds: Int
 
     private enum Work: String, CaseIterable {
@@ -51,7 +51,7 @@ struct EncoderGrowth {
         let lines = try limits.map { limit in
             var points: [[Double]] = []
             for count in sizes {
-                let encoder = try BERTEncoder(modelFolder: model)
+                let encoder = try TransformerEncoder(modelFolder: model)
                 if let limit { try encoder.limitTrainingMemory(to: limit) }
                 _ = resetPeak()
                 try trainingStep(
@@ -86,10 +86,10 @@ struct EncoderGrowth {
                     // The first run is not counted, because it uses memory for the first time.
                     if round > 0 { best = max(best, Double(batch.tokenCount) / lap.wall) }
                 }
-                let rate = ProductRate.measure(encoder.configuration, seconds: 0.4, training: work == .training)
+                let rate = ProductRate.measure(encoder.architecture, seconds: 0.4, training: work == .training)
                 line.points.append([size, best.rounded()])
                 bound.points.append([
-                    size, (rate.perSecond / (work.operations * Double(encoder.configuration.linearWeights))).rounded(),
+                    size, (rate.perSecond / (work.operations * Double(encoder.linearWeights))).rounded(),
                 ])
             }
             lines += [line, bound]

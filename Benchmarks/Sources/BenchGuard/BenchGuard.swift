@@ -31,10 +31,10 @@ struct BenchGuard: ParsableCommand {
     func run() throws {
         let shape = EncoderConfiguration(
             hiddenSize: 384, layerCount: 6, headCount: 12, intermediateSize: 1536, vocabularySize: 30522)
-        let encoder = BERTEncoder(configuration: shape, pooling: .mean, seed: 1)
+        let encoder = TransformerEncoder(architecture: .bert(shape), pooling: .mean, seed: 1)
         let long = randomTexts(count: 16, tokens: 256, vocabulary: shape.vocabularySize)
         let short = randomTexts(count: 64, tokens: 16, vocabulary: shape.vocabularySize)
-        let weights = Double(shape.linearWeights)
+        let weights = Double(encoder.linearWeights)
         var random = RandomGenerator(seed: 1)
         func vectors(_ rows: Int) -> Matrix {
             Matrix(rows: rows, columns: 384, values: (0..<rows * 384).map { _ in random.uniform() - 0.5 })
@@ -52,9 +52,9 @@ struct BenchGuard: ParsableCommand {
             var verdict = Verdict.unknown
             try work()
             for _ in 0..<attempts where verdict != .good {
-                let before = ProductRate.measure(shape, seconds: 0.4, training: training).perProcessorSecond
+                let before = ProductRate.measure(encoder.architecture, seconds: 0.4, training: training).perProcessorSecond
                 let lap = try Lap(work)
-                let after = ProductRate.measure(shape, seconds: 0.4, training: training).perProcessorSecond
+                let after = ProductRate.measure(encoder.architecture, seconds: 0.4, training: training).perProcessorSecond
                 best = max(best, operations / lap.processor / max(before, after))
                 wasSteady = wasSteady || abs(before - after) < steadiness * max(before, after)
                 verdict = best >= bound ? .good : wasSteady ? .slow : .unknown
@@ -70,7 +70,7 @@ struct BenchGuard: ParsableCommand {
         for _ in 0..<attempts where productsOfPeak < Self.leastProducts {
             OtherLoad.waitForQuiet()
             let peak = mafin_peak(0.3)
-            let products = ProductRate.measure(shape, seconds: 0.4, training: false).perProcessorSecond
+            let products = ProductRate.measure(encoder.architecture, seconds: 0.4, training: false).perProcessorSecond
             productsOfPeak = max(productsOfPeak, products / max(peak, mafin_peak(0.3)))
         }
         // Other processes that use the caches slow down the products, but not the peak.

@@ -19,7 +19,7 @@ struct BenchOperations: ParsableCommand {
         encoder.dropoutProbability = dropout
         let training = PairTraining(tokenizer, encoder, maxLength: options.maxLength)
         var (tokens, seconds) = (0, 0.0)
-        let before = ProductRate.measure(encoder.configuration, seconds: 1.5, training: !embedding)
+        let before = ProductRate.measure(encoder.architecture, seconds: 1.5, training: !embedding)
         for (index, pairs) in all.enumerated() {
             // The first batch is not counted, because it uses all memory for the first time.
             encoder.timesOperations = index > 0
@@ -37,11 +37,11 @@ struct BenchOperations: ParsableCommand {
             tokens += count
             seconds += lap.processor
         }
-        let after = ProductRate.measure(encoder.configuration, seconds: 1.5, training: !embedding)
+        let after = ProductRate.measure(encoder.architecture, seconds: 1.5, training: !embedding)
         let times = encoder.operationTimes()
         seconds -= times.values.reduce(0) { $0 + $1.overhead }
         let ceiling = max(before.perProcessorSecond, after.perProcessorSecond)
-        let perToken = Double((embedding ? 2 : 6) * encoder.configuration.linearWeights)
+        let perToken = Double((embedding ? 2 : 6) * encoder.linearWeights)
         print("| operation | µs a token | share of the time | GFLOP/s | of the ceiling | GB/s |")
         print("|---|---|---|---|---|---|")
         func line(_ name: String, seconds time: Double, operations: Double = 0, bytes: Double = 0) {

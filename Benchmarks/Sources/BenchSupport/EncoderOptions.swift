@@ -27,29 +27,25 @@ public struct EncoderOptions: ParsableArguments {
     public init() {}
 
     /// Sets the number of threads, and loads the tokenizer and the encoder.
-    public func load() throws -> (tokenizer: WordPieceTokenizer, encoder: BERTEncoder) {
+    public func load() throws -> (tokenizer: WordPieceTokenizer, encoder: TransformerEncoder) {
         if threads > 0 { Parallelism.threads = threads }
         let folder = URL(fileURLWithPath: model)
         let tokenizer = try WordPieceTokenizer(modelFolder: folder)
         let encoder =
             switch shape {
-            case .minilm: try BERTEncoder(modelFolder: folder)
-            case .bgeSmall: BERTEncoder(configuration: .bge(width: 384), pooling: .firstToken, seed: 1)
-            case .bgeBase: BERTEncoder(configuration: .bge(width: 768), pooling: .firstToken, seed: 1)
+            case .minilm: try TransformerEncoder(modelFolder: folder)
+            case .bgeSmall: TransformerEncoder(architecture: .bge(width: 384), pooling: .firstToken, seed: 1)
+            case .bgeBase: TransformerEncoder(architecture: .bge(width: 768), pooling: .firstToken, seed: 1)
             }
         return (tokenizer, encoder)
     }
 }
 
-extension EncoderConfiguration {
-    fileprivate static func bge(width: Int) -> EncoderConfiguration {
-        EncoderConfiguration(
-            hiddenSize: width, layerCount: 12, headCount: 12, intermediateSize: 4 * width, vocabularySize: 30522)
-    }
-
-    /// Number of weights in the linear layers.
-    public var linearWeights: Int {
-        layerCount * (4 * hiddenSize * hiddenSize + 2 * hiddenSize * intermediateSize)
+extension Architecture {
+    fileprivate static func bge(width: Int) -> Architecture {
+        .bert(
+            EncoderConfiguration(
+                hiddenSize: width, layerCount: 12, headCount: 12, intermediateSize: 4 * width, vocabularySize: 30522))
     }
 }
 

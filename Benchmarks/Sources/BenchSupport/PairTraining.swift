@@ -7,12 +7,12 @@ import MafinText
 /// `train_speed.py` of the Python peers does. Queries and documents of a step are one ragged batch.
 public struct PairTraining {
     private let tokenizer: WordPieceTokenizer
-    private let encoder: BERTEncoder
+    private let encoder: TransformerEncoder
     private let maxLength: Int
     private let scale: Float = 20
 
     /// Training of `encoder`, texts cut at `maxLength` tokens.
-    public init(_ tokenizer: WordPieceTokenizer, _ encoder: BERTEncoder, maxLength: Int) {
+    public init(_ tokenizer: WordPieceTokenizer, _ encoder: TransformerEncoder, maxLength: Int) {
         (self.tokenizer, self.encoder, self.maxLength) = (tokenizer, encoder, maxLength)
     }
 

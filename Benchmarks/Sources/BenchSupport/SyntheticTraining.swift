@@ -11,7 +11,7 @@ public func randomTexts(count: Int, tokens: Int, vocabulary: Int) -> TokenBatch 
 
 /// A whole training step on a batch, under a gradient of random numbers: forward, backward, clipping, AdamW.
 /// - Parameter dropoutSeed: `nil`: without dropout.
-public func trainingStep(_ encoder: BERTEncoder, _ batch: TokenBatch, dropoutSeed: UInt64? = nil) throws {
+public func trainingStep(_ encoder: TransformerEncoder, _ batch: TokenBatch, dropoutSeed: UInt64? = nil) throws {
     let pass = try encoder.forward(batch, dropoutSeed: dropoutSeed)
     var random = RandomGenerator(seed: 1)
     let gradient = Matrix(

@@ -63,6 +63,6 @@ struct BenchTraining: ParsableCommand {
                 medianTokensPerProcessorSecond: quantile(0.5, of: processorRates),
                 ceiling: ceilings.map(\.perSecond).max() ?? 0,
                 ceilingPerProcessorSecond: ceilings.map(\.perProcessorSecond).max() ?? 0,
-                operationsPerToken: 6 * encoder.configuration.linearWeights, peakMegabytes: peak, losses: losses))
+                operationsPerToken: 6 * encoder.linearWeights, peakMegabytes: peak, losses: losses))
     }
 }

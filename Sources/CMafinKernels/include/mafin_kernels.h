@@ -145,20 +145,34 @@ void mafin_gelu(ptrdiff_t count, const float *h, float *g);
 /// g = gelu(h), and h = d · gelu'(h) with gelu'(h) = Φ(h) + h · φ(h): the gradient overwrites the input.
 void mafin_gelu_backward(ptrdiff_t count, const float *d, float *h, float *g);
 
-/// With v = dropout(x[r, :] + bias) + residual[r, :]:  normalized = (v − mean(v)) · rstd, rstd = (var(v) + epsilon)^−½.
-/// `residual` or `bias` may be null. `normalized` may be x.
-void mafin_residual_layer_norm(ptrdiff_t rows, ptrdiff_t width, const float *x, const float *bias,
-                               const float *residual, mafin_dropout dropout, float epsilon, float *normalized,
-                               float *rstd);
+/// g[r, :] = act(h[r, :]) · factor[r, :]; act is SiLU, x · sigmoid(x), or GELU as above. Rows of `h` and `factor` are
+/// `stride` floats apart, rows of `g` `g_stride`.
+void mafin_gated(bool silu, ptrdiff_t rows, ptrdiff_t width, const float *h, const float *factor, ptrdiff_t stride,
+                 float *g, ptrdiff_t g_stride);
 
-/// y = normalized · gain + bias, the affine part of layer normalisation, followed by dropout (used by the embedding
-/// layer).
+/// Computes g again, `(rows, width)`, and overwrites `h` and `factor` with their gradients from ∂L/∂g in `d`.
+void mafin_gated_backward(bool silu, ptrdiff_t rows, ptrdiff_t width, const float *d, float *h, float *factor,
+                          ptrdiff_t stride, float *g);
+
+/// Turns each pair (x[r, i], x[r, half + i]) by the angle whose cosine and sine are in row r of the tables, `(rows, half)`; by the
+/// negative angle if `direction` is −1 (Su et al. 2021, "RoFormer", eq. 34, with the halves of GPT-NeoX).
+void mafin_rotate_halves(ptrdiff_t rows, ptrdiff_t half, float *x, ptrdiff_t stride, const float *cosines,
+                         const float *sines, float direction);
+
+/// With v = dropout(x[r, :] + bias) + residual[r, :]:  normalized = (v − mean(v)) · rstd, rstd = (var(v) + epsilon)^−½ (layer
+/// norm). Unless `centered`, the mean is taken as 0 (root mean square norm). `residual` or `bias` may be null.
+/// `normalized` may be x.
+void mafin_residual_norm(bool centered, ptrdiff_t rows, ptrdiff_t width, const float *x, const float *bias,
+                         const float *residual, mafin_dropout dropout, float epsilon, float *normalized, float *rstd);
+
+/// y = normalized · gain + bias, the affine part of a norm, followed by dropout (used by the embedding layer). `bias` may be
+/// null.
 void mafin_affine(ptrdiff_t rows, ptrdiff_t width, const float *normalized, const float *gain, const float *bias,
                   mafin_dropout dropout, float *y);
 
-/// Backward pass of layer normalisation: computes dv from dy, in place, and adds to dgain and dbias.
-void mafin_layer_norm_backward(ptrdiff_t rows, ptrdiff_t width, float *d, const float *normalized, const float *rstd,
-                               const float *gain, float *dgain, float *dbias);
+/// Backward pass of a norm: computes dv from dy, in place, and adds to dgain and dbias, which may be null.
+void mafin_norm_backward(bool centered, ptrdiff_t rows, ptrdiff_t width, float *d, const float *normalized,
+                         const float *rstd, const float *gain, float *dgain, float *dbias);
 
 /// out = dropout(x); `out` may be x.
 void mafin_apply_dropout(ptrdiff_t rows, ptrdiff_t width, const float *x, mafin_dropout dropout, float *out);

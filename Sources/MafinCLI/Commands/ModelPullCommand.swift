@@ -72,7 +72,7 @@ struct ModelPullCommand: AsyncParsableCommand {
     /// Why the encoder in a folder cannot be used: its architecture, pooling or tokenizer. Nil if all are supported.
     static func problem(in folder: URL) -> String? {
         do {
-            _ = try EncoderConfiguration(modelFolder: folder)
+            _ = try Architecture.read(modelFolder: folder)
             _ = try Pooling.read(modelFolder: folder)
             _ = try WordPieceTokenizer(modelFolder: folder)
             return nil

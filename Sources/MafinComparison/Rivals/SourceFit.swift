@@ -11,7 +11,7 @@ import MafinRetrieval
 ///
 /// No sum may be worse for new documents than the sum without the sources that remember. If the metric of the second
 /// versions is lower by more than ``margin``, and by a paired randomization test at ``level``, ρ is raised in the fit, which lowers the weights of these
-/// sources, and at last they are left out.
+/// sources. Then they are multiplied by smaller and smaller factors, and at last left out.
 ///
 /// The value on dev is cross-fitted: each query is measured with weights that were fitted to other folds. Only which
 /// sources have a weight at all, and the few factors that adjust weights to the metric, are chosen with all queries. The final sources remember all labels of train and dev.
@@ -53,6 +53,9 @@ public struct SourceFit: Rival {
     /// ρ in further fits, where new documents would be worse off.
     static let higherShares = [0.5, 0.75, 0.9]
 
+    /// Factors of the weights of sources that remember, where new documents would be worse off even so.
+    static let dampings = [0.5, 0.25]
+
     /// A sum of the given sources.
     public init(
         _ sources: [any ScoreSource], remembering: [any RememberingSource] = [], local: VectorSystem? = nil,
@@ -86,6 +89,7 @@ public struct SourceFit: Rival {
             if let guarded {
                 sum = guarded
                 if guarded.share != data.newDocuments { choices["newDocumentsInFit"] = .number(guarded.share) }
+                if guarded.damping != 1 { choices["factorOfRemembering"] = .number(guarded.damping) }
             } else {
                 choices["remembering"] = .text("left out: worse for new documents")
             }
@@ -152,13 +156,20 @@ public struct SourceFit: Rival {
         var sum = try Candidate(self, held, problem, among: Array(held.names.indices), isCancelled)
         for share in [own] + Self.higherShares.filter({ $0 > own }) {
             if share != own { sum = try Candidate(self, held, problem, sum.sources, share, isCancelled) }
-            let differences = zip(sum.values.new, plain.values.new).map { $0 - $1 }
-            let isWorse =
-                differences.reduce(0, +) < -margin * Double(differences.count)
-                && PairedRandomizationTest().pValue(of: differences) < level
-            if !isWorse { return sum }
+            if !isWorse(sum, plain) { return sum }
+        }
+        for damping in Self.dampings {
+            let damped = try Candidate(self, held, problem, sum.sources, sum.share, damping: damping, isCancelled)
+            if !isWorse(damped, plain) { return damped }
         }
         return nil
+    }
+
+    /// Whether a sum is worse for new documents than the sum without the sources that remember.
+    private func isWorse(_ sum: Candidate, _ plain: Candidate) -> Bool {
+        let differences = zip(sum.values.new, plain.values.new).map { $0 - $1 }
+        return differences.reduce(0, +) < -margin * Double(differences.count)
+            && PairedRandomizationTest().pValue(of: differences) < level
     }
 
     /// The queries that weights are fitted to: all, or a sample that has as many of dev as of train, if possible.
@@ -177,6 +188,8 @@ public struct SourceFit: Rival {
         let sources: [Int]
         /// ρ in the fit.
         let share: Double
+        /// The factor of the weights of sources that remember.
+        let damping: Double
         /// One factor per source of all, for the metric.
         let factors: [Double]
         /// For each fold one weight per source, fitted to other folds.
@@ -196,9 +209,9 @@ public struct SourceFit: Rival {
 
         init(
             _ fit: SourceFit, _ held: HeldOutScores, _ problem: SourceProblem, _ sources: [Int], _ share: Double,
-            _ isCancelled: () -> Bool
+            damping: Double = 1, _ isCancelled: () -> Bool
         ) throws {
-            (self.sources, self.share) = (sources, share)
+            (self.sources, self.share, self.damping) = (sources, share, damping)
             let weights = try held.folds.indices.map {
                 try problem.weights(of: sources, newDocuments: share, without: $0)
             }
@@ -207,8 +220,9 @@ public struct SourceFit: Rival {
                 ? try problem.factors(
                     of: weights, newDocuments: share, metric: held.data.metric, isCancelled: isCancelled)
                 : [Double](repeating: 1, count: held.names.count)
-            self.factors = factors
-            self.weights = weights.map { zip($0, factors).map { $0 * $1 } }
+            let damped = factors.indices.map { held.fixed.contains($0) ? factors[$0] : damping * factors[$0] }
+            self.factors = damped
+            self.weights = weights.map { zip($0, damped).map { $0 * $1 } }
             values = try held.values(weights: self.weights, isCancelled: isCancelled)
         }
 

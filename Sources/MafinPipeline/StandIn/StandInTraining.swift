@@ -63,8 +63,7 @@ public struct StandInTraining {
         let data = training.data
         let released = try training.releasedQueryVectors(isCancelled: isCancelled)
         let (head, strength) = start(released)
-        let encoder = try training.released.load(
-            frozenLayers: training.settings.frozenLayers, freezesEmbeddings: training.settings.freezesEmbeddings)
+        let encoder = try training.released.load(training.settings.trained)
         let hasLocal = settings.hasLocalHead && training.choice.mode == .query
         let local = hasLocal ? training.documentBank.normalizedRows().matrix : nil
         let heads = StandInHeads(
@@ -178,7 +177,7 @@ public struct StandInTraining {
     /// Step 2.
     /// - Returns: the number of updates.
     private func distil(
-        _ model: StandInEncoder<BERTEncoder>, _ encoder: TextEncoder, until end: ContinuousClock.Instant,
+        _ model: StandInEncoder<TransformerEncoder>, _ encoder: TextEncoder, until end: ContinuousClock.Instant,
         _ isCancelled: () -> Bool
     ) throws -> Int {
         let began = ContinuousClock.now

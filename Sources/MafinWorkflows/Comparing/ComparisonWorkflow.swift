@@ -109,8 +109,7 @@ package struct ComparisonWorkflow {
         request.facts = [
             "weights of the local encoder": released.weightsHash,
             "prefixes of the local encoder": text(released.prefixes.map { "'\($0.query)' '\($0.document)'" }),
-            "--max-length": text(released.maximumLength), "--freeze-layers": "\(self.encoder.frozenLayers)",
-            "--freeze-embeddings": "\(self.encoder.freezesEmbeddings)", "--loss": tuning.loss.rawValue,
+            "--max-length": text(released.maximumLength), "trained weights": "\(self.encoder.trained)", "--loss": tuning.loss.rawValue,
             "--learning-rate": text(tuning.learningRate), "--dropout": text(tuning.dropout),
             "--epochs": text(tuning.epochs), "--patience": text(tuning.patience),
             "--allow-leak": "\(allowsLeaks)",
@@ -131,8 +130,7 @@ package struct ComparisonWorkflow {
     ) throws -> CollectionTraining {
         var settings = CollectionTraining.Settings()
         tuning.apply(to: &settings)
-        settings.frozenLayers = self.encoder.frozenLayers
-        settings.freezesEmbeddings = self.encoder.freezesEmbeddings
+        settings.trained = self.encoder.trained
         settings.options.seed = request.seed
         settings.options.time = plan.secondsEach
         settings.options.metric = plan.metric

@@ -47,7 +47,7 @@ package struct TrainingTuning: Sendable {
 
     /// Applies the limit of memory. Called before anything is paid for, because the limit may be too small.
     /// - Throws: `EncoderError.memory`.
-    func limitMemory(of encoder: BERTEncoder) throws {
+    func limitMemory(of encoder: TransformerEncoder) throws {
         var settings = CollectionTraining.Settings()
         apply(to: &settings)
         try settings.limitMemory(of: encoder)

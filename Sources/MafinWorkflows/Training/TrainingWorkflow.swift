@@ -207,8 +207,7 @@ package struct TrainingWorkflow {
         var settings = CollectionTraining.Settings()
         settings.layout = form
         tuning.apply(to: &settings)
-        settings.frozenLayers = self.encoder.frozenLayers
-        settings.freezesEmbeddings = self.encoder.freezesEmbeddings
+        settings.trained = self.encoder.trained
         settings.options.seed = seed
         settings.mode = stored?.mode ?? mode
         settings.modeReason = stored?.modeReason
@@ -344,8 +343,7 @@ extension TrainingWorkflow {
             var queryPrefix: String?
             var documentPrefix: String?
             var maximumLength: Int?
-            var frozenLayers: Int
-            var freezesEmbeddings: Bool
+            var trained: TrainedPart
         }
 
         /// The first setting in which a resumed run differs from the interrupted one.
@@ -380,7 +378,7 @@ extension TrainingWorkflow {
             encoder: Plan.EncoderFacts(
                 weights: released.weightsHash, queryPrefix: released.prefixes?.query,
                 documentPrefix: released.prefixes?.document, maximumLength: released.maximumLength,
-                frozenLayers: self.encoder.frozenLayers, freezesEmbeddings: self.encoder.freezesEmbeddings),
+                trained: self.encoder.trained),
             form: form)
         if let stored {
             if let (name, then, now) = stored.difference(from: plan) {

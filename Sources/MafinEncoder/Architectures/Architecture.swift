@@ -1,0 +1,68 @@
+import Foundation
+
+/// A network as a value: its sizes, the list of its operations, and the names of its tensors in a checkpoint.
+///
+/// A new architecture is one more file with such a value, and one more entry in ``families``.
+public struct Architecture: Sendable, CustomStringConvertible {
+    /// The value of `model_type` in `config.json`.
+    public let name: String
+    public let configuration: EncoderConfiguration
+    /// Prefixes that checkpoints with a head put before the names of tensors.
+    let prefixes: [String]
+    /// Tensors that are not used and are exported unchanged begin with one of these names.
+    let unusedTensors: [String]
+    /// Writes the list of operations.
+    private let operations: @Sendable (inout NetworkBuilder) -> Network
+    /// What distinguishes the network beyond its sizes.
+    private let details: String
+
+    init(
+        name: String, _ configuration: EncoderConfiguration, prefixes: [String], unusedTensors: [String] = ["pooler."],
+        details: String = "", operations: @escaping @Sendable (inout NetworkBuilder) -> Network
+    ) {
+        self.name = name
+        self.configuration = configuration
+        self.prefixes = prefixes
+        self.unusedTensors = unusedTensors
+        self.details = details
+        self.operations = operations
+    }
+
+    /// Every family that can be read, by the value of `model_type`.
+    static let families: [String: @Sendable (JSONFile) throws -> Architecture] = [
+        "bert": { .bert(try BERTSizes($0)) },
+        "mpnet": Architecture.mpnet,
+        "xlm-roberta": { .roberta(try BERTSizes($0), name: "xlm-roberta") },
+        "roberta": { .roberta(try BERTSizes($0), name: "roberta") },
+        "camembert": { .roberta(try BERTSizes($0), name: "camembert") },
+        "modernbert": Architecture.modernBERT,
+        "nomic_bert": Architecture.nomicBERT,
+        "new": Architecture.gte,
+        "gte": Architecture.gte,
+    ]
+
+    /// The values of `model_type` that can be read.
+    public static var known: [String] { families.keys.sorted() }
+
+    /// Reads `config.json` of a checkpoint folder.
+    /// - Throws: ``EncoderError`` for a missing file, an impossible size, or an architecture, activation or kind of position that is not known,
+    ///   with the list of those that are.
+    public static func read(modelFolder: URL) throws -> Architecture {
+        let json = try JSONFile(modelFolder.appendingPathComponent("config.json"))
+        let name = json.string("model_type") ?? "none"
+        guard let family = families[name] else {
+            throw EncoderError.unsupported(
+                path: json.path, what: "architecture (model_type)", found: name, supported: known.joined(separator: ", "))
+        }
+        return try family(json)
+    }
+
+    /// The network with places and offsets for all that it needs.
+    func network(_ trained: TrainedPart = TrainedPart()) -> Network {
+        var builder = NetworkBuilder(configuration, trained)
+        return operations(&builder)
+    }
+
+    /// Says everything that vectors depend on besides the weights.
+    public var description: String { "\(name), \(configuration)" + (details.isEmpty ? "" : ", \(details)") }
+}

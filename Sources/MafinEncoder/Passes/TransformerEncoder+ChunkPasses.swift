@@ -1,0 +1,192 @@
+import CMafinKernels
+import MafinNumerics
+import MafinText
+
+/// Forward and backward passes of one chunk on one thread, and their preparation.
+extension TransformerEncoder {
+    /// Calls `body` with everything that operations need for a chunk.
+    /// - Parameter scratch: the thread's own workspace; `nil`: `workspace`.
+    func withFrame(
+        _ chunk: Chunk, _ batch: TokenBatch, _ dropout: Dropout, _ activations: Activations, _ workspace: Workspace,
+        scratch: Workspace? = nil, inputs: FloatBuffer? = nil, _ body: (Frame) -> Void
+    ) {
+        batch.ids.withUnsafeBufferPointer { ids in
+            guard let ids = ids.baseAddress else { return }
+            let inputs = inputs.map { $0.pointer + chunk.firstToken * dimension }
+            body(
+                Frame(
+                    chunk, ids: ids + chunk.firstToken, parameters: parameters.pointer, packed: packed, dropout: dropout,
+                    activations, workspace, scratch: scratch ?? workspace, inputs: inputs.map { (layer: frozenLayers, rows: UnsafePointer($0)) }))
+        }
+    }
+
+    /// Runs all operations, from the embeddings or the first layer that is trained on.
+    /// - Parameter pooled: the destination of the whole batch's embeddings; `nil`: only the activations are needed.
+    func forward(_ frame: Frame, pooled: UnsafeMutablePointer<Float>?) {
+        if let inputs = frame.inputs {
+            frame.workspace.stream.pointer.update(from: inputs.rows, count: frame.chunk.tokens * dimension)
+        } else {
+            lookUp(frame)
+        }
+        for index in (frame.inputs?.layer ?? 0)...configuration.layerCount { forward(section: index, frame) }
+        if let pooled { pool(frame, into: pooled) }
+    }
+
+    /// Sets the stream to the embeddings of the chunk's tokens.
+    func lookUp(_ frame: Frame) {
+        frame.layer = Activations.embeddings
+        frame.clock.time(.embeddings, floats: 6 * frame.chunk.tokens * dimension) { network.embedding.forward(frame) }
+    }
+
+    /// Runs the operations of one section.
+    func forward(section index: Int, _ frame: Frame) {
+        let section = network.section(index)
+        frame.layer = index
+        for run in section.forwardRuns {
+            frame.forEachBlock(isRowwise: section.operations[run.lowerBound].isRowwise) { rows in
+                for operation in section.operations[run] { operation.forward(rows, columns: nil, frame) }
+            }
+        }
+    }
+
+    /// Pools the token vectors in the stream to one vector per text.
+    func pool(_ frame: Frame, into pooled: UnsafeMutablePointer<Float>) {
+        frame.clock.time(.pooling, floats: frame.chunk.tokens * dimension) {
+            for (number, text) in frame.chunk.texts.enumerated() {
+                let rows = frame.chunk.rows(of: number)
+                pooling.forward(
+                    frame.workspace.stream.pointer + rows.lowerBound * dimension, length: rows.count, width: dimension,
+                    into: pooled + text * dimension)
+            }
+        }
+    }
+
+    /// - Parameters:
+    ///   - gradient: ∂L/∂embeddings of the whole batch.
+    ///   - sink: the destination of the gradients.
+    func backward(
+        _ frame: Frame, _ batch: TokenBatch, gradient: UnsafePointer<Float>, into sink: GradientSink
+    ) {
+        let chunk = frame.chunk
+        frame.clock.time(.pooling, floats: chunk.tokens * dimension) {
+            if pooling == .maximum { computeOutputAgain(frame) }
+            for (number, text) in chunk.texts.enumerated() {
+                let rows = chunk.rows(of: number)
+                pooling.backward(
+                    gradient + text * dimension, tokens: frame.workspace.stream.pointer + rows.lowerBound * dimension,
+                    length: rows.count, width: dimension, into: frame.workspace.gradient.pointer + rows.lowerBound * dimension)
+            }
+        }
+        for index in (frozenLayers...configuration.layerCount).reversed() {
+            backward(section: index, frame, into: sink)
+        }
+        guard network.trained.includes(layout.tensors[0]) else { return }
+        let section = network.embeddingSection
+        frame.layer = Activations.embeddings
+        frame.workspace.smallGradients.clear()
+        frame.clock.time(.embeddingGradients, floats: 7 * chunk.tokens * dimension) {
+            sink.add { gradients in
+                network.embedding.backward(frame, gradients: gradients)
+                frame.addSmallGradients(section.small, to: gradients)
+                sink.gradients.addWords(
+                    UnsafeBufferPointer(start: frame.ids, count: chunk.tokens), frame.workspace.gradient.pointer)
+            }
+        }
+    }
+
+    /// The gradient of a section's input and of its parameters, from that of its output.
+    private func backward(section index: Int, _ frame: Frame, into sink: GradientSink) {
+        let section = network.section(index)
+        guard !section.operations.isEmpty else { return }
+        frame.layer = index
+        frame.workspace.smallGradients.clear()
+        for run in section.backwardRuns.reversed() {
+            let operations = section.operations[run].reversed()
+            frame.forEachBlock(isRowwise: section.operations[run.lowerBound].isRowwise) { rows in
+                for operation in operations { operation.backward(rows, frame) }
+            }
+            for operation in operations { operation.accumulate(frame, into: sink) }
+        }
+        guard !section.small.isEmpty else { return }
+        sink.add { frame.addSmallGradients(section.small, to: $0) }
+    }
+
+    /// Computes the last operation's output again, into the stream.
+    private func computeOutputAgain(_ frame: Frame) {
+        let (norm, section) = network.lastNorm
+        if let inputs = frame.inputs, inputs.layer > section {
+            return frame.workspace.stream.pointer.update(from: inputs.rows, count: frame.chunk.tokens * dimension)
+        }
+        norm.output(0..<frame.chunk.tokens, layer: section, frame, into: frame.workspace.stream.pointer)
+    }
+
+    // MARK: Preparation
+
+    func check(_ batch: TokenBatch) throws {
+        for row in 0..<batch.count {
+            let length = batch.length(of: row)
+            guard 1...configuration.maximumPositions ~= length else {
+                throw EncoderError.input(
+                    row: row, expected: "1 to \(configuration.maximumPositions) tokens", found: "\(length)")
+            }
+        }
+        guard let bad = batch.ids.firstIndex(where: { $0 < 0 || $0 >= configuration.vocabularySize }) else { return }
+        throw EncoderError.input(
+            row: (batch.offsets.firstIndex { $0 > bad } ?? 1) - 1,
+            expected: "token ids below \(configuration.vocabularySize)", found: "\(batch.ids[bad])")
+    }
+
+    /// Updates the weights that a forward pass over a batch reads.
+    func prepare(_ batch: TokenBatch) {
+        if hasOptimizer {
+            let words = Array(Set(batch.ids.map(Int.init)))
+            timed(.adamW, floats: 6 * words.count * dimension) { optimizer.bringUpToDate(words) }
+        }
+        timed(.weightPacking, floats: 2 * linearWeights) {
+            packed.prepare(from: parameters, forward: true, backward: false)
+        }
+    }
+
+    /// Calls `body` with the number of each chunk and the workspace of its thread, on all threads.
+    func forEach(
+        _ chunks: [Chunk], training: Bool, _ body: @Sendable (TransformerEncoder, _ index: Int, Workspace) -> Void
+    ) {
+        let workers = min(Parallelism.threads, chunks.count)
+        reserveWorkspaces(workers, for: chunks, training: training)
+        let state = UnsafeTransfer((encoder: self, workspaces: workspaces))
+        parallelFor(chunks.count, workers: workers) { worker, index in
+            body(state.value.encoder, index, state.value.workspaces[worker])
+        }
+    }
+
+    func reserveWorkspaces(
+        _ workers: Int, for chunks: [Chunk], training: Bool, blockRows: Int = Workspace.rowBlock
+    ) {
+        let tokens = chunks.map(\.tokens).max() ?? 0
+        let longest = chunks.map(\.longest).max() ?? 0
+        while workspaces.count < workers { workspaces.append(Workspace(network)) }
+        for workspace in workspaces.prefix(workers) {
+            workspace.reserve(tokens: tokens, longest: longest, training: training, blockRows: blockRows)
+            if timesOperations, workspace.clock == nil { workspace.clock = OperationClock() }
+        }
+    }
+}
+
+extension Frame {
+    /// Calls `body` with blocks of rows, or once with all rows.
+    fileprivate func forEachBlock(isRowwise: Bool, _ body: (Range<Int>) -> Void) {
+        guard isRowwise else { return body(0..<chunk.tokens) }
+        for first in stride(from: 0, to: chunk.tokens, by: Workspace.rowBlock) {
+            blockStart = first
+            body(first..<min(first + Workspace.rowBlock, chunk.tokens))
+        }
+    }
+
+    fileprivate func addSmallGradients(_ parameters: [SmallParameter], to gradients: UnsafeMutablePointer<Float>) {
+        clock.time(.biasGradients, floats: parameters.reduce(0) { $0 + 3 * $1.count }) {
+            for parameter in parameters {
+                mafin_axpy(parameter.count, 1, smallGradient(parameter.gradient), gradients + parameter.offset)
+            }
+        }
+    }
+}
