@@ -262,17 +262,17 @@ def renamed(tensors, layer, projections, parts):
 
 
 FAMILIES = {
-    "mpnet": (transformers.MPNetConfig, transformers.MPNetModel, same_names, dict(max_position_embeddings=42)),
+    "mpnet": (transformers.MPNetConfig, transformers.MPNetModel, same_names, dict(max_position_embeddings=258)),
     "xlm-roberta": (
         transformers.XLMRobertaConfig, transformers.XLMRobertaModel, same_names,
-        dict(max_position_embeddings=42, type_vocab_size=1)),
+        dict(max_position_embeddings=258, type_vocab_size=1)),
     # Four layers: all tokens, a window twice, all tokens.
     "modernbert": (
         transformers.ModernBertConfig, transformers.ModernBertModel, same_names,
-        dict(num_hidden_layers=4, local_attention=8, max_position_embeddings=40, pad_token_id=0, bos_token_id=2,
+        dict(num_hidden_layers=4, local_attention=8, max_position_embeddings=256, pad_token_id=0, bos_token_id=2,
              eos_token_id=3, cls_token_id=2, sep_token_id=3)),
-    "nomic": (transformers.NomicBertConfig, transformers.NomicBertModel, nomic_names, dict(max_position_embeddings=40)),
-    "gte": (transformers.GteConfig, transformers.GteModel, gte_names, dict(max_position_embeddings=40, pad_token_id=0)),
+    "nomic": (transformers.NomicBertConfig, transformers.NomicBertModel, nomic_names, dict(max_position_embeddings=256)),
+    "gte": (transformers.GteConfig, transformers.GteModel, gte_names, dict(max_position_embeddings=256, pad_token_id=0)),
 }
 
 
@@ -310,6 +310,12 @@ def write_family(name, seed):
     loss, found = gradients(model, first, "mean", grades, "listwise")
     tensors["loss.listwise"] = floats([loss])
     write(GOLDENS / f"small-{name}-gradients.safetensors", names(found))
+    # Texts longer than the tiles of attention, its windows and the distances that have a bucket each.
+    long = rows([200, 97, 150, 3, 130, 61], 100)
+    tensors |= batch_tensors("long", long) | {"long.grades": grades[:3, :3], "long.pooled": forward(model, long, "mean")[1].detach()}
+    loss, found = gradients(model, long, "mean", grades[:3, :3], "listwise")
+    tensors["long.loss"] = floats([loss])
+    tensors |= {f"long/{n}": floats(projections(n, gradient)) for n, gradient in names(found).items()}
     rates = [2e-3 * min(1, (step + 1) / 4) for step in range(10)]
     losses, norms = curve(model, [first, second], "mean", grades, "listwise", rates, 1.0, 0.1)
     tensors |= {"curve.rates": floats(rates), "curve.losses": floats(losses), "curve.norms": floats(norms)}
@@ -460,7 +466,8 @@ def main():
     parser.add_argument("--texts", type=pathlib.Path, help="folder of the sample's texts, for its goldens")
     parser.add_argument("--only", nargs="*", choices=["small", "lora", "bge", "minilm", *FAMILIES], default=["small", *FAMILIES, "lora", "bge", "minilm"])
     arguments = parser.parse_args()
-    versions = goldens.check("numpy", "safetensors", "tokenizers", "torch", "transformers")
+    packages = ["numpy", "safetensors", "tokenizers", "torch", "transformers"]
+    versions = goldens.check(*packages, *(["peft"] if "lora" in arguments.only else []))
     torch.manual_seed(0)
     if "small" in arguments.only:
         write_small("mean", 1)

@@ -145,12 +145,10 @@ public final class TransformerEncoder {
     public func restore(weights: [Float]) {
         precondition(weights.count == trainedParameterCount, "weights of another encoder")
         if hasOptimizer { optimizer.bringAllUpToDate() }
-        weights.withUnsafeBufferPointer { weights in
-            var start = 0
-            for range in network.trainedRanges {
-                parameters.buffer[range].update(fromContentsOf: weights[start..<start + range.count])
-                start += range.count
-            }
+        var start = 0
+        for range in network.trainedRanges {
+            parameters.copy(from: weights[start..<start + range.count], at: range.lowerBound)
+            start += range.count
         }
         packed.invalidate()
         frozenOutputCache.clear()

@@ -160,7 +160,8 @@ import Testing
             let transient = (encoder.workspaces.map(\.transient.count).max() ?? 0) * encoder.workspaces.count
             return encoder.workspaces.reduce(transient) { sum, workspace in
                 let buffers = [
-                    workspace.stream, workspace.activated, workspace.gradient, workspace.branchGradient, workspace.block,
+                    workspace.stream, workspace.activated, workspace.gradient, workspace.branchGradient,
+                    workspace.block,
                     workspace.wideBlock, workspace.attention,
                 ]
                 return sum + buffers.reduce(0) { $0 + $1.count }

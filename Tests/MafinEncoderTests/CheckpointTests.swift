@@ -29,7 +29,10 @@ import Testing
 
     @Test(
         arguments: [
-            ("model_type", "t5", "architecture (model_type) 't5' is not supported (supported: bert, camembert, gte, modernbert, mpnet,"),
+            (
+                "model_type", "t5",
+                "architecture (model_type) 't5' is not supported (supported: bert, camembert, gte, modernbert, mpnet,"
+            ),
             ("hidden_act", "relu", "activation (hidden_act) 'relu' is not supported (supported: gelu)"),
             ("position_embedding_type", "relative_key", "position_embedding_type 'relative_key' is not supported"),
             ("hidden_size", 33, "'hidden_size' should be a multiple of num_attention_heads (4), found 33"),
@@ -110,12 +113,17 @@ import Testing
         try await withCopy { folder in
             let url = folder.appendingPathComponent("1_Pooling/config.json")
             for (change, name) in [
-                (["pooling_mode_mean_tokens": false, "pooling_mode_mean_sqrt_len_tokens": true], "mean_sqrt_len_tokens"),
+                (
+                    ["pooling_mode_mean_tokens": false, "pooling_mode_mean_sqrt_len_tokens": true],
+                    "mean_sqrt_len_tokens"
+                ),
                 (["pooling_mode_mean_tokens": true], "mean_sqrt_len_tokens + mean_tokens"),
                 (["pooling_mode_mean_tokens": false, "pooling_mode_mean_sqrt_len_tokens": false], ""),
             ] {
                 try edit(url) { $0.merge(change) { $1 } }
-                #expect(try refusal(folder) == "\(url.path): pooling '\(name)' is not supported (supported: mean, cls, lasttoken, max)")
+                #expect(
+                    try refusal(folder)
+                        == "\(url.path): pooling '\(name)' is not supported (supported: mean, cls, lasttoken, max)")
             }
             // As later versions of sentence-transformers write it.
             try Data(#"{"pooling_mode": "cls"}"#.utf8).write(to: url)
@@ -139,7 +147,9 @@ import Testing
 
     @Test func tooManyFrozenLayers() throws {
         let folder = try Golden.url("small-mean")
-        let error = #expect(throws: EncoderError.self) { try TransformerEncoder(modelFolder: folder, trained: TrainedPart(frozenLayers: 3)) }
+        let error = #expect(throws: EncoderError.self) {
+            try TransformerEncoder(modelFolder: folder, trained: TrainedPart(frozenLayers: 3))
+        }
         #expect(error?.description == "\(folder.path): 'frozen layers' should be at most 2, found 3")
     }
 

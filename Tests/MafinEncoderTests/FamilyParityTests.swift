@@ -47,9 +47,12 @@ import Testing
         let encoder = try encoder(family)
         encoder.optimizerOptions.weightDecay = 0.1
         let (losses, norms) = try encoder.train(
-            golden.loss(.listwise), [golden.batch("first"), golden.batch("second")], rates: golden.floats("curve.rates"))
+            golden.loss(.listwise), [golden.batch("first"), golden.batch("second")], rates: golden.floats("curve.rates")
+        )
         #expect(largestDifference(losses, try golden.floats("curve.losses")) < 1e-4)
-        for (found, expected) in zip(norms, try golden.floats("curve.norms")) { #expect(abs(found / expected - 1) < 1e-3) }
+        for (found, expected) in zip(norms, try golden.floats("curve.norms")) {
+            #expect(abs(found / expected - 1) < 1e-3)
+        }
     }
 
     /// Threads share each operation of a single text, or recompute what was not kept, with the same numbers.
@@ -61,12 +64,15 @@ import Testing
         let expected = try Parallelism.withThreads(1) { try encoder.embed(few) }
         try Parallelism.withThreads(4) {
             #expect(CooperativeForward(encoder, few, threads: 4) != nil)
-            for _ in 0..<20 { #expect(largestDifference(try encoder.embed(few).values, expected.values) < 1e-6) }
+            for _ in 0..<20 {
+                let found = try encoder.embed(few)
+                #expect(largestDifference(found.values, expected.values) < 1e-6)
+            }
         }
         let loss = try golden.loss(.listwise)
         let kept = try encoder.gradients(loss, batch, dropoutSeed: 4)
         encoder.activationBudget = 0
-        #expect(differingElements(try encoder.gradients(loss, batch, dropoutSeed: 4), kept) == 0)
+        #expect(try differingElements(encoder.gradients(loss, batch, dropoutSeed: 4), kept) == 0)
     }
 
     /// With dropout, the gradient is that of the function with these masks.
@@ -89,24 +95,26 @@ import Testing
         }
     }
 
-    /// A text longer than the window's tiles: most tokens do not see most others.
-    @Test func windowsOfLongTexts() throws {
-        let source = try Golden.url("small-modernbert")
-        var configuration = try Architecture.read(modelFolder: source).configuration
-        configuration.maximumPositions = 400
-        let architecture = Architecture.modernBERT(configuration, ModernBERTAttention(fullEvery: 2, window: 16))
-        let encoder = TransformerEncoder(architecture: architecture, pooling: .mean, seed: 3)
-        let batch = randomBatch(lengths: [300, 7, 150, 97], vocabulary: 100, seed: 1)
-        try expectGradients(of: encoder, GoldenLoss(kind: .infoNCE, grades: Matrix(rows: 2, columns: 2)), batch, dropoutSeed: nil)
+    /// Texts longer than the tiles of attention, its windows, and the distances that have a bucket each.
+    @Test(arguments: families) func longTexts(_ family: String) throws {
+        let golden = try Golden("small-\(family)")
+        let encoder = try encoder(family)
+        let batch = try golden.batch("long")
+        #expect(largestDifference(try encoder.embed(batch).values, try golden.floats("long.pooled")) < 2e-5)
+        let loss = GoldenLoss(kind: .listwise, grades: try golden.matrix("long.grades"))
+        #expect(abs(try encoder.accumulate(loss, batch) - Double(try golden.floats("long.loss")[0])) < 1e-5)
+        try expectProjections(of: encoder, equal: golden, "long", tolerance: 1e-4)
     }
 }
 
 /// Compares each tensor's gradient with the slope of the loss along it.
-func expectGradients(of encoder: TransformerEncoder, _ loss: GoldenLoss, _ batch: TokenBatch, dropoutSeed: UInt64?) throws {
+func expectGradients(of encoder: TransformerEncoder, _ loss: GoldenLoss, _ batch: TokenBatch, dropoutSeed: UInt64?)
+    throws
+{
     let gradients = try encoder.gradients(loss, batch, dropoutSeed: dropoutSeed)
     let weights = Array(encoder.parameters.buffer)
     func value(_ weights: [Float]) throws -> Double {
-        encoder.parameters.copy(from: weights[...])
+        encoder.parameters.copy(from: weights)
         encoder.packed.invalidate()
         return loss.evaluate(try encoder.forward(batch, dropoutSeed: dropoutSeed).embeddings).value
     }

@@ -204,7 +204,9 @@ import Testing
         let loss = try loss
         try await TemporaryFolder.with { folder in
             try Parallelism.withThreads(2) {
-                func fresh() throws -> TransformerEncoder { try TransformerEncoder.small(freezesEmbeddings: freezesEmbeddings) }
+                func fresh() throws -> TransformerEncoder {
+                    try TransformerEncoder.small(freezesEmbeddings: freezesEmbeddings)
+                }
                 let straight = try fresh()
                 _ = try straight.train(loss, batches, rates: rates, dropoutSeed: 9)
 

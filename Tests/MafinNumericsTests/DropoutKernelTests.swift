@@ -89,7 +89,7 @@ import Testing
             // Layer norm keeps the order of values: the dropped ones are the smallest.
             var (normalized, scales) = ([Float](repeating: 0, count: rows * width), [Float](repeating: 0, count: rows))
             mafin_residual_norm(
-                            true,
+                true,
                 rows, width, [Float](repeating: 1, count: rows * width), nil, nil, dropout, 1e-5, &normalized, &scales)
             #expect(normalized.map { $0 > 0 } == mask.map { $0 > 0 })
         }

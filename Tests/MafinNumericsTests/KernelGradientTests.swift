@@ -28,7 +28,7 @@ import Testing
             let upstream = values(rows * width, seed: 4)
             var (normalized, scales) = (v, [Float](repeating: 0, count: rows))
             mafin_residual_norm(
-                            true,
+                true,
                 rows, width, v, nil, nil, ElementwiseKernelTests.noDropout, 1e-5, &normalized, &scales)
             var d = upstream
             // The kernel adds to the parameters' gradients.

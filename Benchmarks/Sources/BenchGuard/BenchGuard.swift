@@ -52,9 +52,11 @@ struct BenchGuard: ParsableCommand {
             var verdict = Verdict.unknown
             try work()
             for _ in 0..<attempts where verdict != .good {
-                let before = ProductRate.measure(encoder.architecture, seconds: 0.4, training: training).perProcessorSecond
+                let before = ProductRate.measure(encoder.architecture, seconds: 0.4, training: training)
+                    .perProcessorSecond
                 let lap = try Lap(work)
-                let after = ProductRate.measure(encoder.architecture, seconds: 0.4, training: training).perProcessorSecond
+                let after = ProductRate.measure(encoder.architecture, seconds: 0.4, training: training)
+                    .perProcessorSecond
                 best = max(best, operations / lap.processor / max(before, after))
                 wasSteady = wasSteady || abs(before - after) < steadiness * max(before, after)
                 verdict = best >= bound ? .good : wasSteady ? .slow : .unknown

@@ -52,7 +52,8 @@ public struct Architecture: Sendable, CustomStringConvertible {
         let name = json.string("model_type") ?? "none"
         guard let family = families[name] else {
             throw EncoderError.unsupported(
-                path: json.path, what: "architecture (model_type)", found: name, supported: known.joined(separator: ", "))
+                path: json.path, what: "architecture (model_type)", found: name,
+                supported: known.joined(separator: ", "))
         }
         return try family(json)
     }

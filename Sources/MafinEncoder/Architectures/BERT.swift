@@ -63,7 +63,8 @@ extension NetworkBuilder {
             let name = "encoder.layer.\(index)."
             layer { layer in
                 layer.linear(
-                    .queryKeyValue, ["query", "key", "value"].map { name + "attention.self." + $0 }, outputs: 3 * hidden)
+                    .queryKeyValue, ["query", "key", "value"].map { name + "attention.self." + $0 }, outputs: 3 * hidden
+                )
                 layer.attention()
                 layer.linear(.attentionOutput, [name + "attention.output.dense"], outputs: hidden)
                 layer.addAndNormalize(name + "attention.output.LayerNorm")

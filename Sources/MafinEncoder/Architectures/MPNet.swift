@@ -13,15 +13,18 @@ extension Architecture {
 
     private static func mpnet(_ configuration: EncoderConfiguration, positionRows: Int, buckets: Int) -> Architecture {
         let (hidden, intermediate) = (configuration.hiddenSize, configuration.intermediateSize)
-        return Architecture(name: "mpnet", configuration, prefixes: ["mpnet."], details: "\(buckets) buckets") { network in
+        return Architecture(name: "mpnet", configuration, prefixes: ["mpnet."], details: "\(buckets) buckets") {
+            network in
             network.embed(
                 words: "embeddings.word_embeddings",
-                positions: ("embeddings.position_embeddings", rows: positionRows, first: 2), norm: "embeddings.LayerNorm")
+                positions: ("embeddings.position_embeddings", rows: positionRows, first: 2),
+                norm: "embeddings.LayerNorm")
             let distances = network.distanceTable("encoder.relative_attention_bias", buckets: buckets)
             for index in 0..<configuration.layerCount {
                 let name = "encoder.layer.\(index)."
                 network.layer { layer in
-                    layer.linear(.queryKeyValue, ["q", "k", "v"].map { name + "attention.attn." + $0 }, outputs: 3 * hidden)
+                    layer.linear(
+                        .queryKeyValue, ["q", "k", "v"].map { name + "attention.attn." + $0 }, outputs: 3 * hidden)
                     layer.attention(distances: distances, buckets: buckets)
                     layer.linear(.attentionOutput, [name + "attention.attn.o"], outputs: hidden)
                     layer.addAndNormalize(name + "attention.LayerNorm")

@@ -22,7 +22,8 @@ extension Architecture {
     static func modernBERT(_ configuration: EncoderConfiguration, _ attention: ModernBERTAttention) -> Architecture {
         let (hidden, intermediate) = (configuration.hiddenSize, configuration.intermediateSize)
         return Architecture(
-            name: "modernbert", configuration, prefixes: ["model."], unusedTensors: ["head.", "decoder.", "classifier."],
+            name: "modernbert", configuration, prefixes: ["model."],
+            unusedTensors: ["head.", "decoder.", "classifier."],
             details: "\(attention)"
         ) { network in
             func rotary(_ base: Double) -> RotaryPositions {
@@ -78,5 +79,7 @@ struct ModernBERTAttention: Sendable, CustomStringConvertible {
         windowBase = base("local_rope_theta", "sliding_attention", 10_000)
     }
 
-    var description: String { "full attention every \(fullEvery) layers, window \(window), bases \(fullBase) and \(windowBase)" }
+    var description: String {
+        "full attention every \(fullEvery) layers, window \(window), bases \(fullBase) and \(windowBase)"
+    }
 }

@@ -114,7 +114,8 @@ struct NetworkBuilder {
     /// A linear layer to `outputs` columns. If it has several names, their rows are one after the other in one product.
     mutating func linear(_ role: Linear.Role, _ names: [String], outputs: Int, hasBias: Bool = true) {
         if current.place == .stream, case .present = current.again {
-            preconditionFailure("a linear layer's input must be a norm's output, or the backward pass cannot compute it again")
+            preconditionFailure(
+                "a linear layer's input must be a norm's output, or the backward pass cannot compute it again")
         }
         let inputs = current.width
         let rows = outputs / names.count
@@ -135,7 +136,8 @@ struct NetworkBuilder {
                     LowRank.Part(
                         rows: rows,
                         output: layout.add(
-                            name + ".lora_B.weight", [rows.count, options.rank], .lowRankOutput, of: part, isLinear: true))
+                            name + ".lora_B.weight", [rows.count, options.rank], .lowRankOutput, of: part,
+                            isLinear: true))
                 })
         }
         let (savedInput, gradient): (Place, Place) =

@@ -21,16 +21,16 @@ private struct RotaryBERT: Sendable {
 
     func architecture(_ name: String, prefixes: [String]) -> Architecture {
         Architecture(
-            name: name, configuration, prefixes: prefixes, unusedTensors: ["pooler.", "lm_head.", "cls.", "classifier."],
+            name: name, configuration, prefixes: prefixes,
+            unusedTensors: ["pooler.", "lm_head.", "cls.", "classifier."],
             details: "base \(base), \(function)"
         ) { network in
             let (hidden, intermediate) = (configuration.hiddenSize, configuration.intermediateSize)
             let rotary = RotaryPositions(
                 headSize: configuration.headSize, maximumLength: configuration.maximumPositions, base: base)
-            network.embed(
-                words: "embeddings.word_embeddings",
-                tokenTypes: tokenTypeCount > 0 ? ("embeddings.token_type_embeddings", rows: tokenTypeCount) : nil,
-                norm: names.embeddingNorm)
+            let types: (name: String, rows: Int)? =
+                tokenTypeCount > 0 ? (name: "embeddings.token_type_embeddings", rows: tokenTypeCount) : nil
+            network.embed(words: "embeddings.word_embeddings", tokenTypes: types, norm: names.embeddingNorm)
             for index in 0..<configuration.layerCount {
                 let prefix = "\(names.layer)\(index)."
                 network.layer { layer in
@@ -58,22 +58,27 @@ extension Architecture {
         func size(_ key: String, hub: String) throws -> Int { try json.size(isHub ? hub : key) }
         if isHub {
             try json.require("activation_function", is: "swiglu", default: "swiglu")
-            for flag in ["prenorm", "use_rms_norm", "rotary_emb_interleaved", "qkv_proj_bias", "mlp_fc1_bias", "mlp_fc2_bias"] {
+            for flag in [
+                "prenorm", "use_rms_norm", "rotary_emb_interleaved", "qkv_proj_bias", "mlp_fc1_bias", "mlp_fc2_bias",
+            ] {
                 try json.refuse(flag, supported: "false")
             }
             guard (json.number("rotary_emb_fraction") ?? 1) == 1 else {
                 throw EncoderError.configuration(
-                    path: json.path, key: "rotary_emb_fraction", expected: "1", found: "\(json.number("rotary_emb_fraction") ?? 0)")
+                    path: json.path, key: "rotary_emb_fraction", expected: "1",
+                    found: "\(json.number("rotary_emb_fraction") ?? 0)")
             }
         } else {
             try json.require("hidden_act", is: "silu", default: "silu", named: "activation (hidden_act)")
         }
         var configuration = EncoderConfiguration(
             hiddenSize: 1, layerCount: try size("num_hidden_layers", hub: "n_layer"), headCount: 1,
-            intermediateSize: try size("intermediate_size", hub: "n_inner"), vocabularySize: try json.size("vocab_size"),
+            intermediateSize: try size("intermediate_size", hub: "n_inner"),
+            vocabularySize: try json.size("vocab_size"),
             // Beyond this the angles would have to be scaled.
             maximumPositions: try isHub
-                ? json.size("max_trained_positions", default: 2048) : json.size("max_position_embeddings", default: 2048),
+                ? json.size("max_trained_positions", default: 2048)
+                : json.size("max_position_embeddings", default: 2048),
             layerNormEpsilon: try json.epsilon(isHub ? "layer_norm_epsilon" : "layer_norm_eps", default: 1e-12),
             hiddenDropout: try json.probability(isHub ? "resid_pdrop" : "hidden_dropout_prob", default: 0),
             attentionDropout: try json.probability(isHub ? "attn_pdrop" : "attention_probs_dropout_prob", default: 0))

@@ -30,6 +30,7 @@ extension TransformerEncoder {
                 name: "base_model.model." + tensor.name, shape: tensor.shape,
                 values: UnsafeBufferPointer(rebasing: UnsafeBufferPointer(parameters.buffer)[tensor.range]))
         }
-        try SafeTensorsFile.write(tensors, metadata: ["format": "pt"], to: folder.appendingPathComponent("adapter_model.safetensors"))
+        try SafeTensorsFile.write(
+            tensors, metadata: ["format": "pt"], to: folder.appendingPathComponent("adapter_model.safetensors"))
     }
 }

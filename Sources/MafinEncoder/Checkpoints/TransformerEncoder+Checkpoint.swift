@@ -12,7 +12,8 @@ extension TransformerEncoder {
         let pooling = try Pooling.read(modelFolder: modelFolder)
         guard 0...architecture.configuration.layerCount ~= trained.frozenLayers else {
             throw EncoderError.configuration(
-                path: modelFolder.path, key: "frozen layers", expected: "at most \(architecture.configuration.layerCount)",
+                path: modelFolder.path, key: "frozen layers",
+                expected: "at most \(architecture.configuration.layerCount)",
                 found: "\(trained.frozenLayers)")
         }
         let url = modelFolder.appendingPathComponent("model.safetensors")
@@ -38,7 +39,8 @@ extension TransformerEncoder {
     /// Files of a checkpoint for tokenizer and prompts. They are exported unchanged.
     private static let copiedFiles = [
         "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model",
-        "special_tokens_map.json", "added_tokens.json", "sentence_bert_config.json", "config_sentence_transformers.json",
+        "special_tokens_map.json", "added_tokens.json", "sentence_bert_config.json",
+        "config_sentence_transformers.json",
     ]
 
     /// Writes the encoder in the sentence-transformers layout into an existing folder.

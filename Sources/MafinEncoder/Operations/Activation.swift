@@ -59,7 +59,9 @@ struct GatedActivation: Operation {
         }
     }
 
-    private func halves(_ row: Int, _ frame: Frame) -> (h: UnsafeMutablePointer<Float>, factor: UnsafeMutablePointer<Float>) {
+    private func halves(_ row: Int, _ frame: Frame) -> (
+        h: UnsafeMutablePointer<Float>, factor: UnsafeMutablePointer<Float>
+    ) {
         let x = frame.kept(slot) + row * 2 * width
         return activatesFirst ? (x, x + width) : (x + width, x)
     }
@@ -71,7 +73,8 @@ struct GatedActivation: Operation {
             for columns in columns ?? [0..<width] {
                 let first = columns.lowerBound
                 mafin_gated(
-                    function == .silu, rows.count, columns.count, h + first, factor + first, 2 * width, g + first, width)
+                    function == .silu, rows.count, columns.count, h + first, factor + first, 2 * width, g + first, width
+                )
             }
         }
     }
@@ -80,7 +83,8 @@ struct GatedActivation: Operation {
         let (h, factor) = halves(rows.lowerBound, frame)
         frame.clock.time(.activationBackward, floats: 6 * rows.count * width) {
             mafin_gated_backward(
-                function == .silu, rows.count, width, frame.row(rows.lowerBound, of: .wideBlock, width: width), h, factor,
+                function == .silu, rows.count, width, frame.row(rows.lowerBound, of: .wideBlock, width: width), h,
+                factor,
                 2 * width, frame.row(rows.lowerBound, of: .activated, width: width))
         }
     }

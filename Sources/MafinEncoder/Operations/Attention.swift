@@ -95,7 +95,8 @@ struct Attention: Operation {
             let size = rows * seen.count + (rows + seen.count) * headSize
             clock.time(.scores, operations: product, floats: size) {
                 mafin_sgemm_packed(
-                    false, rows, columns, headSize, scale, head.query + first * stride, stride, keys, 0, weights, columns)
+                    false, rows, columns, headSize, scale, head.query + first * stride, stride, keys, 0, weights,
+                    columns)
             }
             let mask = frame.dropout.mask(
                 .attention(layer: layer, head: head.index), firstRow: frame.chunk.firstToken + head.start + first)
@@ -137,7 +138,8 @@ struct Attention: Operation {
         if case .relative = positions {
             for (row, query) in queries.enumerated() {
                 mafin_axpy(
-                    keys.count, 1, workspace.distances.pointer + length - 1 + keys.lowerBound - query, scores + row * columns)
+                    keys.count, 1, workspace.distances.pointer + length - 1 + keys.lowerBound - query,
+                    scores + row * columns)
             }
         }
         guard let window else { return }
@@ -259,7 +261,8 @@ struct Attention: Operation {
         }
         clock.time(.queryGradient, operations: product, floats: size) {
             mafin_sgemm_packed(
-                false, rows, headSize, keys.count, 1, dweights, columns, workspace.packedKeyRows.pointer, 0, query, stride)
+                false, rows, headSize, keys.count, 1, dweights, columns, workspace.packedKeyRows.pointer, 0, query,
+                stride)
         }
     }
 

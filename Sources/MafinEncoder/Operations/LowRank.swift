@@ -32,7 +32,8 @@ struct LowRank: Sendable {
 
     /// dB += s · dyᵀ · (x · Aᵀ) and dA += s · (dy · B)ᵀ · x.
     func accumulate(
-        dy: UnsafePointer<Float>, x: UnsafePointer<Float>, outputs: Int, inputs: Int, _ frame: Frame, into sink: GradientSink
+        dy: UnsafePointer<Float>, x: UnsafePointer<Float>, outputs: Int, inputs: Int, _ frame: Frame,
+        into sink: GradientSink
     ) {
         let tokens = frame.chunk.tokens
         let (inner, innerGradient) = frame.workspace.lowRank(count: tokens * width)

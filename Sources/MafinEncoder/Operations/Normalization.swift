@@ -19,7 +19,8 @@ struct Normalization: Sendable {
 
     /// Normalises dropout(x + inputBias) + residual, and writes the result to `y`.
     func forward(
-        _ rows: Range<Int>, _ x: UnsafePointer<Float>, inputBias: UnsafePointer<Float>?, residual: UnsafePointer<Float>?,
+        _ rows: Range<Int>, _ x: UnsafePointer<Float>, inputBias: UnsafePointer<Float>?,
+        residual: UnsafePointer<Float>?,
         _ mask: mafin_dropout, _ frame: Frame, into y: UnsafeMutablePointer<Float>
     ) {
         frame.clock.time(.layerNorm, floats: 4 * rows.count * width) {
@@ -78,7 +79,8 @@ struct NormalizeBranch: Operation {
 
     func forward(_ rows: Range<Int>, columns: [Range<Int>]?, _ frame: Frame) {
         norm.forward(
-            rows, frame.row(rows.lowerBound, of: .stream, width: norm.width), inputBias: nil, residual: nil, Dropout.noMask,
+            rows, frame.row(rows.lowerBound, of: .stream, width: norm.width), inputBias: nil, residual: nil,
+            Dropout.noMask,
             frame, into: frame.row(rows.lowerBound, of: .block, width: norm.width))
     }
 

@@ -79,8 +79,10 @@ final class Frame {
     var blockStart = 0
 
     init(
-        _ chunk: Chunk, ids: UnsafePointer<Int32>, parameters: UnsafePointer<Float>, packed: PackedWeights, dropout: Dropout,
-        _ activations: Activations, _ workspace: Workspace, scratch: Workspace, inputs: (layer: Int, rows: UnsafePointer<Float>)? = nil
+        _ chunk: Chunk, ids: UnsafePointer<Int32>, parameters: UnsafePointer<Float>, packed: PackedWeights,
+        dropout: Dropout,
+        _ activations: Activations, _ workspace: Workspace, scratch: Workspace,
+        inputs: (layer: Int, rows: UnsafePointer<Float>)? = nil
     ) {
         self.chunk = chunk
         self.ids = ids

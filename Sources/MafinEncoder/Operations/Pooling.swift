@@ -50,7 +50,8 @@ public enum Pooling: String, Sendable, Codable {
         case ["max_tokens"], ["max"]: return .maximum
         default:
             throw EncoderError.unsupported(
-                path: json.path, what: "pooling", found: modes.joined(separator: " + "), supported: "mean, cls, lasttoken, max")
+                path: json.path, what: "pooling", found: modes.joined(separator: " + "),
+                supported: "mean, cls, lasttoken, max")
         }
     }
 
@@ -79,7 +80,9 @@ public enum Pooling: String, Sendable, Codable {
         case .lastToken:
             pooled.update(from: tokens + (length - 1) * width, count: width)
         case .maximum:
-            for column in 0..<width { pooled[column] = tokens[Self.largestRow(tokens, column, length, width) * width + column] }
+            for column in 0..<width {
+                pooled[column] = tokens[Self.largestRow(tokens, column, length, width) * width + column]
+            }
         }
     }
 

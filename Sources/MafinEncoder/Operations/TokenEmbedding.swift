@@ -39,7 +39,8 @@ struct TokenEmbedding: Sendable {
             rows, sum, inputBias: nil, residual: nil, Dropout.noMask, frame, into: frame.workspace.stream.pointer)
         let mask = frame.dropout.mask(.embeddings, firstRow: chunk.firstToken)
         if mask.threshold > 0 {
-            mafin_apply_dropout(chunk.tokens, width, frame.workspace.stream.pointer, mask, frame.workspace.stream.pointer)
+            mafin_apply_dropout(
+                chunk.tokens, width, frame.workspace.stream.pointer, mask, frame.workspace.stream.pointer)
         }
     }
 

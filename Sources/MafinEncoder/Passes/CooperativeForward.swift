@@ -114,7 +114,8 @@ final class CooperativeForward: @unchecked Sendable {
 
     /// Takes units until all phases have ended.
     private func work(as worker: Int) {
-        encoder.withFrame(chunk, batch, .none, activations, encoder.workspaces[0], scratch: encoder.workspaces[worker]) {
+        encoder.withFrame(chunk, batch, .none, activations, encoder.workspaces[0], scratch: encoder.workspaces[worker])
+        {
             frame in
             while true {
                 let claimed = claim.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue

@@ -70,6 +70,8 @@ final class FloatBuffer: @unchecked Sendable {
         memset(pointer, 0, count * MemoryLayout<Float>.stride)
     }
 
+    func copy(from values: [Float], at offset: Int = 0) { copy(from: values[...], at: offset) }
+
     func copy(from values: ArraySlice<Float>, at offset: Int = 0) {
         precondition(offset + values.count <= count)
         values.withUnsafeBufferPointer { source in

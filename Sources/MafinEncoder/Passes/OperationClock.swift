@@ -2,12 +2,14 @@ import Foundation
 
 /// The operations of a pass of the encoder, for the table of their times.
 public enum TimedOperation: Int, CaseIterable, Sendable {
-    case embeddings, queryKeyValue, packing, positions, scores, softmax, context, attentionOutput, layerNorm, residual, up
+    case embeddings, queryKeyValue, packing, positions, scores, softmax, context, attentionOutput, layerNorm, residual,
+        up
     case activation, down, pooling
     case downBackward, activationBackward, upBackward, layerNormBackward, attentionOutputBackward
     case scoresAgain, softmaxAgain, valueGradient, weightGradient, softmaxBackward, queryGradient, keyGradient
     case queryKeyValueBackward
-    case downGradient, upGradient, attentionOutputGradient, queryKeyValueGradient, biasGradients, embeddingGradients, lowRank
+    case downGradient, upGradient, attentionOutputGradient, queryKeyValueGradient, biasGradients, embeddingGradients,
+        lowRank
     case gradientNorm, adamW, weightPacking
 }
 

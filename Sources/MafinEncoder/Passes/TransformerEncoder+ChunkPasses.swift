@@ -15,8 +15,10 @@ extension TransformerEncoder {
             let inputs = inputs.map { $0.pointer + chunk.firstToken * dimension }
             body(
                 Frame(
-                    chunk, ids: ids + chunk.firstToken, parameters: parameters.pointer, packed: packed, dropout: dropout,
-                    activations, workspace, scratch: scratch ?? workspace, inputs: inputs.map { (layer: frozenLayers, rows: UnsafePointer($0)) }))
+                    chunk, ids: ids + chunk.firstToken, parameters: parameters.pointer, packed: packed,
+                    dropout: dropout,
+                    activations, workspace, scratch: scratch ?? workspace,
+                    inputs: inputs.map { (layer: frozenLayers, rows: UnsafePointer($0)) }))
         }
     }
 
@@ -74,7 +76,8 @@ extension TransformerEncoder {
                 let rows = chunk.rows(of: number)
                 pooling.backward(
                     gradient + text * dimension, tokens: frame.workspace.stream.pointer + rows.lowerBound * dimension,
-                    length: rows.count, width: dimension, into: frame.workspace.gradient.pointer + rows.lowerBound * dimension)
+                    length: rows.count, width: dimension,
+                    into: frame.workspace.gradient.pointer + rows.lowerBound * dimension)
             }
         }
         for index in (frozenLayers...configuration.layerCount).reversed() {

@@ -118,7 +118,8 @@ extension TransformerEncoder {
                     ?? workspace.transientActivations(tokens: chunks[index].tokens, keeping: encoder.trainableLayers)
                 let sink = GradientSink(
                     gradients: encoder.gradients, isAdding: isAdding || index > 0, order: order, chunk: index)
-                encoder.withFrame(chunks[index], pass.batch, pass.dropout, saved, workspace, inputs: pass.inputs) { frame in
+                encoder.withFrame(chunks[index], pass.batch, pass.dropout, saved, workspace, inputs: pass.inputs) {
+                    frame in
                     if pass.saved[index] == nil { encoder.forward(frame, pooled: nil) }
                     encoder.backward(frame, pass.batch, gradient: gradient, into: sink)
                 }

@@ -127,7 +127,9 @@ final class EncoderAdamW {
 
     /// The moments of the trained parameters of the dense part, a buffer for each range, and those of the rows of the word embeddings that ever
     /// had a gradient. All rows are up to date afterwards.
-    func moments(of ranges: [Range<Int>]) -> (dense: [[UnsafeBufferPointer<Float>]], words: [Int], wordMoments: [[Float]]) {
+    func moments(of ranges: [Range<Int>]) -> (
+        dense: [[UnsafeBufferPointer<Float>]], words: [Int], wordMoments: [[Float]]
+    ) {
         bringAllUpToDate()
         let dense = [first, second].map { moment in
             ranges.map { UnsafeBufferPointer(rebasing: UnsafeBufferPointer(moment.buffer)[$0]) }

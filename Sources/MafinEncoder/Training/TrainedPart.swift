@@ -16,7 +16,8 @@ public struct TrainedPart: Sendable, Equatable, Codable {
 
     func includes(_ tensor: ParameterLayout.Tensor) -> Bool {
         if let lowRank, !tensor.isLowRank {
-            guard lowRank.trainsNorms, tensor.part != .embeddings, tensor.kind == .gain || tensor.kind == .normBias else {
+            guard lowRank.trainsNorms, tensor.part != .embeddings, tensor.kind == .gain || tensor.kind == .normBias
+            else {
                 return false
             }
         }
