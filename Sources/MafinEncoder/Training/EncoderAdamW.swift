@@ -152,7 +152,7 @@ final class EncoderAdamW {
         for (index, moment) in [first, second].enumerated() {
             moment.clear()
             var start = 0
-            for range in ranges {
+            for range in moments.dense[index].isEmpty ? [] : ranges {
                 moment.copy(from: moments.dense[index][start..<start + range.count], at: range.lowerBound)
                 start += range.count
             }
