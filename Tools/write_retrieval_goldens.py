@@ -210,9 +210,10 @@ def tfidf(tokens, queries):
 
 
 def yardsticks(shared):
-    stemmer = Stemmer.Stemmer("english")
     result = {}
-    for name in ("cranfield", "fae-10k", "fiqa-mini", "nfcorpus", "scifact"):
+    for name in ("cranfield", "fae-10k", "fiqa-mini", "nfcorpus", "scifact", "xquad-de"):
+        stemmer = Stemmer.Stemmer("german" if name == "xquad-de" else "english")
+        stop_words = "german" if name == "xquad-de" else "en"
         folder = shared / "data" / name
         documents = [json.loads(line) for line in open(folder / "corpus.jsonl", encoding="utf-8")]
         ids = [document["_id"] for document in documents]
@@ -223,9 +224,10 @@ def yardsticks(shared):
             query, document, grade = line.split()
             qrels.setdefault(query, {})[document] = int(grade)
         names = list(qrels)
-        tokens = bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False)
+        tokens = bm25s.tokenize(texts, stopwords=stop_words, stemmer=stemmer, return_ids=False, show_progress=False)
         queries = bm25s.tokenize(
-            [texts_by_query[query] for query in names], stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False)
+            [texts_by_query[query] for query in names], stopwords=stop_words, stemmer=stemmer, return_ids=False,
+            show_progress=False)
         index = bm25s.BM25()
         index.index(tokens, show_progress=False)
         vectors, asked = tfidf(tokens, queries)

@@ -9,11 +9,12 @@ extension Comparison {
     /// - Returns: BM25 with the settings that are best on dev. Other systems are fused with it.
     func measureLexical() throws -> SourceSystem {
         let collection = training.collection
-        let index = InvertedIndex(texts: collection.documents.map(\.textForEncoding), analyzer: TextAnalyzer())
+        let index = InvertedIndex(texts: collection.documents.map(\.textForEncoding), analyzer: plan.analyzer)
         let statistics = LexicalStatistics(of: index)
         func fitted(_ system: BM25, _ name: String) throws -> FittedRival {
             try FittedRival(
-                LexicalSource(BM25Weighting(statistics, k1: system.k1, b: system.b)), name: name, data: data,
+                LexicalSource(BM25Weighting(statistics, k1: system.k1, b: system.b), analyzer: plan.analyzer),
+                name: name, data: data,
                 choices: ["k1": .number(system.k1), "b": .number(system.b)])
         }
         let unit = try part("lexical", title: "bm25, tf-idf, black box") {
@@ -33,7 +34,8 @@ extension Comparison {
             let k1 = chosen["k1"]?.number, let b = chosen["b"]?.number
         else { throw ComparisonError.damaged(path: store.folder.path, reason: "the settings of BM25 are missing") }
         return try SourceSystem(
-            LexicalSource(BM25Weighting(statistics, k1: k1, b: b)), queries: data.queries, documents: data.documents)
+            LexicalSource(BM25Weighting(statistics, k1: k1, b: b), analyzer: plan.analyzer), queries: data.queries,
+            documents: data.documents)
     }
 
     private func measureTFIDF(_ index: InvertedIndex) throws -> ComparisonRow {

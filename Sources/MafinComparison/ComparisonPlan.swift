@@ -24,6 +24,8 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
         public var newDocuments: Double?
         /// Whether no stand-in is trained, and the systems that ask the black box for nothing are left out; `nil`: no.
         public var leavesOutStandIn: Bool?
+        /// The language of the documents, for BM25 and TF-IDF; `nil`: English, as in plans of earlier versions.
+        public var language: Language?
         /// The requested training mode; `nil`: chosen from the data and the time.
         public var mode: ModeChoice.Mode?
         /// Other options that a resumed comparison must share, by name: the encoder's weights, the objective and so on.
@@ -49,6 +51,9 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
     public var mode: ModeChoice.Mode?
     /// The reason for the mode.
     public var modeReason: String?
+
+    /// How texts are split into words.
+    var analyzer: TextAnalyzer { TextAnalyzer(language: request.language ?? .english) }
 
     /// The metric that decides.
     public var metric: Metric { request.metrics.first ?? .nDCG(cutoff: 10) }
@@ -156,6 +161,7 @@ public struct ComparisonPlan: Sendable, Codable, Equatable {
                     b.newDocuments.map { "\($0)" } ?? "default"
                 ),
                 ("--no-stand-in", "\(a.leavesOutStandIn == true)", "\(b.leavesOutStandIn == true)"),
+                ("--language", (a.language ?? .english).rawValue, (b.language ?? .english).rawValue),
                 ("--mode", a.mode?.rawValue ?? "none", b.mode?.rawValue ?? "none"),
             ] + pairs(a.facts, b.facts) + pairs(data, now.data, "SHA-256 of ")
         return settings.first { $0.then != $0.now }

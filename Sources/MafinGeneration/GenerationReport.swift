@@ -1,4 +1,5 @@
 import Foundation
+import MafinRetrieval
 
 /// The settings and results of a generation: `generation.json` beside the queries.
 public struct GenerationReport: Sendable, Codable, Hashable {
@@ -17,6 +18,8 @@ public struct GenerationReport: Sendable, Codable, Hashable {
     public var roundTrip: Int?
     /// Version of the prompt.
     public var prompt: String?
+    /// The language that queries were asked for in; nil: no model was asked, or an earlier version did not record it.
+    public var language: Language?
     /// The mix of styles, or the kinds of pieces.
     public var styles: String
     /// Queries asked for per passage.

@@ -4,6 +4,8 @@ import MafinRetrieval
 public struct LanguageQueries: Sendable {
     /// How queries are asked for.
     public struct Options: Sendable {
+        /// The language of the queries. For English and ``MafinRetrieval/Language/other`` the model is asked for that of each passage.
+        public var language: Language
         /// Queries for one passage.
         public var perPassage: Int
         /// The styles of the queries.
@@ -19,10 +21,12 @@ public struct LanguageQueries: Sendable {
 
         /// By default three queries per passage (more repeat each other), at a temperature that varies them.
         public init(
-            perPassage: Int = 3, mix: StyleMix = .standard, examples: [(query: String, passage: String?)] = [],
+            language: Language = .other, perPassage: Int = 3, mix: StyleMix = .standard,
+            examples: [(query: String, passage: String?)] = [],
             temperature: Double? = 0.7, seed: UInt64 = 1, maximumTokens: Int? = nil
         ) {
             precondition(perPassage >= 1, "at least one query")
+            self.language = language
             self.perPassage = perPassage
             self.mix = mix
             self.examples = examples

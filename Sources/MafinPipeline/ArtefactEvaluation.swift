@@ -48,12 +48,13 @@ public struct ArtefactEvaluation {
     /// - Parameters:
     ///   - split: the split to measure, already checked against the queries that the artefact knows.
     ///   - vectors: the black box's vectors of all documents and of the queries of `split`.
+    ///   - language: the language of the documents, for the row of BM25.
     ///   - released: the folder of a released checkpoint.
     ///   - onProgress: receives (name of the work, done, total).
     /// - Throws: ``ArtefactError`` if the vectors are of another black box; whatever encoders and files throw;
     ///   `CancellationError`.
     public init(
-        of model: ArtefactModel, on split: MeasuredSplit, vectors: BlackBoxVectors,
+        of model: ArtefactModel, on split: MeasuredSplit, vectors: BlackBoxVectors, language: Language = .english,
         cache: LocalVectorCache, released: (EncoderRecord) throws -> URL, isCancelled: () -> Bool = { false },
         onProgress: (String, Int, Int) -> Void = { _, _, _ in }
     ) throws {
@@ -63,7 +64,8 @@ public struct ArtefactEvaluation {
         self.vectors = vectors
 
         let texts = collection.documents.map(\.textForEncoding)
-        add("bm25", BM25(texts: texts).rankings(of: queries.map(\.text), count: Self.depth))
+        let words = BM25(texts: texts, analyzer: TextAnalyzer(language: language))
+        add("bm25", words.rankings(of: queries.map(\.text), count: Self.depth))
 
         func progress(_ done: Int) { onProgress("Encoding documents", done, texts.count) }
         func prepared(_ model: ArtefactModel, _ sources: [any ScoreSource]) throws -> Prepared {

@@ -13,6 +13,8 @@ package struct EvaluationWorkflow {
     package var metrics = Metric.standard
     /// Whether queries are measured even if the artefact was trained or chosen on them.
     package var allowsLeaks = false
+    /// The language of the documents, for the row of BM25; nil for that of the artefact's BM25, or a guess if it has none.
+    package var language: Language?
     /// A folder for each system's ranking, as a TREC run file; nil to write none.
     package var runs: String?
 
@@ -69,7 +71,7 @@ package struct EvaluationWorkflow {
         let progress = EncodingProgress(context)
         defer { progress.finish() }
         let evaluation = try ArtefactEvaluation(
-            of: model, on: measured, vectors: vectors, cache: .shared,
+            of: model, on: measured, vectors: vectors, language: language(of: model, collection), cache: .shared,
             released: ArtefactOpening.releasedFolder,
             isCancelled: context.isCancelled, onProgress: progress.update)
         let report = try evaluation.report(metrics: metrics)
@@ -81,6 +83,11 @@ package struct EvaluationWorkflow {
         return Result(
             report: report, omitted: evaluation.omitted.map { Result.Omission(name: $0.name, reason: $0.reason) },
             knownQueries: measured.known.map(\.id), documents: try byDocuments(evaluation, of: collection))
+    }
+
+    private func language(of model: ArtefactModel, _ collection: RetrievalCollection) -> Language {
+        let own = model.sources.lazy.compactMap { $0 as? LexicalSource }.first?.analyzer.language
+        return context.language(language ?? own, of: collection.documents).language
     }
 
     /// The figures on queries about known documents and about new ones.

@@ -35,6 +35,16 @@ package struct WorkflowContext: Sendable {
         if warnings.count > shown { warn("… and \(warnings.count - shown) more of that kind in the collection") }
     }
 
+    /// The language of documents: the given one, or a guess, with a note.
+    package func language(_ given: Language?, of documents: [Document]) -> (language: Language, isSure: Bool) {
+        if let given { return (given, true) }
+        let guess = LanguageGuess(of: documents.map(\.textForEncoding))
+        note(
+            "language of the documents: \(guess.language.name), guessed from \(guess.texts) of them"
+                + (guess.isSure ? "" : " and not sure") + " (--language gives another)")
+        return (guess.language, guess.isSure)
+    }
+
     /// - Throws: `CancellationError` if the user has asked to end.
     package func checkCancellation() throws {
         if isCancelled() { throw CancellationError() }

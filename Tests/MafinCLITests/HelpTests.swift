@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinMethod
 import MafinProviderWorkflows
+import MafinRetrieval
 import Testing
 
 @testable import MafinCLI
@@ -111,6 +112,21 @@ import Testing
         #expect(search.weight.map(\.source.rawValue) == ["a=b", "bm25"] && search.weight.map(\.weight) == [0.5, 0])
     }
 
+    /// Names and codes of languages; without the flag, and with `auto`, the language is guessed.
+    @Test(arguments: [
+        (["--language", "german"], Language.german), (["--language", "ja"], .japanese),
+        (["--language", "other"], .other),
+        (["--language", "auto"], nil), ([], nil),
+    ])
+    func languagesHaveNamesAndCodes(_ flags: [String], _ language: Language?) throws {
+        let collection = ["--data", "d", "--output", "o", "--black-box", "vectors:v"]
+        #expect(try TrainCommand.parse(collection + flags).language.choice == language)
+        #expect(try CompareCommand.parse(collection + flags).language.choice == language)
+        #expect(try EvaluateCommand.parse(["ART", "--data", "d"] + flags).language.choice == language)
+        let generation = ["--data", "d", "--output", "o", "--without-llm"] + flags
+        #expect(try GenerateCommand.parse(generation).generation.language.choice == language)
+    }
+
     /// A service that nobody has configured does not fill the disk.
     @Test func queriesOfAServiceAreBoundedByDefault() throws {
         func room(_ flags: String...) throws -> Int? {
@@ -136,6 +152,7 @@ import Testing
         (["--time", "10"], "a duration needs a unit: 10s, 10m or 10h?"),
         (["--rivals", "tuned-alon"], "did you mean 'tuned-alone'?"),
         (["--black-box", "opnai:m"], "did you mean 'openai'?"),
+        (["--language", "germn"], "there is no language 'germn'; did you mean 'german'?"),
     ])
     func faultyValuesSayWhatToWrite(_ flags: [String], _ hint: String) {
         let arguments = ["train", "--data", "d", "--output", "o", "--black-box", "vectors:v"] + flags

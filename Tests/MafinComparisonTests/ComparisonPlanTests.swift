@@ -73,6 +73,9 @@ import Testing
         #expect(first.difference(from: plan { $0.leavesOutStandIn = true })?.name == "--no-stand-in")
         #expect(first.difference(from: plan { $0.newDocuments = 0.5 })?.name == "--new-documents")
         #expect(first.difference(from: plan { $0.facts = ["--loss": "infonce"] })?.name == "--loss")
+        #expect(first.difference(from: plan { $0.language = .german })?.name == "--language")
+        // Plans of earlier versions name no language.
+        #expect(first.difference(from: plan { $0.language = .english }) == nil)
         let other = ComparisonPlan(first.request, data: ["corpus.jsonl": "01"], blackBox: blackBox)
         #expect(first.difference(from: other)?.name == "SHA-256 of corpus.jsonl")
     }

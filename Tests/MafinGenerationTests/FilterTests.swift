@@ -30,6 +30,15 @@ import Testing
         ("¿Según el texto, quién la construyó?", .deictic), ("Secondo il brano, chi la costruì?", .deictic),
         ("Segundo o texto, quem construiu?", .deictic),
         ("Wat staat er in deze tekst over de toren?", .deictic), ("Что сказано в тексте о башне?", .deictic),
+        ("Welcher Turm wird im vorliegenden Text beschrieben?", .deictic),
+        ("Wer ist laut dem Artikel der Baumeister?", .deictic),
+        ("Secondo il documento, quanto è alta la torre?", .deictic),
+        ("Segundo o artigo, que altura tem a torre?", .deictic),
+        ("Wie is volgens de auteur de bouwer?", .deictic), ("Кто построил башню согласно статье?", .deictic),
+        ("本文によると塔はいつ建てられましたか", .deictic), ("文章中提到的灯塔有多高", .deictic), ("이 문서에 따르면 탑은 언제 지어졌습니까", .deictic),
+        ("Quelle est la hauteur de la tour du port ?", nil), ("¿Cuánto mide la torre del puerto?", nil),
+        ("Quanto è alta la torre del porto?", nil), ("Hoe hoog is de toren van de haven?", nil),
+        ("Qual é a altura da torre do porto?", nil), ("Какова высота башни в гавани?", nil), ("항구의 탑은 얼마나 높습니까", nil),
         ("この文章によると塔の高さは何メートルですか", .deictic),
         ("根据上文，塔有多高？", .deictic), ("港の塔の高さは何メートルですか", nil), ("tower", .length), ("?", .length), ("a b", .length),
         ("灯塔有多高", nil), (String(repeating: "word ", count: 60), .length),
@@ -42,6 +51,12 @@ import Testing
         filtering.byText([Self.tower])
         #expect(filtering.rejected.first?.reason == reason, "\(filtering.rejected.first?.detail ?? "kept")")
         #expect(filtering.kept.count + filtering.rejected.count == 1)
+    }
+
+    @Test func everyKnownLanguageHasPointingPhrases() {
+        for language in Language.allCases where language != .other {
+            #expect(DeicticFilter.byLanguage[language]?.isEmpty == false, "\(language)")
+        }
     }
 
     @Test func piecesOfThePassageMayBeCopies() {

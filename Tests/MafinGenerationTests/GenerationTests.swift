@@ -89,6 +89,24 @@ struct StubModel: LanguageModel {
         #expect(object["required"] as? [String] == ["queries"])
     }
 
+    /// Replies are cached by their prompts, so those of English collections must stay as they were.
+    @Test func promptsNameTheLanguage() throws {
+        let selection = try PassageSelection(of: Self.documents(2), maximum: nil, seed: 1)
+        func prompts(_ language: Language) -> [String] {
+            LanguageQueries(for: selection, options: LanguageQueries.Options(language: language)).prompts.map(\.user)
+        }
+        #expect(prompts(.english) == LanguageQueries(for: selection).prompts.map(\.user))
+        #expect(prompts(.other).allSatisfy { $0.contains("\n- Write in the language of the passage.\n") })
+        for language in Language.allCases where language != .english && language != .other {
+            #expect(
+                prompts(language).allSatisfy {
+                    $0.contains("\n- Write in \(language.name), the language of the collection.\n")
+                        && !$0.contains("language of the passage")
+                })
+        }
+        #expect(prompts(.german)[0].contains("Write in German,"))
+    }
+
     @Test func repliesBecomeQueries() async throws {
         let documents = Self.documents(5)
         let selection = try PassageSelection(of: documents, maximum: nil, seed: 1)

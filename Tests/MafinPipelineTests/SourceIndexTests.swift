@@ -228,6 +228,45 @@ private struct World {
         #expect(try rankings(read.sources) == rankings(world.sources))
     }
 
+    /// BM25 reads texts after it was stored as before. The file of English texts has the fields of earlier versions alone.
+    @Test(arguments: [Language.english, .german, .japanese, .other])
+    func theLanguageIsStoredWithTheWords(_ language: Language) throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mafin-words-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let texts = ["Die Häuser der Straße", "The houses of the street", "東京都の家"]
+        let source = LexicalSource(texts: texts, language: language)
+        try ShippedSources([source], mixture: Mixture(SourceWeights([(.bm25, 1)]))).write(to: folder)
+        let read = try #require(try ShippedSources(readingFrom: folder).sources.first as? LexicalSource)
+        #expect(read.analyzer.language == language && read.weighting == source.weighting)
+        for text in texts { #expect(read.terms(ofQuery: text) == source.terms(ofQuery: text), "\(text)") }
+        let file = folder.appendingPathComponent("lexical/statistics.json")
+        let stored = try #require(try JSONSerialization.jsonObject(with: Data(contentsOf: file)) as? [String: Any])
+        let fields = ["documentFrequencies", "documents", "meanLength", "stopWords", "terms"]
+        #expect(stored.keys.sorted() == (fields + [language == .english ? "stems" : "analysis"]).sorted())
+    }
+
+    /// Versions that knew English alone wrote `stems`. A language of a later version is named.
+    @Test func storedWordsOfOtherVersions() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mafin-words-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let source = LexicalSource(texts: ["pumps"], language: .english)
+        try ShippedSources([source], mixture: Mixture(SourceWeights([(.bm25, 1)]))).write(to: folder)
+        let file = folder.appendingPathComponent("lexical/statistics.json")
+        func read(_ rest: String) throws -> LexicalSource? {
+            let text =
+                #"{"documents": 1, "meanLength": 1, "terms": ["pump"], "documentFrequencies": [1], "stopWords": []"#
+            try Data((text + rest).utf8).write(to: file)
+            return try ShippedSources(readingFrom: folder).sources.first as? LexicalSource
+        }
+        let old = try #require(try read(#", "stems": false}"#))
+        #expect(old.analyzer.language == .english && !old.analyzer.stems)
+        let unknown = #expect(throws: ArtefactError.self) {
+            try read(#", "analysis": {"language": "klingon", "stems": true}}"#)
+        }
+        #expect("\(try #require(unknown))".contains("'klingon'"))
+        #expect(throws: ArtefactError.self) { try read("}") }
+    }
+
     @Test func damagedFilesOfSourcesAreNamed() throws {
         let world = try World()
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mafin-sources-\(UUID().uuidString)")

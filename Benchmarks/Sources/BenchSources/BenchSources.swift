@@ -37,9 +37,10 @@ struct CollectionOptions: ParsableArguments {
 
     /// The black box and BM25.
     func frozen(_ training: CollectionTraining) -> (blackBox: BlackBoxVectorSource, words: LexicalSource) {
-        (
+        let texts = training.sourceDocuments().texts
+        return (
             BlackBoxVectorSource(dimension: training.data.blackBoxDocuments.columns),
-            LexicalSource(BM25Weighting(LexicalStatistics(of: InvertedIndex(texts: training.sourceDocuments().texts))))
+            LexicalSource(texts: texts, language: LanguageGuess(of: texts).language)
         )
     }
 

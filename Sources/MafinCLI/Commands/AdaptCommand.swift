@@ -90,6 +90,7 @@ struct AdaptCommand: AsyncParsableCommand {
             artefact: training.output, data: collection, context: shared.context,
             openBlackBox: blackBox.opening(shared))
         evaluation.allowsLeaks = leaks.allowLeak
+        evaluation.language = generation.language.choice
         let measured = try await evaluation.run()
         if !format.json {
             print(

@@ -89,6 +89,7 @@ struct CompareCommand: AsyncParsableCommand {
         ))
     var standIn = true
 
+    @OptionGroup var language: LanguageOptions
     @OptionGroup var leaks: LeakOptions
 
     @Option(
@@ -146,6 +147,7 @@ struct CompareCommand: AsyncParsableCommand {
         comparison.request.metrics = metrics.metrics
         comparison.request.split = split
         comparison.request.mode = mode
+        comparison.request.language = language.choice
         comparison.request.newDocuments = newDocuments
         comparison.request.leavesOutStandIn = standIn ? nil : true
         comparison.price = try blackBox.factory(shared).price(of: blackBox.source(default: nil))

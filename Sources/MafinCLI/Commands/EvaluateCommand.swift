@@ -34,6 +34,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         help: ArgumentHelp("Also write each system's ranking to this folder, as a TREC run file.", valueName: "folder"))
     var runs: String?
 
+    @OptionGroup var language: LanguageOptions
     @OptionGroup var leaks: LeakOptions
 
     @Flag(help: "Print the table as Markdown.")
@@ -54,6 +55,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         evaluation.metrics = metrics.metrics
         evaluation.runs = runs
         evaluation.allowsLeaks = leaks.allowLeak
+        evaluation.language = language.choice
         try format.print(await evaluation.run(), asMarkdown: markdown, shared)
     }
 }

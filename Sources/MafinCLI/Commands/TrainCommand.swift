@@ -77,6 +77,7 @@ struct TrainCommand: AsyncParsableCommand {
     @Flag(help: "Continue an interrupted training of this output, with the same flags.")
     var resume = false
 
+    @OptionGroup var language: LanguageOptions
     @OptionGroup var leaks: LeakOptions
 
     @Flag(help: "Mark the artefact as usable even if it does not beat the black box on dev.")
@@ -144,6 +145,7 @@ struct TrainCommand: AsyncParsableCommand {
         training.form = form
         training.resumes = resume
         training.composes = compose
+        training.language = language.choice
         training.indexSize = try indexSize.size()
         training.trainsStandIn = standIn
         training.isForced = force
@@ -160,6 +162,7 @@ struct TrainCommand: AsyncParsableCommand {
         distillation.tuning = tuning.tuning
         distillation.time = time.duration
         distillation.seed = seed
+        distillation.language = language.choice
         let result = try await distillation.run()
         let text = """
             Distilled \(result.queries) queries and all documents. The black box's first \(DistillationWorkflow.answers) documents count as the \

@@ -9,6 +9,7 @@ import MafinWorkflows
 /// Which queries are made, and which of them are kept.
 struct GenerationOptions: ParsableArguments {
     @OptionGroup var languageModel: LanguageModelOptions
+    @OptionGroup var language: LanguageOptions
 
     @Flag(
         help:
@@ -94,6 +95,7 @@ struct GenerationOptions: ParsableArguments {
             data: data, output: output, writer: model(languageModel.llm), judge: model(languageModel.judge),
             blackBox: blackBox.blackBox.map { ($0.description, blackBox.opening(shared)) }, context: shared.context)
         workflow.seed = seed
+        workflow.language = language.choice
         workflow.pieces = pieces.kinds
         workflow.perPassage = perPassage
         workflow.passages = passages

@@ -6,15 +6,24 @@ struct DeicticFilter: TextFilter {
     func objection(to query: GeneratedQuery, of document: Document) -> (reason: RejectionReason, detail: String)? {
         let text = " " + TextShingles.normalized(query.text) + " "
         if let phrase = Self.phrases.first(where: text.contains) { return (.deictic, phrase.trimmed) }
-        // For scripts without spaces between words.
         if let phrase = Self.runs.first(where: query.text.contains) { return (.deictic, phrase) }
         return nil
     }
 
-    /// Phrases with a space at either end, in lower case without punctuation.
-    static let phrases: [String] = (english + german + french + spanish + italian + portuguese + dutch + russian).map {
-        " \($0) "
-    }
+    /// The phrases of each language, in lower case without punctuation. A query may be in another language than its passage, so the
+    /// phrases of all languages count for every query.
+    static let byLanguage: [Language: [String]] = [
+        .english: english, .german: german, .french: french, .spanish: spanish, .italian: italian, .dutch: dutch,
+        .portuguese: portuguese, .russian: russian, .chinese: chinese, .japanese: japanese, .korean: korean,
+    ]
+
+    /// Languages without spaces between words, or with endings that are written together with the word.
+    private static let withoutSpaces: [Language] = [.chinese, .japanese, .korean]
+    /// Phrases that may stand anywhere.
+    private static let runs = withoutSpaces.flatMap { byLanguage[$0] ?? [] }
+    /// Phrases of words, with a space at either end.
+    private static let phrases = Language.allCases.filter { !withoutSpaces.contains($0) }
+        .flatMap { byLanguage[$0] ?? [] }.map { " \($0) " }
 
     private static func each(_ starts: [String], _ nouns: [String], _ ends: [String] = [""]) -> [String] {
         starts.flatMap { start in
@@ -51,14 +60,16 @@ struct DeicticFilter: TextFilter {
             ["dieser", "diesem", "dieses", "diesen", "diese"],
             [
                 "text", "texts", "textes", "dokument", "dokuments", "artikel", "artikels", "abschnitt", "abschnitts",
-                "absatz", "passage", "auszug", "kapitel",
+                "absatz", "passage", "auszug", "kapitel", "textabschnitt", "textausschnitt", "ausschnitt", "beitrag",
+                "bericht",
             ])
         + each(
             ["laut", "gemäß", "im", "aus dem", "der", "dem"],
             ["text", "abschnitt", "artikel zufolge", "auszug", "textabschnitt"])
         + [
-            "laut dokument", "laut artikel", "laut passage", "der autor", "die autoren", "oben genannt",
-            "oben genannte", "oben genannten", "obigen text", "der passage",
+            "laut dokument", "laut artikel", "laut passage", "laut dem dokument", "laut dem artikel", "der autor",
+            "die autoren", "der verfasser", "oben genannt", "oben genannte", "oben genannten", "oben erwähnt",
+            "oben beschrieben", "obigen text", "der passage", "vorliegenden text", "folgenden text",
         ]
 
     private static let french: [String] =
@@ -66,40 +77,56 @@ struct DeicticFilter: TextFilter {
         + each(
             ["selon le", "d après le", "dans le", "selon l", "d après l"],
             ["passage", "texte", "document", "article", "extrait", "auteur"])
-        + ["l auteur", "mentionné ci dessus", "ci dessus"]
+        + ["l auteur", "les auteurs", "mentionné ci dessus", "ci dessus", "le présent document"]
 
     private static let spanish: [String] =
         each(["este", "esta", "ese"], ["pasaje", "texto", "documento", "artículo", "párrafo", "fragmento", "sección"])
         + each(["según el", "de acuerdo con el", "en el"], ["pasaje", "texto", "fragmento", "párrafo"])
-        + ["según el documento", "según el artículo", "según el autor", "el autor", "mencionado anteriormente"]
+        + [
+            "según el documento", "según el artículo", "según el autor", "el autor", "mencionado anteriormente",
+            "el presente texto",
+        ]
 
     private static let italian: [String] =
         each(
             ["questo", "questa"],
             ["brano", "testo", "documento", "articolo", "paragrafo", "passaggio", "estratto", "sezione"])
         + each(["secondo il", "nel", "in base al"], ["brano", "testo", "passaggio", "paragrafo"])
-        + ["secondo l autore", "l autore", "sopra menzionato"]
+        + ["secondo il documento", "secondo l articolo", "secondo l autore", "l autore", "sopra menzionato"]
 
     private static let portuguese: [String] =
         each(
             ["este", "esta", "esse", "neste", "nesta"],
             ["trecho", "texto", "documento", "artigo", "parágrafo", "passagem", "seção"])
         + each(["segundo o", "de acordo com o", "conforme o", "no"], ["trecho", "texto", "parágrafo"])
-        + ["segundo o autor", "o autor", "mencionado acima"]
+        + ["segundo o documento", "segundo o artigo", "segundo o autor", "o autor", "mencionado acima"]
 
     private static let dutch: [String] =
         each(["deze", "dit"], ["tekst", "passage", "alinea", "document", "artikel", "fragment", "sectie"])
         + each(["volgens de", "volgens het", "in de", "in het"], ["tekst", "passage", "alinea", "fragment"])
-        + ["volgens het document", "volgens het artikel", "de auteur", "hierboven genoemd"]
+        + [
+            "volgens het document", "volgens het artikel", "volgens de auteur", "de auteur", "hierboven genoemd",
+            "hierboven vermeld", "bovenstaande tekst",
+        ]
 
     private static let russian: [String] =
         each(
             ["этот", "этом", "этого", "данный", "данном", "данного"],
             ["текст", "тексте", "текста", "документ", "документе", "отрывок", "отрывке", "отрывка", "статье"])
         + each(["согласно", "в"], ["тексту", "отрывку", "тексте", "отрывке"])
+        + [
+            "согласно документу", "согласно статье", "по тексту", "автор текста", "автор статьи", "упомянутый выше",
+            "указанный выше",
+        ]
 
-    private static let runs = [
-        "この文章", "この文書", "この記事", "本文", "上記の", "この段落", "这段", "该段", "这篇", "该文", "文中", "根据上文", "上述", "本段",
-        "이 글", "이 문서", "본문", "위의 글", "이 지문",
+    private static let chinese = [
+        "这段", "该段", "这篇", "该文", "文中", "根据上文", "上述", "本段", "本文", "根据文章", "根据文本", "这份文件", "该文件", "文章中提到", "作者认为",
+        "這段", "該段", "這篇", "根據上文", "根據文章",
     ]
+
+    private static let japanese = [
+        "この文章", "この文書", "この記事", "本文", "上記の", "この段落", "この資料", "この本文", "文中で", "筆者は",
+    ]
+
+    private static let korean = ["이 글", "이 문서", "본문", "위의 글", "이 지문", "이 기사", "이 문단", "위 글", "글쓴이는"]
 }

@@ -81,14 +81,3 @@ struct CopyFilter: TextFilter {
         return longest
     }
 }
-
-extension Unicode.Scalar {
-    /// Han, Hiragana, Katakana, Hangul: scripts without spaces, or with few letters per word.
-    var isIdeographic: Bool {
-        switch value {
-        case 0x3040...0x30FF, 0x3400...0x4DBF, 0x4E00...0x9FFF, 0xAC00...0xD7AF, 0xF900...0xFAFF, 0x20000...0x2FA1F:
-            true
-        default: false
-        }
-    }
-}

@@ -36,7 +36,7 @@ struct QueryPrompt: Sendable {
         text += """
 
             Rules:
-            - Write in the language of the passage.
+            - \(languageRule)
             - Name the subject (who, what, which product, place, year). Never point at the text: no "this passage", "the document", \
             "the author", "according to", "mentioned above".
             - Only what this passage answers, and no general question that many passages would answer.
@@ -54,6 +54,14 @@ struct QueryPrompt: Sendable {
             system: Self.system, user: text, schema: Self.schema, schemaName: "queries",
             maximumTokens: options.maximumTokens ?? 64 + 96 * styles.count, temperature: options.temperature,
             seed: options.seed &+ UInt64(passage.row))
+    }
+
+    /// English passages are answered in English unasked.
+    private var languageRule: String {
+        switch options.language {
+        case .english, .other: "Write in the language of the passage."
+        default: "Write in \(options.language.name), the language of the collection."
+        }
     }
 
     /// The examples change from passage to passage, so that replies do not all imitate the same few.

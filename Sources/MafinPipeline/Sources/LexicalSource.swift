@@ -19,6 +19,13 @@ public struct LexicalSource: SparseSource {
         (self.weighting, self.analyzer) = (weighting, analyzer)
     }
 
+    /// BM25 with the standard weights for a corpus in some language.
+    public init(texts: some Sequence<String>, language: Language) {
+        let analyzer = TextAnalyzer(language: language)
+        let statistics = LexicalStatistics(of: InvertedIndex(texts: texts, analyzer: analyzer))
+        self.init(BM25Weighting(statistics), analyzer: analyzer)
+    }
+
     /// ``MafinMethod/SourceName/bm25``.
     public var name: SourceName { .bm25 }
     /// See ``ScoreSource/queryInputs``.

@@ -158,7 +158,15 @@ extension LexicalSource {
         var terms: [String]
         var documentFrequencies: [Int]
         var stopWords: [String]
-        var stems: Bool
+        /// Whether the English stemmer reduces words; nil for another language.
+        var stems: Bool?
+        /// Nil for English. Versions that know English alone miss `stems` then, and do not read the artefact as English.
+        var analysis: Analysis?
+
+        struct Analysis: Codable {
+            var language: String
+            var stems: Bool
+        }
     }
 
     private static let file = "statistics.json"
@@ -173,11 +181,15 @@ extension LexicalSource {
     /// See ``ScoreSource/write(to:)``.
     public func write(to folder: URL) throws {
         let statistics = weighting.statistics
+        let isEnglish = analyzer.language == .english
         try MafinPipeline.write(
             Stored(
                 documents: statistics.documentCount, meanLength: statistics.meanLength, terms: statistics.terms,
                 documentFrequencies: statistics.documentFrequencies, stopWords: analyzer.stopWords.sorted(),
-                stems: analyzer.stems), to: folder.appendingPathComponent(Self.file))
+                stems: isEnglish ? analyzer.stems : nil,
+                analysis: isEnglish
+                    ? nil : Stored.Analysis(language: analyzer.language.rawValue, stems: analyzer.stems)),
+            to: folder.appendingPathComponent(Self.file))
     }
 
     init(_ record: SourceRecord, in folder: URL) throws {
@@ -190,12 +202,20 @@ extension LexicalSource {
             throw record.fault(
                 "settings", "k1 of at least 0, b in 0…1, a mean length above 0, and one frequency per term", "others")
         }
+        let name = stored.analysis?.language ?? Language.english.rawValue
+        guard let stems = stored.analysis?.stems ?? stored.stems else {
+            throw record.fault("folder", "'stems' or 'analysis' in \(Self.file)", "neither")
+        }
+        guard let language = Language(rawValue: name) else {
+            let known = Language.allCases.map(\.rawValue).joined(separator: ", ")
+            throw record.fault("folder", "a known language in \(Self.file) (\(known))", "'\(name)'")
+        }
         self.init(
             BM25Weighting(
                 LexicalStatistics(
                     documentCount: stored.documents, meanLength: stored.meanLength, terms: stored.terms,
                     documentFrequencies: stored.documentFrequencies), k1: k1, b: b),
-            analyzer: TextAnalyzer(stopWords: Set(stored.stopWords), stems: stored.stems))
+            analyzer: TextAnalyzer(language: language, stopWords: Set(stored.stopWords), stems: stems))
     }
 }
 

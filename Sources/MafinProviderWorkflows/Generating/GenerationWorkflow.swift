@@ -13,6 +13,8 @@ package struct GenerationWorkflow {
     /// The folder of the collection.
     package var output: String
     package var seed: UInt64 = 1
+    /// The language of the queries; nil for that of the documents, which is guessed.
+    package var language: Language?
     /// The kinds of pieces of passages that become queries if there is no language model.
     package var pieces = PseudoQueries.allKinds
     /// Queries for each passage.
@@ -148,11 +150,17 @@ package struct GenerationWorkflow {
         try PassageSelection(of: corpus.documents, maximum: passages, seed: seed)
     }
 
-    private func prompts(_ selection: PassageSelection) throws -> LanguageQueries {
+    /// The language in which queries are written. Where the documents are of several, each passage decides.
+    private func language(of corpus: Corpus) -> Language {
+        let found = context.language(language, of: corpus.documents)
+        return found.isSure ? found.language : .other
+    }
+
+    private func prompts(_ selection: PassageSelection, in language: Language) throws -> LanguageQueries {
         LanguageQueries(
             for: selection,
             options: LanguageQueries.Options(
-                perPassage: perPassage, mix: mix, examples: try readExamples(),
+                language: language, perPassage: perPassage, mix: mix, examples: try readExamples(),
                 temperature: temperature, seed: seed, maximumTokens: limits.tokensOfReply))
     }
 
@@ -167,7 +175,8 @@ package struct GenerationWorkflow {
         }
         let opened = try writer.open()
         return try await plan(
-            prompts(selection).prompts, opened, documents: corpus.documents.count, passages: selection.rows.count)
+            prompts(selection, in: language(of: corpus)).prompts, opened, documents: corpus.documents.count,
+            passages: selection.rows.count)
     }
 
     private func plan(
@@ -185,13 +194,14 @@ package struct GenerationWorkflow {
     package func run() async throws -> GenerationReport {
         let corpus = try readCorpus()
         let selection = try select(corpus)
+        let language = writer == nil ? nil : self.language(of: corpus)
         var generated: [GeneratedQuery] = []
         var replies: LanguageQueries.Replies?
         var models: [ChatModel] = []
         if let writer {
             let opened = try writer.open()
             models.append(opened.model)
-            let asked = try prompts(selection)
+            let asked = try prompts(selection, in: language ?? .other)
             try await announce(asked.prompts, opened, corpus.documents.count, selection.rows.count)
             let written = try await withProgress("Queries", asked.prompts.count, unit: "passages") { progress in
                 try await asked.ask(opened.cached, progress: progress)
@@ -231,6 +241,7 @@ package struct GenerationWorkflow {
         report.prompt = writer == nil ? nil : GenerationReport.promptVersion
         report.blackBox = blackBox
         report.roundTrip = blackBox == nil ? nil : roundTrip
+        report.language = language
         report.examples = try readExamples().count
         report.replies = replies
         report.unreadGrades = unreadGrades

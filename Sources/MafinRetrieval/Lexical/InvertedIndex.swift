@@ -33,7 +33,7 @@ public struct InvertedIndex: Sendable {
         var lengths: [Int32] = []
         for text in texts {
             let start = stream.count
-            TextAnalyzer.forEachWord(in: text) { bytes in
+            analyzer.forEachWord(in: text) { bytes in
                 let word = words.insert(bytes)
                 if word == termOfWord.count {
                     let term = analyzer.term(of: bytes)?.withUnsafeBufferPointer { terms.insert($0) }
@@ -90,7 +90,7 @@ public struct InvertedIndex: Sendable {
     /// The terms of a query that occur in some document, in the query's order, including repetitions.
     func terms(ofQuery text: String) -> [Int] {
         var found: [Int] = []
-        TextAnalyzer.forEachWord(in: text) { bytes in
+        analyzer.forEachWord(in: text) { bytes in
             if let word = words.find(bytes) {
                 if termOfWord[word] >= 0 { found.append(Int(termOfWord[word])) }
             } else if let term = analyzer.term(of: bytes)?.withUnsafeBufferPointer({ terms.find($0) }) {

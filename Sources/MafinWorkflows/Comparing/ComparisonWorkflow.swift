@@ -16,7 +16,8 @@ package struct ComparisonWorkflow {
     package var output: String
     package var encoder = EncoderChoice()
     package var tuning = TrainingTuning()
-    /// Systems, metrics, split, seeds, time and mode. ``run(onEvent:)`` adds the other settings that the results depend on to its facts.
+    /// Systems, metrics, split, seeds, time, mode and language; without a language it is guessed. ``run(onEvent:)`` adds the other settings
+    /// that the results depend on to its facts.
     package var request = ComparisonPlan.Request()
     /// Whether queries of train and dev are kept if they are also in the measured split.
     package var allowsLeaks = false
@@ -73,7 +74,8 @@ package struct ComparisonWorkflow {
             asking: blackBox, documents: collection.documents,
             queries: collection.queries.filter { query in all.contains { $0[query.id] != nil } })
         try checkIndexSize(vectors.dimension)
-        var plan = ComparisonPlan(try request(of: released), data: try hashes(collection), blackBox: blackBox.identity)
+        var plan = ComparisonPlan(
+            try request(of: released, collection), data: try hashes(collection), blackBox: blackBox.identity)
         if let stored {
             if let (what, then, now) = stored.difference(from: plan) {
                 throw ComparisonError.differs(path: output, what: what, then: then, now: now)
@@ -103,8 +105,11 @@ package struct ComparisonWorkflow {
     }
 
     /// The request, with all settings that the results depend on.
-    private func request(of released: ReleasedEncoder) throws -> ComparisonPlan.Request {
+    private func request(
+        of released: ReleasedEncoder, _ collection: RetrievalCollection
+    ) throws -> ComparisonPlan.Request {
         var request = request
+        request.language = context.language(request.language, of: collection.documents).language
         func text(_ value: (some Any)?) -> String { value.map { "\($0)" } ?? "default" }
         request.facts = [
             "weights of the local encoder": released.weightsHash,
@@ -199,6 +204,7 @@ package struct ComparisonWorkflow {
                     Setting("seeds", plan.seeds.map(String.init).joined(separator: ", ")),
                     Setting("mode", "\(training.choice.mode.rawValue): \(training.choice.reason)"),
                     Setting("systems", plan.request.systems?.joined(separator: ", ") ?? "all"),
+                    Setting("language of the documents", (plan.request.language ?? .english).name),
                     Setting("expected share of new documents", "\(comparison.expectedNewDocuments)"),
                 ]),
             .init(

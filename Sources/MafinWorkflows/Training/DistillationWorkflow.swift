@@ -21,6 +21,8 @@ package struct DistillationWorkflow {
     /// Time for the distillation.
     package var time = Duration.seconds(600)
     package var seed: UInt64 = 1
+    /// The language of the documents, for BM25; nil to guess it.
+    package var language: Language?
 
     /// What was made.
     package struct Result: Sendable, Encodable {
@@ -71,10 +73,8 @@ package struct DistillationWorkflow {
         (settings.seconds, settings.seed, settings.learnsLabels) = (time.inSeconds, seed, false)
         context.note("distilling the black box's vectors of documents and queries")
         let words = LexicalSource(
-            BM25Weighting(
-                LexicalStatistics(
-                    of: InvertedIndex(
-                        texts: collection.documents.map(\.textForEncoding), analyzer: TextAnalyzer()))))
+            texts: collection.documents.map(\.textForEncoding),
+            language: context.language(language, of: collection.documents).language)
         let held = training.data.index.devQueries.count
         let seconds = max(1, Int(time.inSeconds.rounded()))
         let progress = context.beginProgress("Distilling", seconds, "seconds")

@@ -33,6 +33,8 @@ package struct TrainingWorkflow {
     package var allowsLeaks = false
     /// Whether BM25 and memories of the labelled queries are added to the method; see ``TrainedComposition``.
     package var composes = false
+    /// The language of the documents, for BM25; nil to guess it.
+    package var language: Language?
     /// The size of a vector in an index; nil to leave joined vectors as they are.
     package var indexSize: IndexSize?
     /// Whether a stand-in is trained for the method, for a third of ``time``; see ``TrainedOffline``.
@@ -252,11 +254,9 @@ package struct TrainingWorkflow {
         var additions = Additions()
         guard composes || trainsStandIn else { return additions }
         let systems = try training.systems(of: trained)
+        let documents = training.collection.documents
         let words = LexicalSource(
-            BM25Weighting(
-                LexicalStatistics(
-                    of: InvertedIndex(
-                        texts: training.collection.documents.map(\.textForEncoding), analyzer: TextAnalyzer()))))
+            texts: documents.map(\.textForEncoding), language: context.language(language, of: documents).language)
         if composes {
             context.note(
                 "composing: fitting the weights of the black box, the encoder, BM25 and the labelled queries on dev")
