@@ -66,27 +66,20 @@ enum SnowballItalianStemmer: SnowballStemmer {
         guard let (length, action) = standard.longest(of: word) else { return false }
         let region = action == .amento ? word.rv : action == .amente ? word.r1 : word.r2
         guard word.isIn(region, last: length) else { return false }
-        func dropFirst(of endings: [String]) {
-            if let ending = endings.first(where: { word.ends(in: $0) }) { word.drop(ending, in: word.r2) }
-        }
         switch action {
         case .delete, .amento: word.drop(length)
         case .azione:
             word.drop(length)
-            dropFirst(of: ["ic"])
+            word.dropInR2(oneOf: ["ic"])
         case .logia: word.replace(length, by: "log")
         case .uzione: word.replace(length, by: "u")
         case .enza: word.replace(length, by: "ente")
         case .amente:
             word.drop(length)
-            if word.ends(in: "iv") {
-                if word.drop("iv", in: word.r2) { word.drop("at", in: word.r2) }
-            } else {
-                dropFirst(of: ["os", "ic", "abil"])
-            }
+            word.dropInR2(ativOrOneOf: ["os", "ic", "abil"])
         case .ita:
             word.drop(length)
-            dropFirst(of: ["abil", "ic", "iv"])
+            word.dropInR2(oneOf: ["abil", "ic", "iv"])
         case .ivo:
             word.drop(length)
             if word.drop("at", in: word.r2) { word.drop("ic", in: word.r2) }

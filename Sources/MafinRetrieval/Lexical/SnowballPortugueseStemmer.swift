@@ -48,9 +48,6 @@ enum SnowballPortugueseStemmer: SnowballStemmer {
         guard let (length, action) = standard.longest(of: word) else { return false }
         let region = action == .amente ? word.r1 : action == .ira ? word.rv : word.r2
         guard word.isIn(region, last: length) else { return false }
-        func dropFirst(of endings: [String]) {
-            if let ending = endings.first(where: { word.ends(in: $0) }) { word.drop(ending, in: word.r2) }
-        }
         switch action {
         case .delete: word.drop(length)
         case .logia: word.replace(length, by: "log")
@@ -58,20 +55,16 @@ enum SnowballPortugueseStemmer: SnowballStemmer {
         case .encia: word.replace(length, by: "ente")
         case .amente:
             word.drop(length)
-            if word.ends(in: "iv") {
-                if word.drop("iv", in: word.r2) { word.drop("at", in: word.r2) }
-            } else {
-                dropFirst(of: ["os", "ic", "ad"])
-            }
+            word.dropInR2(ativOrOneOf: ["os", "ic", "ad"])
         case .mente:
             word.drop(length)
-            dropFirst(of: ["ante", "avel", "ível"])
+            word.dropInR2(oneOf: ["ante", "avel", "ível"])
         case .idade:
             word.drop(length)
-            dropFirst(of: ["abil", "ic", "iv"])
+            word.dropInR2(oneOf: ["abil", "ic", "iv"])
         case .iva:
             word.drop(length)
-            dropFirst(of: ["at"])
+            word.dropInR2(oneOf: ["at"])
         case .ira:
             guard word.letter(before: length) == "e" else { return false }
             word.replace(length, by: "ir")

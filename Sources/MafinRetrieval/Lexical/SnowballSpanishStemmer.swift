@@ -65,20 +65,12 @@ enum SnowballSpanishStemmer: SnowballStemmer {
             return true
         default: word.drop(length)
         }
-        func dropFirst(of endings: [String]) {
-            if let ending = endings.first(where: { word.ends(in: $0) }) { word.drop(ending, in: word.r2) }
-        }
         switch action {
-        case .ador: dropFirst(of: ["ic"])
-        case .amente:
-            if word.ends(in: "iv") {
-                if word.drop("iv", in: word.r2) { word.drop("at", in: word.r2) }
-            } else {
-                dropFirst(of: ["os", "ic", "ad"])
-            }
-        case .mente: dropFirst(of: ["ante", "able", "ible"])
-        case .idad: dropFirst(of: ["abil", "ic", "iv"])
-        case .iva: dropFirst(of: ["at"])
+        case .ador: word.dropInR2(oneOf: ["ic"])
+        case .amente: word.dropInR2(ativOrOneOf: ["os", "ic", "ad"])
+        case .mente: word.dropInR2(oneOf: ["ante", "able", "ible"])
+        case .idad: word.dropInR2(oneOf: ["abil", "ic", "iv"])
+        case .iva: word.dropInR2(oneOf: ["at"])
         default: break
         }
         return true

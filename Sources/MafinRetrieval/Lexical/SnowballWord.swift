@@ -90,6 +90,17 @@ struct SnowballWord {
         return true
     }
 
+    /// Drops that one of some endings that the word has, if it lies in R2.
+    mutating func dropInR2(oneOf endings: [String]) {
+        if let ending = endings.first(where: { ends(in: $0) }) { drop(ending, in: r2) }
+    }
+
+    /// The same, and before `iv` also `at`, as Romance adverbs have them before `amente`.
+    mutating func dropInR2(ativOrOneOf endings: [String]) {
+        guard ends(in: "iv") else { return dropInR2(oneOf: endings) }
+        if drop("iv", in: r2) { drop("at", in: r2) }
+    }
+
     /// Replaces single letters. Marks of letters that a stemmer counts as consonants are capital letters.
     mutating func replaceLetters(_ pairs: [Unicode.Scalar: Unicode.Scalar]) {
         for index in letters.indices { letters[index] = pairs[letters[index]] ?? letters[index] }
