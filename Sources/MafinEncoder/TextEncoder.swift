@@ -12,7 +12,7 @@ public final class TextEncoder {
     /// The folder it was loaded from.
     public let folder: URL
     /// Text to token ids.
-    public let tokenizer: WordPieceTokenizer
+    public let tokenizer: any Tokenizer
     /// Token ids to vectors.
     public let encoder: BERTEncoder
     /// Text in front of queries and documents.
@@ -33,7 +33,7 @@ public final class TextEncoder {
         freezesEmbeddings: Bool = false
     ) throws {
         folder = modelFolder
-        tokenizer = try WordPieceTokenizer(modelFolder: modelFolder)
+        tokenizer = try readTokenizer(modelFolder: modelFolder)
         encoder = try BERTEncoder(
             modelFolder: modelFolder, frozenLayers: frozenLayers, freezesEmbeddings: freezesEmbeddings)
         self.prefixes = try prefixes ?? TextPrefixes(modelFolder: modelFolder)
