@@ -2,9 +2,10 @@
 ids are equal.
 
     swift build -c release --package-path Benchmarks --product bench-tokenizer
-    python Tools/bench-tokenizer.py --model MODEL-FOLDER [...] [--shared ../shared] [--threads 1 2] [--rounds 7]
+    python Tools/bench-tokenizer.py --model MODEL-FOLDER [...] [--bpe FOLDER] [--shared ../shared] [--threads 1 2] [--rounds 7]
 
 A folder with tokenizer.json is read by `tokenizers`; one with only a SentencePiece model of XLM-RoBERTa by `sentencepiece`, with fairseq's ids.
+--bpe trains a byte-level BPE tokenizer of ModernBERT's form on the texts, and keeps it in FOLDER (no package has ModernBERT's own).
 Both sides keep the tokenizer and the texts in memory. A round encodes all texts once. The sides take turns, and the best round
 of each counts. sentence-transformers calls `encode_batch`. `encode_batch_fast` keeps no offsets, like our `batchEncode`.
 """
@@ -78,6 +79,21 @@ def peer(arguments):
     print(json.dumps({"tokens": int(offsets[-1]), "seconds": seconds}))
 
 
+def train_byte_pairs(folder, texts):
+    """30,000 tokens, NFC, the words of GPT-2, runs of spaces as added tokens."""
+    from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=30000, special_tokens=["[CLS]", "[SEP]"], initial_alphabet=alphabet, show_progress=False))
+    tokenizer.add_tokens([AddedToken(" " * count, normalized=True) for count in range(24, 1, -1)])
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 0), ("[SEP]", 1)])
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
 def compare(model, options):
     peers = ["encode_batch", "encode_batch_fast"] if (model / "tokenizer.json").exists() else ["sentencepiece"]
     print(f"\n{model.name}\n\n| texts | threads | bytes | tokens | {' | '.join(f'`{name}`' for name in peers)} | mafin | {' | '.join(f'ratio to `{name}`' for name in peers)} |")
@@ -124,7 +140,8 @@ def main():
     if sys.argv[1:2] == ["--peer"]:
         return peer(sys.argv[2:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=pathlib.Path, nargs="+", required=True)
+    parser.add_argument("--model", type=pathlib.Path, nargs="+", default=[])
+    parser.add_argument("--bpe", type=pathlib.Path)
     parser.add_argument("--shared", type=pathlib.Path, default=ROOT.parent / "shared")
     parser.add_argument("--ours", type=pathlib.Path, default=ROOT / "Benchmarks/.build/release/bench-tokenizer")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -133,6 +150,10 @@ def main():
     options = parser.parse_args()
 
     equal = True
+    if options.bpe:
+        if not (options.bpe / "tokenizer.json").exists():
+            train_byte_pairs(options.bpe, [text for name, files in SOURCES.items() for text in texts_of(options.shared / "data" / name, files)])
+        options.model.append(options.bpe)
     for model in options.model:
         equal &= compare(model, options)
     return 0 if equal else 1

@@ -15,6 +15,7 @@ Files in Tests/MafinTextTests/Goldens:
 import argparse
 import base64
 import hashlib
+import io
 import json
 import pathlib
 import tempfile
@@ -36,15 +37,13 @@ def short_hashes(rows):
     return base64.b64encode(b"".join(number.to_bytes(2, "little") for number in numbers)).decode()
 
 
-def train_pieces(texts, name, **options):
-    """A SentencePiece model. It reads a sentence a line, so line ends in texts become spaces."""
-    with tempfile.TemporaryDirectory() as folder:
-        corpus = pathlib.Path(folder) / "corpus.txt"
-        corpus.write_text("\n".join(" ".join(text.split()) for text in texts if text.strip()) + "\n", encoding="utf-8")
-        sentencepiece.SentencePieceTrainer.train(
-            input=str(corpus), model_prefix=f"{folder}/{name}", model_type="unigram", num_threads=1, character_coverage=0.999, hard_vocab_limit=False,
-            input_sentence_size=0, minloglevel=2, **options)
-        return (pathlib.Path(folder) / f"{name}.model").read_bytes()
+def train_pieces(texts, **options):
+    """A SentencePiece model. It holds no path, so that it is the same each time."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=(" ".join(text.split()) for text in texts if text.strip()), model_writer=model, model_type="unigram", num_threads=1,
+        character_coverage=0.999, hard_vocab_limit=False, minloglevel=2, **options)
+    return model.getvalue()
 
 
 def field(message, number):
@@ -251,9 +250,9 @@ def main():
     texts = subword_texts.texts()
     (GOLDENS / "subword-texts.json").write_text(json.dumps(texts, ensure_ascii=False, separators=(",", ":")).replace('","', '",\n"') + "\n", encoding="utf-8")
 
-    unigram = train_pieces(texts, "unigram", vocab_size=2200, normalization_rule_name="nmt_nfkc")
+    unigram = train_pieces(texts, vocab_size=2200, normalization_rule_name="nmt_nfkc")
     with_bytes = train_pieces(
-        texts, "bytes", vocab_size=1500, normalization_rule_name="identity", byte_fallback=True, user_defined_symbols=["<u1>", "ü", "▁x"], remove_extra_whitespaces=False)
+        texts, vocab_size=1500, normalization_rule_name="identity", byte_fallback=True, user_defined_symbols=["<u1>", "ü", "▁x"], remove_extra_whitespaces=False)
     (GOLDENS / "unigram.model").write_bytes(unigram)
     (GOLDENS / "bytes.model").write_bytes(with_bytes)
 
