@@ -88,7 +88,7 @@ let package = Package(
         + module("MafinRetrieval", ["MafinNumerics", "CMafinKernels", "CZlib"])
         + module(
             "MafinBlackBox",
-            ["MafinNumerics", "MafinEncoder"])
+            ["MafinNumerics", "MafinText", "MafinEncoder"])
         + module("MafinMethod", ["MafinNumerics", "MafinRetrieval", "CMafinKernels"])
         + module(
             "MafinPipeline",

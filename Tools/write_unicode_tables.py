@@ -2,9 +2,10 @@
 
 The Rust library takes white space, lower case, decomposition, nonspacing marks, punctuation and "other" characters from
 five crates of different ages. So no single Unicode version describes it, and Swift's own tables change with the
-operating system. The tables are therefore measured: every scalar goes through each step of BertNormalizer and
-BertPreTokenizer, and the results are written as ranges. Unicode never changes decompositions and combining classes of
-assigned scalars, so these are only compared.
+operating system. The tables are therefore measured: every scalar goes through each step of BertNormalizer,
+BertPreTokenizer and ByteLevel, and through Precompiled with a map that shows what a grapheme cluster is. The results are
+written as ranges. Unicode never changes decompositions and combining classes of assigned scalars, so these are only
+compared.
 
     python Tools/write_unicode_tables.py
 """
@@ -80,6 +81,48 @@ def combining_classes(decompose):
     return result
 
 
+def byte_level_classes():
+    """Letters and numbers of GPT-2's expression: a scalar that stays in one word with its like."""
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str
+    letters = [c for c in SCALARS if len(words(f"a{chr(c)}a")) == 1]
+    numbers = [c for c in SCALARS if len(words(f"1{chr(c)}1")) == 1]
+    spaces = [c for c in SCALARS if len(words(f"!{chr(c)}!")) == 3 and not 0x30 <= c < 0x3A and len(words(f"a{chr(c)}{chr(c)}")) == 2]
+    # The space itself joins the word that follows.
+    return letters, numbers, sorted({0x20, *spaces} - set(letters) - set(numbers))
+
+
+def single_map(key, value):
+    """A map of characters that replaces one key: a trie of Darts-clone with one path, whose node for byte i is in block i + 1."""
+    units = [0] * (256 * (len(key) + 2))
+    node = 0
+    for index, byte in enumerate(key):
+        block = 256 * (index + 1)
+        units[node] |= (node ^ block) << 10
+        node = block ^ byte
+        units[node] = byte
+    block = 256 * (len(key) + 1)
+    units[node] |= (node ^ block) << 10 | 1 << 8
+    units[block] = 1 << 31
+    blob = b"".join(unit.to_bytes(4, "little") for unit in units)
+    return len(blob).to_bytes(4, "little") + blob + value + b"\0"
+
+
+def cluster_classes():
+    """Precompiled replaces a whole grapheme cluster if its beginning is in the map. Only clusters of at most five bytes matter."""
+    after_a = normalizers.Precompiled(single_map(b"a", b"b")).normalize_str
+    extending = [c for c in SCALARS if after_a("a" + chr(c)) == "b"]
+    controls, prepended = [], []
+    for c in SCALARS:
+        if c > 0xFFFF or c == 0:
+            continue
+        alone = normalizers.Precompiled(single_map(chr(c).encode(), b"x")).normalize_str
+        if len(chr(c).encode()) < 4 and alone(chr(c) + "\u0301") != "x":
+            controls.append(c)
+        if alone(chr(c) + "z") == "x":
+            prepended.append(c)
+    return extending, controls, prepended
+
+
 def main():
     goldens.check("tokenizers")
     clean, strip, lower = step(clean_text=True), step(strip_accents=True), step(lowercase=True)
@@ -132,6 +175,10 @@ def main():
     for c, combining in classes.items():
         assert combining == unicodedata.combining(chr(c)), hex(c)
 
+    letters, numbers, byte_level_spaces = byte_level_classes()
+    assert byte_level_spaces == spaces, set(byte_level_spaces) ^ set(spaces)
+    extending, controls, prepended = cluster_classes()
+
     sections = [
         ("removed", "Dropped by `clean_text`: control, format, private-use and unassigned characters, NUL and U+FFFD. "
                     "Ranges: first, last.", "UInt32", [x for r in ranges(removed) for x in r], 1),
@@ -148,6 +195,14 @@ def main():
          "Int32", [x for r in progressions(single) for x in r], 1),
         ("decomposed", "A canonical decomposition, without Hangul syllables. Ranges: first, last.", "UInt32",
          [x for r in ranges(decomposed) for x in r], 1),
+        ("letters", "`\\p{L}` of the expression of ByteLevel. Ranges: first, last.", "UInt32", [x for r in ranges(letters) for x in r], 1),
+        ("numbers", "`\\p{N}` of the expression of ByteLevel. Ranges: first, last.", "UInt32", [x for r in ranges(numbers) for x in r], 1),
+        ("extending", "Belongs to the grapheme cluster of the scalar before it. Ranges: first, last.", "UInt32",
+         [x for r in ranges(extending) for x in r], 1),
+        ("controls", "A grapheme cluster of its own, whatever follows; below U+10000. Ranges: first, last.", "UInt32",
+         [x for r in ranges(controls) for x in r], 1),
+        ("prepended", "Begins a grapheme cluster that the next scalar belongs to; below U+10000. Ranges: first, last.", "UInt32",
+         [x for r in ranges(prepended) for x in r], 1),
     ]
     lines = [
         "// swift-format-ignore-file",

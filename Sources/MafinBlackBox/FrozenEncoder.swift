@@ -1,6 +1,7 @@
 import Foundation
 import MafinEncoder
 import MafinNumerics
+import MafinText
 
 /// An encoder on this machine that is never trained: a stronger model as the black box, without a network.
 ///
@@ -17,10 +18,14 @@ public struct FrozenEncoder: BlackBox {
     private static let batchSize = 512
 
     /// The files that determine a vector, if they exist.
-    private static let files = [
-        "config.json", "model.safetensors", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
-        "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
-    ]
+    private static let files: [String] = {
+        // Their order is part of the hash, so new names come last.
+        let first = [
+            "config.json", "model.safetensors", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
+            "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+        ]
+        return first + TokenizerFiles.names.filter { !first.contains($0) }
+    }()
 
     /// Loads a checkpoint folder.
     /// - Parameters:

@@ -12,7 +12,7 @@ public final class TextEncoder {
     /// The folder it was loaded from.
     public let folder: URL
     /// Text to token ids.
-    public let tokenizer: WordPieceTokenizer
+    public let tokenizer: any Tokenizer
     /// Token ids to vectors.
     public let encoder: TransformerEncoder
     /// Text in front of queries and documents.
@@ -35,7 +35,7 @@ public final class TextEncoder {
         trained: TrainedPart = TrainedPart()
     ) throws {
         folder = modelFolder
-        tokenizer = try WordPieceTokenizer(modelFolder: modelFolder)
+        tokenizer = try readTokenizer(modelFolder: modelFolder)
         encoder = try TransformerEncoder(modelFolder: modelFolder, trained: trained)
         self.prefixes = try prefixes ?? TextPrefixes(modelFolder: modelFolder)
         self.maximumLength = min(

@@ -50,7 +50,7 @@ extension CollectionTraining {
     /// - Throws: `TokenizerError`.
     package func meanQueryTokens() throws -> Double? {
         guard !queries.isEmpty else { return nil }
-        let tokenizer = try WordPieceTokenizer(modelFolder: released.folder)
+        let tokenizer = try readTokenizer(modelFolder: released.folder)
         let counts = queries.map { tokenizer.encode($0.text, addSpecialTokens: false, maxLength: .max).count }
         return Double(counts.reduce(0, +)) / Double(counts.count)
     }

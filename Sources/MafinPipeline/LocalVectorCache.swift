@@ -2,6 +2,7 @@ import Foundation
 import MafinBlackBox
 import MafinEncoder
 import MafinNumerics
+import MafinText
 
 /// Keeps a frozen local encoder's vectors of corpora and lists of queries on disk, so that they are made only once.
 ///
@@ -68,7 +69,7 @@ public struct LocalVectorCache: Sendable {
         }
         for part in ["\(version)", weights, encoder.encoder.pooling.rawValue, prefix] { add(part) }
         add("\(encoder.maximumLength)")
-        for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
+        for name in ["config.json"] + TokenizerFiles.names {
             let file = encoder.folder.appendingPathComponent(name)
             if FileManager.default.fileExists(atPath: file.path) { add(try ContentHash.sha256(of: file)) }
         }

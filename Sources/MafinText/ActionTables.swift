@@ -42,11 +42,11 @@ final class ActionTables: @unchecked Sendable {
             }
         }
         for byte in addedTokens.firstBytes { firstBytes[Int(byte)] = Self.addedToken }
-        self.firstBytes = Self.copy(firstBytes)
-        self.isolatedASCII = Self.copy(isolatedASCII)
-        blocks = Self.copy(table.blocks)
-        actions = Self.copy(table.actions)
-        pool = Self.copy(table.pool)
+        self.firstBytes = fixedCopy(firstBytes)
+        self.isolatedASCII = fixedCopy(isolatedASCII)
+        blocks = fixedCopy(table.blocks)
+        actions = fixedCopy(table.actions)
+        pool = fixedCopy(table.pool)
     }
 
     deinit {
@@ -59,11 +59,5 @@ final class ActionTables: @unchecked Sendable {
 
     @inline(__always) func action(of scalar: UInt32) -> ScalarAction {
         actions[Int(blocks[Int(scalar >> 8)]) << 8 | Int(scalar & 0xFF)]
-    }
-
-    private static func copy<Element>(_ array: [Element]) -> UnsafePointer<Element> {
-        let memory = UnsafeMutablePointer<Element>.allocate(capacity: max(1, array.count))
-        memory.initialize(from: array, count: array.count)
-        return UnsafePointer(memory)
     }
 }

@@ -29,16 +29,16 @@ struct AddedToken: Sendable, Equatable, Decodable {
 struct AddedTokens: Sendable {
     let tokens: [AddedToken]
     /// The tokens that are matched in the raw text, and those that are matched in the normalized text.
-    let raw: [Pattern]
-    let normalized: [Pattern]
-    /// Whether the fast path can match all tokens, because each of them matches its bytes anywhere in the text.
+    let raw: Patterns
+    let normalized: Patterns
+    /// Whether the fast path of WordPiece can match all tokens, because each of them matches its bytes anywhere in the
+    /// text.
     let areLiteral: Bool
-    /// The patterns of the fast path, by their first byte. The longest come first.
-    private let literals: [UInt8: [(bytes: [UInt8], id: Int32)]]
 
-    struct Pattern: Sendable {
-        let token: AddedToken
-        let scalars: [UInt32]
+    /// Tokens that are matched in the same form of a text. The values of the trie are indices of `tokens`.
+    struct Patterns: Sendable {
+        let tokens: [AddedToken]
+        let trie: PatternTrie
     }
 
     /// A range of a text: an added token, or the text between two of them.
@@ -47,78 +47,105 @@ struct AddedTokens: Sendable {
         let token: Int32?
     }
 
-    init(_ tokens: [AddedToken], settings: NormalizerSettings, unicode: UnicodeProperties) {
+    /// - Parameter normalize: the normalized form of a text, in UTF-8.
+    init(_ tokens: [AddedToken], normalize: (String) -> [UInt8]) throws(Vocabulary.Failure) {
         self.tokens = tokens
-        let used = tokens.filter { !$0.content.isEmpty }
-        raw = used.filter { !$0.isNormalized }.map {
-            Pattern(token: $0, scalars: $0.content.unicodeScalars.map(\.value))
+        func patterns(_ tokens: [AddedToken], _ bytes: (String) -> [UInt8]) throws(Vocabulary.Failure) -> Patterns {
+            let contents = tokens.map { bytes($0.content) }
+            return Patterns(tokens: tokens, trie: try PatternTrie(contents))
         }
-        normalized = used.filter(\.isNormalized).map { token in
-            var text = NormalizedText()
-            text.append(token.content.unicodeScalars.map(\.value)[...], sources: nil, settings, unicode)
-            return Pattern(token: token, scalars: text.scalars)
-        }.filter { !$0.scalars.isEmpty }
+        raw = try patterns(tokens.filter { !$0.isNormalized }) { Array($0.utf8) }
+        normalized = try patterns(tokens.filter(\.isNormalized), normalize)
         areLiteral =
-            normalized.isEmpty
-            && raw.allSatisfy { !$0.token.isSingleWord && !unicode[$0.scalars[0]].contains(.whitespace) }
-        var literals: [UInt8: [(bytes: [UInt8], id: Int32)]] = [:]
-        for pattern in raw {
-            let bytes = Array(pattern.token.content.utf8)
-            literals[bytes[0], default: []].append((bytes, pattern.token.id))
-        }
-        self.literals = literals.mapValues { $0.sorted { $0.bytes.count > $1.bytes.count } }
+            normalized.trie.isEmpty
+            && raw.tokens.allSatisfy { token in
+                guard let first = token.content.unicodeScalars.first else { return true }
+                return !token.isSingleWord && !UnicodeProperties.shared[first.value].contains(.whitespace)
+            }
     }
 
-    /// The bytes with which a literal added token may start.
-    var firstBytes: some Sequence<UInt8> { literals.keys }
+    /// The bytes with which a token of the raw text may start.
+    var firstBytes: [UInt8] { (0...UInt8.max).filter { raw.trie.mayStart(with: $0) } }
 
-    /// The longest literal added token at a position in a text.
+    /// The largest id plus 1, and at least `size`.
+    func vocabularySize(atLeast size: Int) -> Int { tokens.reduce(size) { max($0, Int($1.id) + 1) } }
+
+    /// The longest added token of the raw text at a position.
     func literal(at position: Int, in text: UnsafeBufferPointer<UInt8>) -> (id: Int32, length: Int)? {
-        for candidate in literals[text[position]] ?? [] where candidate.bytes.count <= text.count - position {
-            if text[position..<position + candidate.bytes.count].elementsEqual(candidate.bytes) {
-                return (candidate.id, candidate.bytes.count)
-            }
-        }
-        return nil
+        raw.trie.longest(at: position, in: text).map { (raw.tokens[$0.pattern].id, $0.length) }
     }
 
-    /// Splits a text at the tokens that are matched there: ``raw`` or ``normalized``.
-    func segments(of text: [UInt32], _ patterns: [Pattern], _ unicode: UnicodeProperties) -> [Segment] {
+    /// Splits a text at the tokens that are matched there.
+    func segments(of text: UnsafeBufferPointer<UInt8>, _ patterns: Patterns) -> [Segment] {
+        let unicode = UnicodeProperties.shared
         var segments: [Segment] = []
-        var handled = text.startIndex
-        var position = text.startIndex
-        while !patterns.isEmpty, position < text.endIndex {
-            var longest: Pattern?
-            for pattern in patterns where pattern.scalars[0] == text[position] {
-                guard pattern.scalars.count > longest?.scalars.count ?? 0 else { continue }
-                if text[position...].starts(with: pattern.scalars) { longest = pattern }
-            }
-            guard let found = longest else {
-                position += 1
-                continue
-            }
-            var start = position
-            var end = position + found.scalars.count
+        var handled = 0
+        var position = 0
+        while let found = patterns.trie.first(from: position, in: text) {
+            var start = found.position
+            var end = found.position + found.length
             // A match that is rejected has still been consumed.
             position = end
-            if found.token.isSingleWord, isWordScalar(at: start - 1, text) || isWordScalar(at: end, text) { continue }
-            if found.token.stripsLeft {
-                while start > handled, unicode[text[start - 1]].contains(.whitespace) { start -= 1 }
+            let token = patterns.tokens[found.pattern]
+            if token.isSingleWord, isWordScalar(before: start, text) || isWordScalar(at: end, text) { continue }
+            if token.stripsLeft {
+                while start > handled {
+                    let before = startOfScalar(before: start, text)
+                    guard unicode[scalar(at: before, text)].contains(.whitespace) else { break }
+                    start = before
+                }
             }
-            if found.token.stripsRight {
-                while end < text.endIndex, unicode[text[end]].contains(.whitespace) { end += 1 }
+            if token.stripsRight {
+                while end < text.count, unicode[scalar(at: end, text)].contains(.whitespace) {
+                    end += scalarWidth(text[end])
+                }
             }
             if handled < start { segments.append(Segment(range: handled..<start, token: nil)) }
-            segments.append(Segment(range: start..<end, token: found.token.id))
+            segments.append(Segment(range: start..<end, token: token.id))
             handled = end
         }
-        if handled < text.endIndex { segments.append(Segment(range: handled..<text.endIndex, token: nil)) }
+        if handled < text.count { segments.append(Segment(range: handled..<text.count, token: nil)) }
         return segments
     }
 
+    /// The same for a text in scalars, with ranges of scalars.
+    func segments(of text: [UInt32], _ patterns: Patterns) -> [Segment] {
+        guard !patterns.trie.isEmpty, !text.isEmpty else {
+            return text.isEmpty ? [] : [Segment(range: text.indices, token: nil)]
+        }
+        var bytes: [UInt8] = []
+        var indices: [Int] = []
+        for (index, scalar) in text.enumerated() {
+            for byte in encodedScalar(scalar) {
+                bytes.append(byte)
+                indices.append(index)
+            }
+        }
+        indices.append(text.count)
+        return bytes.withUnsafeBufferPointer { segments(of: $0, patterns) }.map {
+            Segment(range: indices[$0.range.lowerBound]..<indices[$0.range.upperBound], token: $0.token)
+        }
+    }
+
+    // MARK: Scalars of a text in UTF-8
+
+    private func startOfScalar(before end: Int, _ text: UnsafeBufferPointer<UInt8>) -> Int {
+        var start = end - 1
+        while start > 0, text[start] & 0xC0 == 0x80 { start -= 1 }
+        return start
+    }
+
+    private func scalar(at position: Int, _ text: UnsafeBufferPointer<UInt8>) -> UInt32 {
+        text.baseAddress.map { decodeScalar($0 + position).scalar } ?? 0
+    }
+
+    private func isWordScalar(before end: Int, _ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        end > 0 && isWordScalar(at: startOfScalar(before: end, text), text)
+    }
+
     /// `\w` of Unicode regular expressions: alphabetic, mark, decimal digit, connector, join control.
-    private func isWordScalar(at position: Int, _ text: [UInt32]) -> Bool {
-        guard text.indices.contains(position), let scalar = Unicode.Scalar(text[position]) else { return false }
+    private func isWordScalar(at position: Int, _ text: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard position < text.count, let scalar = Unicode.Scalar(scalar(at: position, text)) else { return false }
         let properties = scalar.properties
         if properties.isAlphabetic || properties.isJoinControl { return true }
         return switch properties.generalCategory {

@@ -126,3 +126,7 @@ func decodeScalar(_ bytes: UnsafePointer<UInt8>) -> (scalar: UInt32, width: Int)
     if first < 0xF0 { return ((first & 0x0F) << 12 | second << 6 | third, 3) }
     return ((first & 0x07) << 18 | second << 12 | third << 6 | UInt32(bytes[3] & 0x3F), 4)
 }
+
+/// How many bytes the scalar takes whose first byte this is, in valid UTF-8.
+@inline(__always)
+func scalarWidth(_ first: UInt8) -> Int { first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4 }

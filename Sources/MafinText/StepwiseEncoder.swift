@@ -33,14 +33,14 @@ struct StepwiseEncoder {
         }
         var pieces: [Piece] = []
         var word = Word()
-        for segment in addedTokens.segments(of: scalars, addedTokens.raw, unicode) {
+        for segment in addedTokens.segments(of: scalars, addedTokens.raw) {
             if let token = segment.token {
                 pieces.append(Piece(id: token, source: span(sources, segment.range)))
                 continue
             }
             var normalized = NormalizedText()
             normalized.append(scalars[segment.range], sources: sources, settings.normalizer, unicode)
-            for part in addedTokens.segments(of: normalized.scalars, addedTokens.normalized, unicode) {
+            for part in addedTokens.segments(of: normalized.scalars, addedTokens.normalized) {
                 if let token = part.token {
                     pieces.append(Piece(id: token, source: span(normalized.sources, part.range)))
                 } else {

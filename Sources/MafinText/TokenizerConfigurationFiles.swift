@@ -1,10 +1,11 @@
-/// The parts of `tokenizer_config.json` that a BERT WordPiece tokenizer needs.
+/// The parts of `tokenizer_config.json` that are needed beside `tokenizer.json` or instead of it.
 struct TokenizerConfigurationFile: Decodable {
     var tokenizerClass: String?
     var lowercases: Bool?
     var stripsAccents: Bool?
     var splitsIdeographs: Bool?
     var splitsBasically: Bool?
+    var addsPrefixSpace: Bool?
     var neverSplit: [String]?
     /// A floating-point number, because transformers writes 1e30 for "no limit".
     var maximumLength: Double?
@@ -22,6 +23,7 @@ struct TokenizerConfigurationFile: Decodable {
         case stripsAccents = "strip_accents"
         case splitsIdeographs = "tokenize_chinese_chars"
         case splitsBasically = "do_basic_tokenize"
+        case addsPrefixSpace = "add_prefix_space"
         case neverSplit = "never_split"
         case maximumLength = "model_max_length"
         case truncationSide = "truncation_side"
@@ -80,11 +82,21 @@ struct SentenceEncoderFile: Decodable {
     }
 }
 
-/// The part of the encoder's `config.json` that limits the length of a text.
+/// The parts of the encoder's `config.json` that limit the length of a text, and that say which encoder it is.
 struct EncoderLimitsFile: Decodable {
+    var modelType: String?
     var maximumPositions: Int?
+    var paddingToken: Int?
 
     enum CodingKeys: String, CodingKey {
+        case modelType = "model_type"
         case maximumPositions = "max_position_embeddings"
+        case paddingToken = "pad_token_id"
+    }
+
+    /// The number of positions that tokens can have. Encoders of RoBERTa's family count from behind the padding token.
+    var usablePositions: Int? {
+        let isOffset = ["roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet"].contains(modelType ?? "")
+        return maximumPositions.map { isOffset ? $0 - max(0, paddingToken ?? 1) - 1 : $0 }
     }
 }

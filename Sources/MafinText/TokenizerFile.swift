@@ -1,9 +1,9 @@
-/// The parts of `tokenizer.json` that a BERT WordPiece tokenizer has.
+/// The parts of `tokenizer.json` that WordPiece, Unigram and byte-level BPE have, without vocabulary and merges.
 struct TokenizerFile: Decodable {
     var truncation: Truncation?
     var addedTokens: [AddedToken]?
     var normalizer: Normalizer?
-    var preTokenizer: Component?
+    var preTokenizer: PreTokenizer?
     var postProcessor: PostProcessor?
     var decoder: Decoder?
     var model: Model
@@ -13,10 +13,6 @@ struct TokenizerFile: Decodable {
         case addedTokens = "added_tokens"
         case preTokenizer = "pre_tokenizer"
         case postProcessor = "post_processor"
-    }
-
-    struct Component: Decodable {
-        var type: String
     }
 
     struct Truncation: Decodable {
@@ -31,34 +27,91 @@ struct TokenizerFile: Decodable {
 
     struct Normalizer: Decodable {
         var type: String
+        /// The steps of a `Sequence`.
+        var steps: [Normalizer]?
+        // BertNormalizer
         var cleansText: Bool?
         var splitsIdeographs: Bool?
         var stripsAccents: Bool?
         var lowercases: Bool?
-        /// The steps of a `Sequence`.
-        var steps: [Normalizer]?
+        /// `Precompiled`, in base64.
+        var characterMap: String?
+        // Strip
+        var stripsLeft: Bool?
+        var stripsRight: Bool?
+        // Replace
+        var pattern: Pattern?
+        var content: String?
+        /// `Prepend`
+        var prepended: String?
 
         enum CodingKeys: String, CodingKey {
-            case type
+            case type, pattern, content
             case cleansText = "clean_text"
             case splitsIdeographs = "handle_chinese_chars"
             case stripsAccents = "strip_accents"
             case lowercases = "lowercase"
             case steps = "normalizers"
+            case characterMap = "precompiled_charsmap"
+            case stripsLeft = "strip_left"
+            case stripsRight = "strip_right"
+            case prepended = "prepend"
         }
+
+        struct Pattern: Decodable {
+            var text: String?
+            var expression: String?
+
+            enum CodingKeys: String, CodingKey {
+                case text = "String"
+                case expression = "Regex"
+            }
+        }
+
+        /// The steps, with those of sequences in their place.
+        var flattened: [Normalizer] { type == "Sequence" ? (steps ?? []).flatMap(\.flattened) : [self] }
+    }
+
+    struct PreTokenizer: Decodable {
+        var type: String
+        /// The steps of a `Sequence`.
+        var steps: [PreTokenizer]?
+        // Metaspace and ByteLevel
+        var addsPrefixSpace: Bool?
+        // Metaspace
+        var replacement: String?
+        var prefixRule: String?
+        var splits: Bool?
+        /// `ByteLevel`
+        var usesExpression: Bool?
+
+        enum CodingKeys: String, CodingKey {
+            case type, replacement
+            case steps = "pretokenizers"
+            case addsPrefixSpace = "add_prefix_space"
+            case prefixRule = "prepend_scheme"
+            case splits = "split"
+            case usesExpression = "use_regex"
+        }
+
+        /// The steps, with those of sequences in their place.
+        var flattened: [PreTokenizer] { type == "Sequence" ? (steps ?? []).flatMap(\.flattened) : [self] }
     }
 
     struct PostProcessor: Decodable {
         var type: String
+        /// The steps of a `Sequence`.
+        var steps: [PostProcessor]?
         // TemplateProcessing
         var single: [Piece]?
         var specialTokens: [String: SpecialToken]?
-        // BertProcessing
+        // BertProcessing and RobertaProcessing
         var separator: TokenAndIdentifier?
         var classifier: TokenAndIdentifier?
 
         enum CodingKeys: String, CodingKey {
             case type, single
+            case steps = "processors"
             case specialTokens = "special_tokens"
             case separator = "sep"
             case classifier = "cls"
@@ -93,6 +146,9 @@ struct TokenizerFile: Decodable {
                 id = try pair.decode(Int32.self)
             }
         }
+
+        /// The steps, with those of sequences in their place.
+        var flattened: [PostProcessor] { type == "Sequence" ? (steps ?? []).flatMap(\.flattened) : [self] }
     }
 
     struct Decoder: Decodable {
@@ -103,79 +159,86 @@ struct TokenizerFile: Decodable {
 
     struct Model: Decodable {
         var type: String?
+        // WordPiece and BPE
         var unknownToken: String?
         var continuationPrefix: String?
+        /// `WordPiece`
         var maximumWordLength: Int?
+        // Unigram and BPE
+        var fallsBackToBytes: Bool?
+        /// `Unigram`
+        var unknownIdentifier: Int?
+        // BPE
+        var endOfWordSuffix: String?
+        var dropout: Double?
+        var fusesUnknown: Bool?
+        var ignoresMerges: Bool?
 
         enum CodingKeys: String, CodingKey {
-            case type
+            case type, dropout
             case unknownToken = "unk_token"
             case continuationPrefix = "continuing_subword_prefix"
             case maximumWordLength = "max_input_chars_per_word"
+            case fallsBackToBytes = "byte_fallback"
+            case unknownIdentifier = "unk_id"
+            case endOfWordSuffix = "end_of_word_suffix"
+            case fusesUnknown = "fuse_unk"
+            case ignoresMerges = "ignore_merges"
         }
+    }
+
+    /// The kinds of models that can be read.
+    enum Kind: String, CaseIterable {
+        case wordPiece = "WordPiece"
+        case unigram = "Unigram"
+        case bytePair = "BPE"
     }
 }
 
 extension TokenizerFile {
-    /// The settings of a BERT WordPiece tokenizer. Throws an error that names any other component.
-    func settings(path: String) throws -> TokenizerSettings {
-        func unsupported(_ component: String, _ found: String?, expected: String) -> TokenizerError {
-            .unsupported(path: path, component: component, found: found ?? "missing", expected: expected)
-        }
+    /// The kind of the model. Throws an error that names any other kind.
+    func kind(path: String) throws -> Kind {
         // Older files have no type. Only WordPiece has a word length.
-        guard model.type == "WordPiece" || (model.type == nil && model.maximumWordLength != nil) else {
-            throw unsupported("the model", model.type, expected: "WordPiece")
+        if model.type == nil, model.maximumWordLength != nil { return .wordPiece }
+        guard let kind = model.type.flatMap(Kind.init) else {
+            throw unsupported(
+                path, "the model", model.type, expected: Kind.allCases.map(\.rawValue).joined(separator: ", "))
         }
-        guard preTokenizer?.type == "BertPreTokenizer" else {
-            throw unsupported("the pre-tokenizer", preTokenizer?.type, expected: "BertPreTokenizer")
-        }
-        var settings = TokenizerSettings()
-        settings.normalizer = try normalizerSettings(path: path)
-        settings.addedTokens = addedTokens ?? []
-        settings.unknownToken = model.unknownToken ?? settings.unknownToken
-        settings.continuationPrefix = model.continuationPrefix ?? settings.continuationPrefix
-        settings.maximumWordLength = model.maximumWordLength ?? settings.maximumWordLength
+        return kind
+    }
+
+    func unsupported(_ path: String, _ component: String, _ found: String?, expected: String) -> TokenizerError {
+        .unsupported(path: path, component: component, found: found ?? "missing", expected: expected)
+    }
+
+    /// The special tokens around a text, and where the file cuts it.
+    func frame(path: String) throws -> TokenFrame {
+        var frame = TokenFrame()
         if let truncation {
-            settings.maximumLength = truncation.maximumLength
-            settings.truncatesLeft = truncation.direction == "Left"
+            frame.maximumLength = truncation.maximumLength
+            frame.truncatesLeft = truncation.direction == "Left"
         }
-        if let decoder {
-            guard decoder.type == "WordPiece" else {
-                throw unsupported("the decoder", decoder.type, expected: "WordPiece")
+        // `ByteLevel` only changes offsets.
+        for processor in postProcessor?.flattened ?? [] where processor.type != "ByteLevel" {
+            guard frame.prefix.isEmpty, frame.suffix.isEmpty else {
+                throw TokenizerError.malformed(
+                    path: path, location: "post_processor", reason: "two steps add special tokens")
             }
-            settings.decoderPrefix = decoder.prefix ?? settings.decoderPrefix
-            settings.cleansDecodedText = decoder.cleanup ?? settings.cleansDecodedText
+            (frame.prefix, frame.suffix) = try specialTokens(processor, path: path)
         }
-        (settings.prefix, settings.suffix) = try specialTokens(path: path)
-        return settings
+        return frame
     }
 
-    private func normalizerSettings(path: String) throws -> NormalizerSettings {
-        var steps = normalizer.map { $0.type == "Sequence" ? $0.steps ?? [] : [$0] } ?? []
-        let bert = steps.popLast()
-        guard let bert, bert.type == "BertNormalizer", steps.allSatisfy({ $0.type == "Lowercase" }) else {
-            let found = (steps + (bert.map { [$0] } ?? [])).map(\.type).joined(separator: ", ")
-            throw TokenizerError.unsupported(
-                path: path, component: "the normalizer", found: found.isEmpty ? "missing" : found,
-                expected: "BertNormalizer, or Lowercase and BertNormalizer")
-        }
-        let lowercases = bert.lowercases ?? true
-        return NormalizerSettings(
-            cleansText: bert.cleansText ?? true, splitsIdeographs: bert.splitsIdeographs ?? true,
-            stripsAccents: bert.stripsAccents ?? lowercases, lowercases: lowercases, lowercasesFirst: !steps.isEmpty)
-    }
-
-    private func specialTokens(path: String) throws -> (prefix: [Int32], suffix: [Int32]) {
-        guard let postProcessor else { return ([], []) }
-        switch postProcessor.type {
-        case "BertProcessing":
-            guard let first = postProcessor.classifier, let last = postProcessor.separator else { break }
+    private func specialTokens(_ processor: PostProcessor, path: String) throws -> ([Int32], [Int32]) {
+        switch processor.type {
+        case "BertProcessing", "RobertaProcessing":
+            guard let first = processor.classifier, let last = processor.separator else { break }
             return ([first.id], [last.id])
         case "TemplateProcessing":
             var parts: [[Int32]] = [[]]
-            for piece in postProcessor.single ?? [] {
+            for piece in processor.single ?? [] {
                 if let name = piece.specialToken {
-                    guard let token = postProcessor.specialTokens?[name.id] else {
+                    guard let token = processor.specialTokens?[name.id] else {
                         throw TokenizerError.missingToken(path: path, token: name.id, role: "token of the template")
                     }
                     parts[parts.count - 1] += token.ids
@@ -186,12 +249,12 @@ extension TokenizerFile {
             guard parts.count == 2 else { break }
             return (parts[0], parts[1])
         default:
-            throw TokenizerError.unsupported(
-                path: path, component: "the post-processor", found: postProcessor.type,
-                expected: "TemplateProcessing or BertProcessing")
+            throw unsupported(
+                path, "the post-processor", processor.type,
+                expected: "TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel or a Sequence of them")
         }
         throw TokenizerError.malformed(
             path: path, location: "post_processor",
-            reason: "expected special tokens around one sequence in \(postProcessor.type)")
+            reason: "expected special tokens around one sequence in \(processor.type)")
     }
 }

@@ -1,4 +1,4 @@
-/// The settings of a checkpoint's tokenizer, without the vocabulary.
+/// The settings of a checkpoint's WordPiece tokenizer, without the vocabulary.
 struct TokenizerSettings: Sendable {
     var normalizer = NormalizerSettings()
     var addedTokens: [AddedToken] = []
@@ -6,13 +6,7 @@ struct TokenizerSettings: Sendable {
     var continuationPrefix = "##"
     /// Longer words are unknown; in scalars, after normalization.
     var maximumWordLength = 100
-    /// Ids before and after each text, usually `[CLS]` and `[SEP]`.
-    var prefix: [Int32] = []
-    var suffix: [Int32] = []
-    /// Largest number of tokens of a text, including special tokens; `Int.max` if the checkpoint has no limit.
-    var maximumLength = Int.max
-    /// Whether texts that are too long are cut at the start instead of the end.
-    var truncatesLeft = false
+    var frame = TokenFrame()
     /// The prefix that `decode` removes from a token that continues a word.
     var decoderPrefix = "##"
     /// Whether `decode` removes the spaces before punctuation and contractions.

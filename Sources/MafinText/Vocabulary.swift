@@ -1,4 +1,5 @@
-/// The tokens of a WordPiece model, with look-up by id and by bytes, and the two tries for the longest match.
+/// The tokens of a model, with look-up by id and by bytes, and the tries for matches in a text: one for WordPiece's words
+/// and Unigram's pieces, and one for the rest of WordPiece's words.
 ///
 /// It is a class, so that the trie has a fixed address. The inner loop uses it without bounds checks or reference
 /// counting.
@@ -17,6 +18,7 @@ final class Vocabulary: @unchecked Sendable {
     /// without it.
     let continuationRoot: Int
 
+    /// The id of the unknown token of WordPiece; -1 for other models.
     let unknownToken: Int32
     let maximumWordLength: Int
 
@@ -25,12 +27,14 @@ final class Vocabulary: @unchecked Sendable {
     }
 
     /// - Parameters:
-    ///   - continuationPrefix: the prefix of each token that continues a word.
-    ///   - unknownToken: the token for words that cannot be split into pieces. Must be among the entries.
+    ///   - continuationPrefix: the prefix of each token that continues a word; `nil` for models without such tokens.
+    ///   - unknownToken: the token for words that cannot be split into pieces. Must be among the entries. `nil` for
+    ///     models that handle unknown text themselves.
     ///   - maximumWordLength: number of scalars, after normalization, above which a word is unknown as a whole.
-    init(_ entries: VocabularyEntries, continuationPrefix: String, unknownToken: String, maximumWordLength: Int)
-        throws(Failure)
-    {
+    init(
+        _ entries: VocabularyEntries, continuationPrefix: String? = nil, unknownToken: String? = nil,
+        maximumWordLength: Int = 0
+    ) throws(Failure) {
         self.entries = entries
         let size = Int(entries.ids.max() ?? -1) + 1
         // Ids may have gaps, but a table of mostly gaps is a damaged file.
@@ -38,7 +42,7 @@ final class Vocabulary: @unchecked Sendable {
             throw Failure(reason: "\(entries.count) tokens have ids up to \(size - 1)")
         }
         var entryOfIdentifier = [Int32](repeating: -1, count: size)
-        let prefix = Array(continuationPrefix.utf8)
+        let prefix = continuationPrefix.map { Array($0.utf8) }
         var words: [DoubleArrayTrie.Key] = []
         var continuations: [DoubleArrayTrie.Key] = []
         words.reserveCapacity(entries.count)
@@ -48,7 +52,7 @@ final class Vocabulary: @unchecked Sendable {
             entryOfIdentifier[Int(id)] = Int32(entry)
             if token.isEmpty { continue }
             words.append(.init(start: token.startIndex, count: token.count, value: id))
-            if token.count > prefix.count, token.starts(with: prefix) {
+            if let prefix, token.count > prefix.count, token.starts(with: prefix) {
                 let rest = token.dropFirst(prefix.count)
                 continuations.append(.init(start: rest.startIndex, count: rest.count, value: id))
             }
@@ -62,18 +66,22 @@ final class Vocabulary: @unchecked Sendable {
         guard let wordRoot = roots.0, let continuationRoot = roots.1 else {
             throw Failure(reason: "the vocabulary is too large: more than 8 million trie nodes")
         }
-        let unknown = builder.units.withUnsafeBufferPointer { units in
-            units.baseAddress.flatMap { Self.find(unknownToken.utf8, $0, wordRoot) }
+        if let unknownToken {
+            let found = builder.units.withUnsafeBufferPointer { units in
+                units.baseAddress.flatMap { Self.find(unknownToken.utf8, $0, wordRoot) }
+            }
+            guard let found else {
+                throw Failure(reason: "the unknown token '\(unknownToken)' is not in the vocabulary")
+            }
+            self.unknownToken = found
+        } else {
+            self.unknownToken = -1
         }
-        guard let unknown else { throw Failure(reason: "the unknown token '\(unknownToken)' is not in the vocabulary") }
-        self.unknownToken = unknown
         self.wordRoot = wordRoot
         self.continuationRoot = continuationRoot
         self.maximumWordLength = maximumWordLength
 
-        let units = UnsafeMutablePointer<UInt64>.allocate(capacity: builder.units.count)
-        units.initialize(from: builder.units, count: builder.units.count)
-        trie = UnsafePointer(units)
+        trie = fixedCopy(builder.units)
     }
 
     deinit { trie.deallocate() }

@@ -36,31 +36,23 @@ struct VocabularyEntries: Sendable, Equatable {
 
     init() {}
 
-    /// Separates the object `model.vocab` from a `tokenizer.json`, so that Foundation reads only the other settings. To
-    /// make a dictionary of strings of the vocabulary would take most of the time of reading a tokenizer.
-    /// - Returns: the file with `{}` instead of the vocabulary, and the vocabulary. The vocabulary is `nil` if
-    ///   `model.vocab` is missing or is not an object, as for other kinds of model.
+    /// Reads a JSON object of tokens and ids, as in `vocab.json`.
     /// - Throws: `JSONSyntaxError`
-    static func separate(_ file: [UInt8]) throws -> (settings: [UInt8], vocabulary: VocabularyEntries?) {
-        var found: (range: Range<Int>, entries: VocabularyEntries)?
-        try file.withUnsafeBufferPointer { bytes in
+    init(json file: [UInt8]) throws {
+        self = try file.withUnsafeBufferPointer { bytes in
             var scanner = JSONScanner(bytes)
-            try scanner.members { scanner, key in
-                guard key == "model", scanner.peek() == UInt8(ascii: "{") else { return try scanner.skipValue() }
-                try scanner.members { scanner, key in
-                    guard key == "vocab", scanner.peek() == UInt8(ascii: "{") else { return try scanner.skipValue() }
-                    let start = scanner.offset
-                    var entries = VocabularyEntries()
-                    try scanner.membersWithRawKeys { scanner, token in
-                        entries.append(try scanner.utf8(of: token), id: try identifier(&scanner))
-                    }
-                    found = (start..<scanner.offset, entries)
-                }
-            }
+            let entries = try Self.members(&scanner)
             try scanner.finish()
+            return entries
         }
-        guard let (range, entries) = found else { return (file, nil) }
-        return (file[..<range.lowerBound] + Array("{}".utf8) + file[range.upperBound...], entries)
+    }
+
+    static func members(_ scanner: inout JSONScanner) throws -> VocabularyEntries {
+        var entries = VocabularyEntries()
+        try scanner.membersWithRawKeys { scanner, token in
+            entries.append(try scanner.utf8(of: token), id: try identifier(&scanner))
+        }
+        return entries
     }
 
     private static func identifier(_ scanner: inout JSONScanner) throws -> Int32 {

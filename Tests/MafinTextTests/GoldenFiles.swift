@@ -6,9 +6,13 @@ import Testing
 
 /// Reads the files that Tools/write_tokenizer_goldens.py wrote.
 enum GoldenFiles {
-    static func read<File: Decodable>(_ type: File.Type, _ name: String) throws -> File {
+    static func data(_ name: String) throws -> Data {
         let folder = try #require(Bundle.module.url(forResource: "Goldens", withExtension: nil))
-        return try JSONDecoder().decode(type, from: Data(contentsOf: folder.appendingPathComponent(name)))
+        return try Data(contentsOf: folder.appendingPathComponent(name))
+    }
+
+    static func read<File: Decodable>(_ type: File.Type, _ name: String) throws -> File {
+        try JSONDecoder().decode(type, from: data(name))
     }
 
     /// The tokenizer of the test model, read once.
@@ -61,10 +65,13 @@ struct FNV {
 }
 
 /// A folder for one test, removed at its end.
-func withTemporaryFolder<Value>(files: [String: String], _ body: (URL) throws -> Value) throws -> Value {
+func withTemporaryFolder<Value>(
+    files: [String: String], data: [String: Data] = [:], _ body: (URL) throws -> Value
+) throws -> Value {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("mafin-text-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
     for (name, content) in files { try Data(content.utf8).write(to: folder.appendingPathComponent(name)) }
+    for (name, content) in data { try content.write(to: folder.appendingPathComponent(name)) }
     return try body(folder)
 }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import MafinText
 
-/// Folders with a BERT WordPiece tokenizer, and the errors for others.
+/// Folders with a BERT WordPiece tokenizer, and errors.
 struct ReadingTests {
     static let vocabulary =
         ###"{"[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3,"[MASK]":4,"a":5,"##b":6,"\u00e9":7,"e\u0301":8,"\ud83d\ude00":9,"\"":10}"###
@@ -47,11 +47,8 @@ struct ReadingTests {
 
     @Test func otherTokenizersAreNamed() {
         let cases: [(String, [String: String])] = [
-            ("the model is BPE", ["tokenizer.json": Self.file(model: #""type":"BPE","merges":[]"#)]),
-            (
-                "the model is Unigram",
-                ["tokenizer.json": Self.file(model: #""type":"Unigram""#, vocabulary: #"[["a",0.5]]"#)]
-            ),
+            ("the model is WordLevel", ["tokenizer.json": Self.file(model: #""type":"WordLevel""#)]),
+            ("the model is missing", ["tokenizer.json": Self.file(model: #""unk_token":"[UNK]""#)]),
             ("the normalizer is NFC", ["tokenizer.json": Self.file(normalizer: #"{"type":"NFC"}"#)]),
             ("the normalizer is missing", ["tokenizer.json": Self.file(normalizer: "null")]),
             (
@@ -64,8 +61,8 @@ struct ReadingTests {
             ),
             ("the pre-tokenizer is ByteLevel", ["tokenizer.json": Self.file(preTokenizer: #"{"type":"ByteLevel"}"#)]),
             (
-                "the post-processor is RobertaProcessing",
-                ["tokenizer.json": Self.file(processor: #"{"type":"RobertaProcessing"}"#)]
+                "the post-processor is Other",
+                ["tokenizer.json": Self.file(processor: #"{"type":"Other"}"#)]
             ),
             ("the decoder is Metaspace", ["tokenizer.json": Self.file(rest: #","decoder":{"type":"Metaspace"}"#)]),
             (
@@ -98,6 +95,13 @@ struct ReadingTests {
                 ["tokenizer.json": Self.file(), "tokenizer_config.json": #"{"do_lower_case":"yes"}"#]
             ),
             ("no room", ["tokenizer.json": Self.file(), "sentence_bert_config.json": #"{"max_seq_length":1}"#]),
+            (
+                "the id -3 is not among the 11",
+                [
+                    "tokenizer.json": Self.file(
+                        processor: #"{"type":"BertProcessing","sep":["[SEP]",-3],"cls":["[CLS]",2]}"#)
+                ]
+            ),
             (
                 "do_basic_tokenize",
                 ["vocab.txt": "[UNK]\n[CLS]\n[SEP]\n", "tokenizer_config.json": #"{"do_basic_tokenize":false}"#]
@@ -157,6 +161,14 @@ struct ReadingTests {
     @Test func lowercasingBySentenceTransformers() throws {
         let files = ["tokenizer.json": Self.file(), "sentence_bert_config.json": #"{"do_lower_case":true}"#]
         #expect(try Self.read(files).encode("A \u{C9}") == [2, 5, 7, 3])
+    }
+
+    /// RoBERTa's family counts positions from behind the padding token.
+    @Test func positionsBehindThePadding() throws {
+        let config = #"{"max_position_embeddings":514,"pad_token_id":1,"model_type":"mpnet"}"#
+        let roberta = #"{"type":"RobertaProcessing","sep":["[SEP]",3],"cls":["[CLS]",2]}"#
+        let tokenizer = try Self.read(["tokenizer.json": Self.file(processor: roberta), "config.json": config])
+        #expect(tokenizer.maxLength == 512 && tokenizer.encode("a") == [2, 5, 3])
     }
 
     @Test func vocabularyWithCarriageReturns() throws {

@@ -27,10 +27,10 @@ public struct EncoderOptions: ParsableArguments {
     public init() {}
 
     /// Sets the number of threads, and loads the tokenizer and the encoder.
-    public func load() throws -> (tokenizer: WordPieceTokenizer, encoder: TransformerEncoder) {
+    public func load() throws -> (tokenizer: any Tokenizer, encoder: TransformerEncoder) {
         if threads > 0 { Parallelism.threads = threads }
         let folder = URL(fileURLWithPath: model)
-        let tokenizer = try WordPieceTokenizer(modelFolder: folder)
+        let tokenizer = try readTokenizer(modelFolder: folder)
         let encoder =
             switch shape {
             case .minilm: try TransformerEncoder(modelFolder: folder)

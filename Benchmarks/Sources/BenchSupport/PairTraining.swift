@@ -6,13 +6,13 @@ import MafinText
 /// Training steps on batches of (query, document) pairs: InfoNCE with in-batch negatives at scale 20, gradient clipping, AdamW, as
 /// `train_speed.py` of the Python peers does. Queries and documents of a step are one ragged batch.
 public struct PairTraining {
-    private let tokenizer: WordPieceTokenizer
+    private let tokenizer: any Tokenizer
     private let encoder: TransformerEncoder
     private let maxLength: Int
     private let scale: Float = 20
 
     /// Training of `encoder`, texts cut at `maxLength` tokens.
-    public init(_ tokenizer: WordPieceTokenizer, _ encoder: TransformerEncoder, maxLength: Int) {
+    public init(_ tokenizer: any Tokenizer, _ encoder: TransformerEncoder, maxLength: Int) {
         (self.tokenizer, self.encoder, self.maxLength) = (tokenizer, encoder, maxLength)
     }
 

@@ -24,9 +24,9 @@ enum BenchTokenizer {
             exit(64)
         }
         let clock = ContinuousClock()
-        var loaded: WordPieceTokenizer?
+        var loaded: (any Tokenizer)?
         let loadTime = try clock.measure {
-            loaded = try WordPieceTokenizer(modelFolder: URL(fileURLWithPath: arguments[1]))
+            loaded = try readTokenizer(modelFolder: URL(fileURLWithPath: arguments[1]))
         }
         guard let tokenizer = loaded else { return }
         let texts = try JSONDecoder().decode([String].self, from: Data(contentsOf: URL(fileURLWithPath: arguments[2])))

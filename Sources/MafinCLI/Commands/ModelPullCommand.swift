@@ -74,7 +74,7 @@ struct ModelPullCommand: AsyncParsableCommand {
         do {
             _ = try Architecture.read(modelFolder: folder)
             _ = try Pooling.read(modelFolder: folder)
-            _ = try WordPieceTokenizer(modelFolder: folder)
+            _ = try readTokenizer(modelFolder: folder)
             return nil
         } catch {
             return ErrorReport(error).message

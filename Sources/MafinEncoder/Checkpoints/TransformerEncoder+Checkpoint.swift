@@ -1,5 +1,6 @@
 import Foundation
 import MafinNumerics
+import MafinText
 
 extension TransformerEncoder {
     /// Loads a checkpoint folder: `config.json`, `model.safetensors`, and the pooling of `modules.json`.
@@ -37,11 +38,11 @@ extension TransformerEncoder {
     }
 
     /// Files of a checkpoint for tokenizer and prompts. They are exported unchanged.
-    private static let copiedFiles = [
-        "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "sentencepiece.bpe.model",
-        "special_tokens_map.json", "added_tokens.json", "sentence_bert_config.json",
-        "config_sentence_transformers.json",
-    ]
+    private static let copiedFiles =
+        TokenizerFiles.names + [
+            "special_tokens_map.json", "added_tokens.json", "sentence_bert_config.json",
+            "config_sentence_transformers.json",
+        ]
 
     /// Writes the encoder in the sentence-transformers layout into an existing folder.
     ///

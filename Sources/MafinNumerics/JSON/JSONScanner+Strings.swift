@@ -14,6 +14,12 @@ extension JSONScanner {
         return try text(of: try stringBounds())
     }
 
+    /// The bytes of the next value, which must be a string, with escapes resolved.
+    package mutating func utf8() throws -> [UInt8] {
+        guard peek() == UInt8(ascii: "\"") else { throw failure("expected a string") }
+        return try utf8(of: try stringBounds())
+    }
+
     /// The bytes between the quotation marks of the next value, which must be a string. Escapes are not resolved, and
     /// UTF-8 is not checked.
     package mutating func rawString() throws -> UnsafeBufferPointer<UInt8> {

@@ -8,7 +8,7 @@ package struct WordRanges: Sendable {
     package private(set) var words: [(tokens: Range<Int>, bytes: Range<Int>)] = []
     private let bytes: [UInt8]
 
-    package init(_ text: String, prefix: String, tokenizer: WordPieceTokenizer, maximumLength: Int) {
+    package init(_ text: String, prefix: String, tokenizer: any Tokenizer, maximumLength: Int) {
         let encoding = tokenizer.encodeWithOffsets(prefix + text, maxLength: maximumLength)
         ids = encoding.ids
         bytes = Array(text.utf8)
@@ -17,7 +17,7 @@ package struct WordRanges: Sendable {
         {
             let range = range.lowerBound - prefixLength..<range.upperBound - prefixLength
             if let last = words.last, last.tokens.upperBound == place,
-                tokenizer.continuesWord(encoding.ids[place]) || range.lowerBound < last.bytes.upperBound
+                encoding.continuesWord[place] || range.lowerBound < last.bytes.upperBound
             {
                 words[words.count - 1] = (
                     last.tokens.lowerBound..<place + 1,

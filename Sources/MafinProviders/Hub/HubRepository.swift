@@ -1,5 +1,6 @@
 import Foundation
 import MafinPipeline
+import MafinText
 
 /// The files of the cache that a download writes.
 extension HubRepository {
@@ -50,7 +51,7 @@ enum ModelFiles {
             guard HubRepository.isSafePath(path), let file = parts.last, parts.count <= 2 else { return false }
             // sentence-transformers names the folders of its modules like this: `1_Pooling`, `2_Normalize`, `3_Dense`.
             if parts.count == 2, parts[0].prefixMatch(of: /[0-9]+_/) == nil { return false }
-            return file == "model.safetensors" || file == "vocab.txt"
+            return file == "model.safetensors" || TokenizerFiles.names.contains(String(file))
                 || (file.hasSuffix(".json") && !file.hasSuffix(".index.json"))
         }
         guard files.contains("config.json") else {

@@ -3,7 +3,7 @@ import MafinText
 
 /// Counts the tokens of texts before they are sent: exactly if the model's tokenizer is available, else as an estimate.
 public struct TokenRuler: Sendable {
-    private let tokenizer: WordPieceTokenizer?
+    private let tokenizer: (any Tokenizer)?
     private let bytesPerToken: Double
 
     /// A ruler that estimates.
@@ -15,7 +15,7 @@ public struct TokenRuler: Sendable {
     }
 
     /// A ruler that counts with a checkpoint's tokenizer, special tokens included.
-    public init(tokenizer: WordPieceTokenizer) {
+    public init(tokenizer: any Tokenizer) {
         self.tokenizer = tokenizer
         bytesPerToken = 3
     }
@@ -26,7 +26,7 @@ public struct TokenRuler: Sendable {
     public init(_ profile: ProviderProfile, tokenizer folder: String? = nil) throws {
         if let folder = folder ?? profile.tokens.tokenizer {
             let path = folder.hasPrefix("~/") ? NSString(string: folder).expandingTildeInPath : folder
-            self.init(tokenizer: try WordPieceTokenizer(modelFolder: URL(fileURLWithPath: path)))
+            self.init(tokenizer: try readTokenizer(modelFolder: URL(fileURLWithPath: path)))
         } else {
             self.init(bytesPerToken: profile.tokens.bytesPerToken)
         }

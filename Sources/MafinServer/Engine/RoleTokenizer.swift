@@ -4,7 +4,7 @@ import MafinText
 
 /// How texts of one role become tokens of the local encoder.
 struct RoleTokenizer: Sendable {
-    let tokenizer: WordPieceTokenizer
+    let tokenizer: any Tokenizer
     let prefix: String
     let maximumLength: Int
 
@@ -70,7 +70,7 @@ extension RoleTokenizer {
         guard encoding.ids.count > tokens else { return text }
         guard tokens > 0 else { return "" }
         var last = tokens
-        while last > 0, tokenizer.continuesWord(encoding.ids[last]) { last -= 1 }
+        while last > 0, encoding.continuesWord[last] { last -= 1 }
         guard last > 0 else { return "" }
         let end = encoding.byteRanges[last - 1].upperBound
         return String(decoding: Array(text.utf8.prefix(end)), as: UTF8.self)
