@@ -93,6 +93,25 @@ import Testing
         #expect(largestDifference(own.values, inputs.values) < 1e-6)
     }
 
+    /// The mean output over the inputs stays, and deviations from it are multiplied.
+    @Test func amplifiedHeads() {
+        let head = Self.random(7, 5, seed: 12)
+        let inputs = Self.random(4, 6, seed: 13).normalizedRows().matrix
+        func outputs(_ head: Matrix) -> [[Float]] {
+            (0..<4).map { row in
+                (0..<5).map { column in
+                    (0..<6).reduce(head[6, column]) { $0 + inputs[row, $1] * head[$1, column] }
+                }
+            }
+        }
+        let (plain, amplified) = (outputs(head), outputs(StandInHeads.amplified(head, by: 3, over: inputs)))
+        for column in 0..<5 {
+            let mean = plain.reduce(0) { $0 + $1[column] } / 4
+            for row in 0..<4 { #expect(abs(amplified[row][column] - (mean + 3 * (plain[row][column] - mean))) < 1e-5) }
+        }
+        #expect(StandInHeads.amplified(head, by: 1, over: inputs) == head)
+    }
+
     @Test func correlationOfRows() {
         let a = Matrix(rows: 2, columns: 3, values: [1, 2, 4, 1, 2, 3])
         let b = Matrix(rows: 2, columns: 3, values: [3, 5, 9, 6, 4, 2])

@@ -17,4 +17,22 @@ extension StandInHeads {
         for index in 0..<columns { head[index, index] = 1 }
         return head
     }
+
+    /// A head whose outputs lie `gain` times as far from their mean over some inputs as those of `head`.
+    /// - Parameter inputs: unit vectors of queries, `(n, columns)`, n ≥ 1.
+    static func amplified(_ head: Matrix, by gain: Float, over inputs: Matrix) -> Matrix {
+        guard gain != 1, inputs.rows > 0 else { return head }
+        let columns = head.rows - 1
+        var center = [Float](repeating: 0, count: columns)
+        for row in 0..<inputs.rows {
+            for (column, value) in inputs.row(row).enumerated() { center[column] += value / Float(inputs.rows) }
+        }
+        var result = head
+        for output in 0..<head.columns {
+            let mean = (0..<columns).reduce(head[columns, output]) { $0 + center[$1] * head[$1, output] }
+            for input in 0..<columns { result[input, output] = gain * head[input, output] }
+            result[columns, output] = gain * head[columns, output] + (1 - gain) * mean
+        }
+        return result
+    }
 }

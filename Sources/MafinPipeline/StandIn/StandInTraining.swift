@@ -115,8 +115,14 @@ public struct StandInTraining {
     /// The strengths of the ridge regression that are tried; see ``VectorMap``.
     private static let strengths = [0.01, 0.03, 0.1, 0.3, 1]
 
+    /// Factors of the estimates' deviation from their mean that are tried after the strength.
+    private static let gains: [Float] = [1.5, 2, 3, 5]
+
     /// The head of the strength at which the estimates score the documents most like the black box does, measured on the
     /// development queries. No label is read.
+    ///
+    /// Regression shrinks what it cannot explain, so estimates lie too close to their mean. Where all vectors of the black box lie close
+    /// together, as e5's do, the mean then decides the ranking. So the deviation from the mean is multiplied by a factor, chosen in the same way.
     private func start(_ released: Matrix) -> (head: Matrix, strength: Double) {
         let data = training.data
         let (train, dev) = (data.index.trainQueries, data.index.devQueries)
@@ -126,14 +132,19 @@ public struct StandInTraining {
         let known = dev.isEmpty ? Array(train.prefix(300)) : Array(dev.prefix(300))
         let wanted = Matrix.multiply(data.blackBoxQueries.selecting(rows: known), transposed: data.blackBoxDocuments)
         let moments = VectorMap.Moments(from: inputs, to: targets)
-        let candidates = Self.strengths.map { strength -> (head: Matrix, strength: Double, agreement: Double) in
-            let head = StandInHeads.head(.ridge(moments, strength: strength))
+        func agreement(_ head: Matrix) -> Double {
             let rows = StandInHeads(blackBox: head).forward(released.selecting(rows: known)).blackBox.unit
-            let scores = Matrix.multiply(rows, transposed: data.blackBoxDocuments)
-            return (head, strength, Self.correlation(scores, wanted))
+            return Self.correlation(Matrix.multiply(rows, transposed: data.blackBoxDocuments), wanted)
         }
-        let best = candidates.max { $0.agreement < $1.agreement } ?? candidates[0]
-        return (best.head, best.strength)
+        func best(_ candidates: [(head: Matrix, strength: Double)]) -> (head: Matrix, strength: Double) {
+            let agreements = candidates.map { agreement($0.head) }
+            let place = agreements.indices.max { agreements[$0] < agreements[$1] } ?? 0
+            return candidates[place]
+        }
+        let (head, strength) = best(
+            Self.strengths.map { (StandInHeads.head(.ridge(moments, strength: $0)), $0) })
+        let queries = released.selecting(rows: train.isEmpty ? known : train).normalizedRows().matrix
+        return best(([1] + Self.gains).map { (StandInHeads.amplified(head, by: $0, over: queries), strength) })
     }
 
     /// The mean over rows of Pearson's correlation of both rows.
