@@ -27,6 +27,7 @@ struct SubwordEncoder: ~Copyable {
         self.tokenizer = tokenizer
         self.tracksSources = tracksSources
         keepsWords = !tracksSources && !tokenizer.model.isContinuous
+        // Locals, because `||` on a property of a noncopyable self that is not complete yet is compiled wrongly (Swift 6.3).
         let marksFirstOnly = tokenizer.words.marksFirstOnly
         let needsSources = tracksSources || marksFirstOnly
         self.marksFirstOnly = marksFirstOnly

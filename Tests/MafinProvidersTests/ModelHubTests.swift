@@ -39,6 +39,25 @@ import Testing
 
     // MARK: - The cache
 
+    @Test func filesOfAllTokenizersAreWanted() async throws {
+        try await TemporaryFolder.with { folder in
+            let wanted = ["merges.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model"]
+            let others = ["notes.txt", "other.model", "onnx/tokenizer.model"]
+            var files = HubServer.standardFiles
+            for name in wanted + others { files[name] = Array(name.utf8) }
+            let server = try HubServer(files: files)
+            defer { server.stop() }
+            let snapshot = try await hub(server, folder).pull(HubServer.repository)
+            try expectWhole(snapshot)
+            for name in wanted {
+                #expect(try Data(contentsOf: snapshot.appendingPathComponent(name)) == Data(name.utf8))
+            }
+            for name in others {
+                #expect(!FileManager.default.fileExists(atPath: snapshot.appendingPathComponent(name).path))
+            }
+        }
+    }
+
     @Test func laysTheCacheOutAsHuggingFaceDoes() async throws {
         try await TemporaryFolder.with { folder in
             let server = try HubServer()
