@@ -68,7 +68,8 @@ package struct EncoderOptions: ParsableArguments {
         choice.documentPrefix = encoderDocumentPrefix
         choice.maximumLength = maxLength
         choice.trained = TrainedPart(
-            frozenLayers: freezeLayers, freezesEmbeddings: freezeEmbeddings, lowRank: lora.map { LowRankOptions(rank: $0) })
+            frozenLayers: freezeLayers, freezesEmbeddings: freezeEmbeddings,
+            lowRank: lora.map { LowRankOptions(rank: $0) })
         return choice
     }
 }

@@ -127,7 +127,8 @@ struct TinyWorld {
             "attention_probs_dropout_prob": 0.1}
             """, to: "\(name)/config.json")
         let url = folder.url.appendingPathComponent(name)
-        let encoder = TransformerEncoder(architecture: try Architecture.read(modelFolder: url), pooling: .mean, seed: seed)
+        let encoder = TransformerEncoder(
+            architecture: try Architecture.read(modelFolder: url), pooling: .mean, seed: seed)
         let saved = try TemporaryFolder()
         defer { try? FileManager.default.removeItem(at: saved.url) }
         try encoder.save(to: saved.url, tokenizerFrom: url)

@@ -1,9 +1,11 @@
 /// Numbers that Python and Swift both compute: SplitMix64 from a name's FNV-1a hash.
 public enum GoldenNumbers {
+    /// A name's FNV-1a hash.
     public static func hash(_ name: String) -> UInt64 {
         name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }
 
+    /// SplitMix64's output number `index`.
     public static func mixed(_ seed: UInt64, _ index: Int) -> UInt64 {
         var z = seed &+ UInt64(index + 1) &* 0x9E37_79B9_7F4A_7C15
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9

@@ -115,7 +115,8 @@ extension ToySources {
                 Sureness.Point(threshold: 0.5, asked: 0.125, metric: 0.375),
             ]
         ) {
-            try TransformerEncoder(architecture: configuration, pooling: .mean, seed: 4).save(to: $0, tokenizerFrom: source)
+            try TransformerEncoder(architecture: configuration, pooling: .mean, seed: 4).save(
+                to: $0, tokenizerFrom: source)
         }
     }
 }

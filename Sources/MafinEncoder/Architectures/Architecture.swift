@@ -6,6 +6,7 @@ import Foundation
 public struct Architecture: Sendable, CustomStringConvertible {
     /// The value of `model_type` in `config.json`.
     public let name: String
+    /// The sizes of the network.
     public let configuration: EncoderConfiguration
     /// Prefixes that checkpoints with a head put before the names of tensors.
     let prefixes: [String]

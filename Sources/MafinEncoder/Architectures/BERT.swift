@@ -1,5 +1,6 @@
 /// The sizes of BERT and its relatives with tables of positions and token types.
 public struct BERTSizes: Sendable, Equatable {
+    /// The sizes that all architectures have.
     public var configuration: EncoderConfiguration
     /// Rows of the token type embedding matrix; single texts use row 0.
     public var tokenTypeCount: Int

@@ -114,7 +114,8 @@ package struct ComparisonWorkflow {
         request.facts = [
             "weights of the local encoder": released.weightsHash,
             "prefixes of the local encoder": text(released.prefixes.map { "'\($0.query)' '\($0.document)'" }),
-            "--max-length": text(released.maximumLength), "trained weights": "\(self.encoder.trained)", "--loss": tuning.loss.rawValue,
+            "--max-length": text(released.maximumLength), "trained weights": "\(self.encoder.trained)",
+            "--loss": tuning.loss.rawValue,
             "--learning-rate": text(tuning.learningRate), "--dropout": text(tuning.dropout),
             "--epochs": text(tuning.epochs), "--patience": text(tuning.patience),
             "--allow-leak": "\(allowsLeaks)",
