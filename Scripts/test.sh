@@ -19,11 +19,19 @@ say "lint"
 Scripts/lint.sh
 Scripts/check-dependencies.sh --scratch-path .build-test
 say "build"
+# Downloads wait for the network while the compiler works.
+python=$(mktemp)
+trap 'rm -f "$python"; kill $(jobs -p) 2>/dev/null || true' EXIT
+Scripts/python-environment.sh >"$python" &
+environment=$!
+Scripts/fetch-model.sh &
+model=$!
 swift build --build-tests "${build[@]}"
-Scripts/fetch-model.sh
-MAFIN_PYTHON=$(Scripts/python-environment.sh)
+wait "$environment"
+wait "$model"
+MAFIN_PYTHON=$(cat "$python")
 export MAFIN_PYTHON
 # If hundreds of tests begin at once, tests with time limits wait too long. (Swift versions without this variable ignore it.)
 export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=${SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH:-$((2 * $(getconf _NPROCESSORS_ONLN)))}
 say "test"
-exec swift test --skip-build --disable-xctest "${build[@]}" "$@"
+swift test --skip-build --disable-xctest "${build[@]}" "$@"
