@@ -95,8 +95,8 @@ struct FaultEndToEndTests {
             arguments: Fault.train + ["--black-box", "vectors:nowhere"]),
         // The encoder.
         Fault(
-            testDescription: "an encoder of another kind", says: ["{}/model/config.json", "'mpnet'"],
-            make: edit("model/config.json") { $0[0] = $0[0].replacing("\"bert\"", with: "\"mpnet\"") }),
+            testDescription: "an encoder of another kind", says: ["{}/model/config.json", "'t5'"],
+            make: edit("model/config.json") { $0[0] = $0[0].replacing("\"bert\"", with: "\"t5\"") }),
         Fault(
             testDescription: "cut-off weights", says: ["{}/model/model.safetensors", "the file is cut off"],
             make: { world in

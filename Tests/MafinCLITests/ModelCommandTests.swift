@@ -89,7 +89,7 @@ struct ModelCommandTests {
     }
 
     @Test(arguments: [
-        ("config.json", #"{"model_type": "mpnet"}"#, "architecture (model_type) 'mpnet' is not supported"),
+        ("config.json", #"{"model_type": "t5"}"#, "architecture (model_type) 't5' is not supported"),
         ("modules.json", #"[{"type": "sentence_transformers.models.Dense"}]"#, "Dense"),
         ("tokenizer.json", #"{"model": {"type": "Unigram"}}"#, "Unigram"),
     ])
