@@ -51,7 +51,7 @@ def write_tokenizer(family, folder):
         # MPNet's special tokens are RoBERTa's, around WordPiece.
         count = word_pieces(folder, ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"])
         configuration |= {
-            "tokenizer_class": "MPNetTokenizer", "cls_token": "<s>", "sep_token": "</s>", "unk_token": "[UNK]",
+            "tokenizer_class": "BertTokenizer", "cls_token": "<s>", "sep_token": "</s>", "unk_token": "[UNK]",
             "pad_token": "<pad>", "mask_token": "<mask>", "bos_token": "<s>", "eos_token": "</s>"}
     else:
         count = word_pieces(folder, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
