@@ -36,7 +36,7 @@ struct BenchEmbedding: ParsableCommand {
         let queries = try readJSON(queries, as: [String].self)
         let (tokenizer, encoder) = try options.load()
         func measureCeiling() -> ProductRate {
-            .measure(encoder.configuration, seconds: ceilingSeconds, training: false)
+            .measure(encoder.architecture, seconds: ceilingSeconds, training: false)
         }
         var ceilings = [measureCeiling()]
         var tokens = 0

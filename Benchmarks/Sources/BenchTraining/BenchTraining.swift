@@ -34,7 +34,7 @@ struct BenchTraining: ParsableCommand {
         var ceilings: [ProductRate] = []
         func measureCeiling() {
             guard ceilingSeconds > 0 else { return }
-            ceilings.append(.measure(encoder.configuration, seconds: ceilingSeconds, training: true))
+            ceilings.append(.measure(encoder.architecture, seconds: ceilingSeconds, training: true))
         }
         let training = PairTraining(tokenizer, encoder, maxLength: options.maxLength)
         var (rates, processorRates): ([Double], [Double]) = ([], [])
