@@ -11,7 +11,7 @@ import MafinRetrieval
 ///
 /// No sum may be worse for new documents than the sum without the sources that remember. If the metric of the second
 /// versions is lower by more than ``margin``, and by a paired randomization test at ``level``, ρ is raised in the fit, which lowers the weights of these
-/// sources. Then they are multiplied by smaller and smaller factors, and at last left out.
+/// sources. Then the weights go part of the way to those of the sum without them, and at last all of it.
 ///
 /// The value on dev is cross-fitted: each query is measured with weights that were fitted to other folds. Only which
 /// sources have a weight at all, and the few factors that adjust weights to the metric, are chosen with all queries. The final sources remember all labels of train and dev.
@@ -53,8 +53,9 @@ public struct SourceFit: Rival {
     /// ρ in further fits, where new documents would be worse off.
     static let higherShares = [0.5, 0.75, 0.9]
 
-    /// Factors of the weights of sources that remember, where new documents would be worse off even so.
-    static let dampings = [0.5, 0.25]
+    /// Parts of the way from the weights without the sources that remember to those with them, where new documents would be worse off at the
+    /// end of it.
+    static let parts = [0.75, 0.5, 0.25]
 
     /// A sum of the given sources.
     public init(
@@ -89,15 +90,13 @@ public struct SourceFit: Rival {
             if let guarded {
                 sum = guarded
                 if guarded.share != data.newDocuments { choices["newDocumentsInFit"] = .number(guarded.share) }
-                if guarded.damping != 1 { choices["factorOfRemembering"] = .number(guarded.damping) }
+                if let part = guarded.part { choices["partOfRemembering"] = .number(part) }
             } else {
                 choices["remembering"] = .text("left out: worse for new documents")
             }
         }
 
-        let weights = zip(try problem.weights(of: sum.sources, newDocuments: sum.share), sum.factors).map {
-            Float($0 * $1)
-        }
+        let weights = try sum.weights(problem).map { Float($0) }
         let used = weights.indices.filter { weights[$0] > 0 }
         let labelled = data.labelledQueries
         let chosen = try used.map { position in
@@ -158,9 +157,9 @@ public struct SourceFit: Rival {
             if share != own { sum = try Candidate(self, held, problem, sum.sources, share, isCancelled) }
             if !isWorse(sum, plain) { return sum }
         }
-        for damping in Self.dampings {
-            let damped = try Candidate(self, held, problem, sum.sources, sum.share, damping: damping, isCancelled)
-            if !isWorse(damped, plain) { return damped }
+        for part in Self.parts {
+            let between = try Candidate(between: plain, and: sum, part: part, held, isCancelled)
+            if !isWorse(between, plain) { return between }
         }
         return nil
     }
@@ -188,8 +187,9 @@ public struct SourceFit: Rival {
         let sources: [Int]
         /// ρ in the fit.
         let share: Double
-        /// The factor of the weights of sources that remember.
-        let damping: Double
+        /// Two other sums that this one lies between, and its part of the way to the second; empty and `nil`: it was fitted itself.
+        let ends: [Candidate]
+        let part: Double?
         /// One factor per source of all, for the metric.
         let factors: [Double]
         /// For each fold one weight per source, fitted to other folds.
@@ -209,9 +209,9 @@ public struct SourceFit: Rival {
 
         init(
             _ fit: SourceFit, _ held: HeldOutScores, _ problem: SourceProblem, _ sources: [Int], _ share: Double,
-            damping: Double = 1, _ isCancelled: () -> Bool
+            _ isCancelled: () -> Bool
         ) throws {
-            (self.sources, self.share, self.damping) = (sources, share, damping)
+            (self.sources, self.share, self.ends, self.part) = (sources, share, [], nil)
             let weights = try held.folds.indices.map {
                 try problem.weights(of: sources, newDocuments: share, without: $0)
             }
@@ -220,10 +220,32 @@ public struct SourceFit: Rival {
                 ? try problem.factors(
                     of: weights, newDocuments: share, metric: held.data.metric, isCancelled: isCancelled)
                 : [Double](repeating: 1, count: held.names.count)
-            let damped = factors.indices.map { held.fixed.contains($0) ? factors[$0] : damping * factors[$0] }
-            self.factors = damped
-            self.weights = weights.map { zip($0, damped).map { $0 * $1 } }
+            self.factors = factors
+            self.weights = weights.map { zip($0, factors).map { $0 * $1 } }
             values = try held.values(weights: self.weights, isCancelled: isCancelled)
+        }
+
+        /// The sum whose weights lie between those of two others.
+        init(
+            between first: Candidate, and second: Candidate, part: Double, _ held: HeldOutScores,
+            _ isCancelled: () -> Bool
+        ) throws {
+            sources = Set(first.sources + second.sources).sorted()
+            (share, factors, ends, self.part) = (second.share, [], [first, second], part)
+            weights = zip(first.weights, second.weights).map { Self.between($0, $1, part) }
+            values = try held.values(weights: weights, isCancelled: isCancelled)
+        }
+
+        private static func between(_ first: [Double], _ second: [Double], _ part: Double) -> [Double] {
+            zip(first, second).map { (1 - part) * $0 + part * $1 }
+        }
+
+        /// The weights that are fitted to all queries, with the factors for the metric.
+        func weights(_ problem: SourceProblem) throws -> [Double] {
+            if let part {
+                return Self.between(try ends[0].weights(problem), try ends[1].weights(problem), part)
+            }
+            return zip(try problem.weights(of: sources, newDocuments: share), factors).map { $0 * $1 }
         }
 
         /// The places of the development queries among the values.
