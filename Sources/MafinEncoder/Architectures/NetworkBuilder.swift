@@ -66,8 +66,7 @@ struct NetworkBuilder {
         let gain = small(name + ".weight", [hidden], .gain)
         return Normalization(
             kind: kind, width: hidden, epsilon: configuration.layerNormEpsilon, gain: gain,
-            bias: hasBias ? small(name + ".bias", [hidden], .normBias) : nil, normalized: slot(hidden), scale: slot(1),
-            isTrainable: isTrained(gain.offset))
+            bias: hasBias ? small(name + ".bias", [hidden], .normBias) : nil, normalized: slot(hidden), scale: slot(1))
     }
 
     // MARK: Embeddings
@@ -148,10 +147,9 @@ struct NetworkBuilder {
             case .kept(let slot): (.kept(slot), .stream)
             default: (.activated, .wideBlock)
             }
-        let isLowRankTrained = lowRank.map { isTrained($0.input) } ?? false
         pending = Linear(
             role: role, index: weights.count, weight: offsets[0], outputs: outputs, inputs: inputs, bias: bias,
-            lowRank: isLowRankTrained || trained.lowRank != nil ? lowRank : nil, isTrainable: isTrained(offsets[0]),
+            lowRank: lowRank, isTrainable: isTrained(offsets[0]),
             input: current.place, savedInput: savedInput, inputAgain: current.again, inputGradient: gradient)
         weights.append(
             PackedWeights.Weight(source: offsets[0], outputs: outputs, inputs: inputs, lowRank: pending?.lowRank))

@@ -13,7 +13,6 @@ struct Normalization: Sendable {
     /// Slots of the normalised rows, `(tokens, width)`, and of 1/σ, `(tokens)`.
     let normalized: Int
     let scale: Int
-    let isTrainable: Bool
 
     private var isCentered: Bool { kind == .layer }
 
