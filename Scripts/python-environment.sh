@@ -1,28 +1,28 @@
 #!/usr/bin/env bash
-# Prints the path of a Python that has sentence-transformers, for the tests that load our exports in it. The Python is made
+# Prints the path of a Python that has sentence-transformers and peft, for the tests that load our exports in it. The Python is made
 # once, in .cache/venv. If that would download gigabytes, the script prints nothing and gives the reason on stderr.
 #
-#   MAFIN_PYTHON   a Python that has sentence-transformers already
+#   MAFIN_PYTHON   a Python that has both already
 #   TORCH_WHEEL    a wheel of a CPU build of torch
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 if [ -n "${MAFIN_PYTHON:-}" ]; then
-    "$MAFIN_PYTHON" -c 'import sentence_transformers' || die "MAFIN_PYTHON=$MAFIN_PYTHON has no sentence-transformers"
+    "$MAFIN_PYTHON" -c 'import peft, sentence_transformers' || die "MAFIN_PYTHON=$MAFIN_PYTHON lacks sentence-transformers or peft"
     echo "$MAFIN_PYTHON"
     exit 0
 fi
 
 venv="$cache/venv"
 python="$venv/bin/python"
-if [ -f "$venv/ready" ]; then
+if [ -f "$venv/ready" ] && "$python" -c "import peft" 2>/dev/null; then
     echo "$python"
     exit 0
 fi
 
 skip() {
     rm -rf "$venv"
-    say "the tests that load our exports in Python's sentence-transformers will be skipped: $*"
+    say "the tests that load our exports in Python will be skipped: $*"
     exit 0
 }
 
@@ -45,8 +45,8 @@ else
         || skip "no CPU wheel of torch is at hand (name one with TORCH_WHEEL, or a Python that has it with MAFIN_PYTHON)"
 fi
 
-say "installing sentence-transformers into .cache/venv"
+say "installing sentence-transformers and peft into .cache/venv"
 "$python" -c 'from importlib.metadata import version; print("torch==" + version("torch"))' >"$venv/constraints.txt"
-install --constraint "$venv/constraints.txt" sentence-transformers || skip "sentence-transformers could not be installed"
+install --constraint "$venv/constraints.txt" sentence-transformers peft || skip "sentence-transformers and peft could not be installed"
 touch "$venv/ready"
 echo "$python"

@@ -9,6 +9,44 @@ extension Matrix {
         return product(a, b, rows: a.rows, columns: b.rows, depth: a.columns, transposed: (false, true))
     }
 
+    /// The same numbers but for rounding, where each depends only on its two rows, however many there are. Nothing of `b` is
+    /// copied, so for a few rows of `a` it is faster.
+    /// - Precondition: all elements are finite.
+    package static func innerProducts(_ a: Matrix, _ b: Matrix) -> Matrix {
+        precondition(a.columns == b.columns, "\(a.columns) columns against \(b.columns)")
+        var products = Matrix(rows: a.rows, columns: b.rows)
+        guard a.rows > 0, b.rows > 0, a.columns > 0 else { return products }
+        let (columns, most) = (a.columns, 128)
+        for first in stride(from: 0, to: a.rows, by: most) {
+            let count = min(most, a.rows - first)
+            withUnsafeTemporaryAllocation(
+                byteCount: mafin_prepared_size(count, columns) * MemoryLayout<Float>.stride, alignment: 64
+            ) { memory in
+                a.values.withUnsafeBufferPointer { left in
+                    b.values.withUnsafeBufferPointer { right in
+                        products.values.withUnsafeMutableBufferPointer { result in
+                            guard let prepared = memory.bindMemory(to: Float.self).baseAddress,
+                                let a = left.baseAddress, let b = right.baseAddress, let c = result.baseAddress
+                            else { return }
+                            mafin_prepare_queries(count, columns, a + first * columns, columns, prepared)
+                            let (stride, pointers) = (right.count / columns, UnsafeTransfer((prepared, b, c)))
+                            // A block of rows stays in the cache for all queries.
+                            parallelRanges(stride, grain: 96) { range in
+                                let (prepared, b, c) = pointers.value
+                                for start in Swift.stride(from: range.lowerBound, to: range.upperBound, by: 96) {
+                                    mafin_inner_products(
+                                        min(96, range.upperBound - start), columns, b + start * columns, MAFIN_FLOAT32,
+                                        columns, count, prepared, c + first * stride + start, stride)
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        return products
+    }
+
     /// a · b, `(a.rows, b.columns)`; `a.columns == b.rows`. Runs on all threads; O(a.rows × b.columns × a.columns).
     public static func multiply(_ a: Matrix, _ b: Matrix) -> Matrix {
         precondition(a.columns == b.rows, "\(a.columns) columns against \(b.rows) rows")

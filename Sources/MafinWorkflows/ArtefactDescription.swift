@@ -20,6 +20,8 @@ package struct ArtefactDescription: Encodable {
         package var share: Float
         /// Columns of its vectors; nil if it has none.
         package var dimension: Int?
+        /// The language whose words it counts; nil if it counts none.
+        package var language: Language?
         /// Bytes of its files, the encoder's included; nil if it has none. Sources that share a folder have the same figure.
         package var bytes: Int?
     }
@@ -64,6 +66,7 @@ package struct ArtefactDescription: Encodable {
             return Source(
                 source: record.name, kind: record.kind, face: source.face, weight: weights[record.name],
                 offlineWeight: offline?[record.name], share: weights[record.name] / sum, dimension: record.dimension,
+                language: (source as? LexicalSource)?.analyzer.language,
                 bytes: folders.isEmpty ? nil : Self.bytes(of: folders, manifest))
         }
         vectors = Vectors(

@@ -8,7 +8,6 @@ import Testing
 
 /// The sentence-transformers layout.
 @Suite struct ExportTests {
-    private static let python = ProcessInfo.processInfo.environment["MAFIN_PYTHON"] ?? ""
 
     /// A trained encoder and its export.
     private func export(
@@ -94,8 +93,43 @@ import Testing
         print("ANSWER" + json.dumps(answers))
         """
 
+    private static let adapterProgram = """
+        import json, sys, torch
+        from peft import PeftModel
+        from transformers import BertModel
+        base, adapter = sys.argv[1:]
+        model = PeftModel.from_pretrained(BertModel.from_pretrained(base, add_pooling_layer=False), adapter).eval()
+        answers = []
+        with torch.no_grad():
+            for ids in json.load(sys.stdin):
+                states = model(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids))).last_hidden_state
+                answers.append(states[0].mean(0).tolist())
+        print("ANSWER" + json.dumps(answers))
+        """
+
+    /// PEFT loads low-rank terms and trained norms from our folder, and computes our vectors.
+    @Test(.enabled(if: Python.path != nil, "set MAFIN_PYTHON to a Python that has peft"), arguments: [true, false])
+    func peftLoadsLowRankTerms(trainsNorms: Bool) async throws {
+        let source = try Golden.url("small-mean")
+        let options = LowRankOptions(rank: 3, alpha: 6, trainsNorms: trainsNorms)
+        let encoder = try TransformerEncoder(modelFolder: source, trained: TrainedPart(lowRank: options))
+        let golden = try Golden("small-mean")
+        let batches = [try golden.batch("first"), try golden.batch("second")]
+        let released = try encoder.embed(batches[0])
+        _ = try encoder.train(golden.loss(.listwise), batches, rates: [Float](repeating: 1e-2, count: 6))
+        let expected = try encoder.embed(batches[0])
+        #expect(largestDifference(expected.values, released.values) > 1e-2, "the terms say something")
+        try await TemporaryFolder.with { folder in
+            try encoder.saveAdapter(to: folder.url, base: source.path)
+            let (ids, ends) = (batches[0].ids, batches[0].offsets)
+            let rows = zip(ends, ends.dropFirst()).map { ids[$0..<$1].map(Int.init) }
+            let answers: [[Float]] = try Python.answer(Self.adapterProgram, [source.path, folder.url.path], input: rows)
+            #expect(largestDifference(answers.flatMap { $0 }, expected.values) < 1e-4)
+        }
+    }
+
     /// Python's sentence-transformers loads our folders and computes our vectors.
-    @Test(.enabled(if: !python.isEmpty, "set MAFIN_PYTHON to a Python that has sentence-transformers"))
+    @Test(.enabled(if: Python.path != nil, "set MAFIN_PYTHON to a Python that has sentence-transformers"))
     func sentenceTransformersLoadsIt() async throws {
         let texts = [
             "ak bl cm dn", "a", "The quay crane is greased every second Thursday, never after rain.", "br ci dj ak",
@@ -110,10 +144,7 @@ import Testing
                 let encoder = try export(source, vocabulary: vocabulary, to: folder, normalizes: isUnit)
                 encoders.append((encoder, folder, isUnit))
             }
-            let output = try Self.run(
-                Self.python, ["-c", Self.program] + encoders.map(\.folder.path), input: JSONEncoder().encode(texts))
-            let line = try #require(output.split(separator: "\n").last { $0.hasPrefix("ANSWER") }, "\(output)")
-            let answers = try JSONDecoder().decode([Answer].self, from: Data(line.dropFirst(6).utf8))
+            let answers: [Answer] = try Python.answer(Self.program, encoders.map(\.folder.path), input: texts)
             #expect(answers.count == encoders.count)
             for ((encoder, folder, isUnit), answer) in zip(encoders, answers) {
                 let emitted = try encoder.embed(TokenBatch(rows: answer.ids))
@@ -125,21 +156,4 @@ import Testing
         }
     }
 
-    /// The output of a program; if it fails, the error has its messages.
-    private static func run(_ program: String, _ arguments: [String], input: Data) throws -> String {
-        let process = Process()
-        let (stdin, stdout) = (Pipe(), Pipe())
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(["HF_HUB_OFFLINE": "1"]) { $1 }
-        (process.standardInput, process.standardOutput) = (stdin, stdout)
-        try process.run()
-        try stdin.fileHandleForWriting.write(contentsOf: input)
-        try stdin.fileHandleForWriting.close()
-        let output = try stdout.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        let text = String(decoding: output, as: UTF8.self)
-        try #require(process.terminationStatus == 0, "\(program) failed: \(text)")
-        return text
-    }
 }

@@ -295,11 +295,11 @@ private struct World {
         let scorer = memory.scorer(of: SourceDocuments(ids: ["b", "a"]))
         for (cosine, expected) in [(Float(1), Float(0.99966)), (0.6, 0.5), (0.5, 0.11920), (0, 6e-6), (-1, 0)] {
             let query = Matrix(rows: 1, columns: 2, values: [cosine, (1 - cosine * cosine).squareRoot()])
-            var sums: [Float] = [0, 0]
-            sums.withUnsafeMutableBufferPointer {
-                scorer.add(1, row: 0, of: SourceQueries(blackBox: query), to: $0)
+            var scores: [Float] = [0, 0]
+            scores.withUnsafeMutableBufferPointer {
+                scorer.write(row: 0, of: SourceQueries(blackBox: query), cosines: [cosine], to: $0)
             }
-            #expect(sums[0] == 0 && abs(sums[1] - expected) < 1e-5, "\(cosine)")
+            #expect(scores[0] == 0 && abs(scores[1] - expected) < 1e-5, "\(cosine)")
             #expect(abs(memory.scores(ids: ["b", "a"])(query)[0, 1] - expected) < 1e-5)
         }
     }

@@ -131,9 +131,10 @@ struct InspectCommand: AsyncParsableCommand {
                     case .sparse: "databases with sparse vectors"
                     case .ours: "mafin alone"
                     }
+                let language = source.language.map { ", \($0.rawValue)" } ?? ""
                 return [
-                    source.source.rawValue, source.kind.rawValue, computed, String(format: "%.4f", source.weight),
-                    String(format: "%.1f %%", 100 * source.share),
+                    source.source.rawValue, source.kind.rawValue + language, computed,
+                    String(format: "%.4f", source.weight), String(format: "%.1f %%", 100 * source.share),
                 ] + (isOffline ? [String(format: "%.4f", source.offlineWeight ?? 0)] : []) + [
                     source.dimension.map(String.init) ?? "–",
                     source.bytes.map { String(format: "%.1f MB", Double($0) / 1e6) } ?? "–",

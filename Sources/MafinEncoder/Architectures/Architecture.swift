@@ -33,9 +33,9 @@ public struct Architecture: Sendable, CustomStringConvertible {
     static let families: [String: @Sendable (JSONFile) throws -> Architecture] = [
         "bert": { .bert(try BERTSizes($0)) },
         "mpnet": Architecture.mpnet,
-        "xlm-roberta": { .roberta(try BERTSizes($0), name: "xlm-roberta") },
-        "roberta": { .roberta(try BERTSizes($0), name: "roberta") },
-        "camembert": { .roberta(try BERTSizes($0), name: "camembert") },
+        "xlm-roberta": { try .roberta($0, name: "xlm-roberta") },
+        "roberta": { try .roberta($0, name: "roberta") },
+        "camembert": { try .roberta($0, name: "camembert") },
         "modernbert": Architecture.modernBERT,
         "nomic_bert": Architecture.nomicBERT,
         "new": Architecture.gte,

@@ -6,6 +6,8 @@ public struct BERTSizes: Sendable, Equatable {
     public var tokenTypeCount: Int
     /// Rows of the position embedding matrix.
     var positionRows: Int
+    /// The row of a text's first token.
+    var firstPosition = 0
 
     /// Sizes with BERT's two token types, and a position for each token.
     public init(_ configuration: EncoderConfiguration, tokenTypeCount: Int = 2) {
@@ -25,11 +27,15 @@ public struct BERTSizes: Sendable, Equatable {
 
 extension Architecture {
     /// BERT (Devlin et al. 2019): MiniLM, bge, e5, gte.
-    public static func bert(_ sizes: BERTSizes) -> Architecture {
-        Architecture(name: "bert", sizes.configuration, prefixes: ["bert."]) { network in
+    public static func bert(_ sizes: BERTSizes) -> Architecture { bert(sizes, name: "bert", prefix: "bert.") }
+
+    private static func bert(_ sizes: BERTSizes, name: String, prefix: String) -> Architecture {
+        Architecture(name: name, sizes.configuration, prefixes: [prefix]) { network in
             network.embed(
                 words: "embeddings.word_embeddings",
-                positions: ("embeddings.position_embeddings", rows: sizes.positionRows, first: 0),
+                positions: (
+                    "embeddings.position_embeddings", rows: sizes.positionRows, first: sizes.firstPosition
+                ),
                 tokenTypes: ("embeddings.token_type_embeddings", rows: sizes.tokenTypeCount),
                 norm: "embeddings.LayerNorm")
             network.bertLayers()
@@ -40,19 +46,13 @@ extension Architecture {
     /// BERT with a vector for each token and no sizes of its own.
     public static func bert(_ configuration: EncoderConfiguration) -> Architecture { bert(BERTSizes(configuration)) }
 
-    /// RoBERTa, XLM-R and CamemBERT (Liu et al. 2019, Conneau et al. 2020): BERT whose texts begin at position 2, after the row of padding.
-    static func roberta(_ sizes: BERTSizes, name: String) -> Architecture {
-        var configuration = sizes.configuration
-        configuration.maximumPositions -= 2
-        return Architecture(name: name, configuration, prefixes: ["roberta."]) { network in
-            network.embed(
-                words: "embeddings.word_embeddings",
-                positions: ("embeddings.position_embeddings", rows: sizes.positionRows, first: 2),
-                tokenTypes: ("embeddings.token_type_embeddings", rows: sizes.tokenTypeCount),
-                norm: "embeddings.LayerNorm")
-            network.bertLayers()
-            return network.network()
-        }
+    /// RoBERTa, XLM-R and CamemBERT (Liu et al. 2019, Conneau et al. 2020): BERT whose texts begin at the position after that of padding.
+    /// - Throws: ``EncoderError`` for an impossible size or another activation.
+    static func roberta(_ json: JSONFile, name: String) throws -> Architecture {
+        var sizes = try BERTSizes(json)
+        sizes.firstPosition = try json.rowOfFirstToken(padding: json.index("pad_token_id", default: 1))
+        sizes.configuration.maximumPositions -= sizes.firstPosition
+        return bert(sizes, name: name, prefix: "roberta.")
     }
 }
 

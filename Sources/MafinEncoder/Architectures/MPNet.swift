@@ -6,18 +6,21 @@ extension Architecture {
         var configuration = try EncoderConfiguration(json)
         let rows = configuration.maximumPositions
         let buckets = try json.size("relative_attention_num_buckets", default: 32)
-        // A text begins at position 2, after the row of padding.
-        configuration.maximumPositions -= 2
-        return mpnet(configuration, positionRows: rows, buckets: buckets)
+        // Padding has position 1, whatever the configuration says of it.
+        let first = try json.rowOfFirstToken(padding: 1)
+        configuration.maximumPositions -= first
+        return mpnet(configuration, positions: (rows, first), buckets: buckets)
     }
 
-    private static func mpnet(_ configuration: EncoderConfiguration, positionRows: Int, buckets: Int) -> Architecture {
+    private static func mpnet(
+        _ configuration: EncoderConfiguration, positions: (rows: Int, first: Int), buckets: Int
+    ) -> Architecture {
         let (hidden, intermediate) = (configuration.hiddenSize, configuration.intermediateSize)
         return Architecture(name: "mpnet", configuration, prefixes: ["mpnet."], details: "\(buckets) buckets") {
             network in
             network.embed(
                 words: "embeddings.word_embeddings",
-                positions: ("embeddings.position_embeddings", rows: positionRows, first: 2),
+                positions: ("embeddings.position_embeddings", rows: positions.rows, first: positions.first),
                 norm: "embeddings.LayerNorm")
             let distances = network.distanceTable("encoder.relative_attention_bias", buckets: buckets)
             for index in 0..<configuration.layerCount {

@@ -40,6 +40,27 @@ struct JSONFile {
         return Int(value)
     }
 
+    /// A number of a row, from 0.
+    func index(_ key: String, default fallback: Int) throws -> Int {
+        guard let found = object[key] else { return fallback }
+        guard let value = number(key), value >= 0, value < 1e9, value == value.rounded() else {
+            throw EncoderError.configuration(
+                path: path, key: key, expected: "a whole number from 0", found: "\(found)")
+        }
+        return Int(value)
+    }
+
+    /// The position of a text's first token where padding has the position before it.
+    func rowOfFirstToken(padding: Int) throws -> Int {
+        let rows = try size("max_position_embeddings")
+        guard rows > padding + 1 else {
+            throw EncoderError.configuration(
+                path: path, key: "max_position_embeddings", expected: "more than \(padding + 1): texts begin at row \(padding + 1)",
+                found: "\(rows)")
+        }
+        return padding + 1
+    }
+
     func probability(_ key: String, default fallback: Float) throws -> Float {
         guard let found = object[key] else { return fallback }
         guard let value = number(key), 0 <= value, value < 1 else {

@@ -74,11 +74,14 @@ public struct LexicalSource: SparseSource {
         let source: LexicalSource
         let bm25: BM25
 
-        func add(_ weight: Float, row: Int, of queries: SourceQueries, to sums: UnsafeMutableBufferPointer<Float>) {
+        func write(
+            row: Int, of queries: SourceQueries, cosines: ArraySlice<Float>,
+            to scores: UnsafeMutableBufferPointer<Float>
+        ) {
             let text = queries.texts[row]
             let scale = source.scale(ofQuery: text)
             guard scale > 0 else { return }
-            bm25.forEachScore(of: text, scale: scale) { sums[$0] += weight * $1 }
+            bm25.forEachScore(of: text, scale: scale) { scores[$0] = $1 }
         }
     }
 }

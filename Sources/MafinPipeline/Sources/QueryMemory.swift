@@ -63,19 +63,21 @@ public struct QueryMemory: ScoringSource {
     /// See ``ScoringSource/scorer(of:)``.
     public func scorer(of documents: SourceDocuments) -> any DocumentScorer { MemoryScorer(self, documents.ids) }
 
+    /// See ``ScoringSource/knownQueries``.
+    public var knownQueries: (name: String, unitRows: Matrix)? { (folder, known.queries) }
+
     /// Prepares documents for many queries at a time: the result gives the scores, `(queries, documents)`, of the black
     /// box's unit rows of queries.
     ///
-    /// ``scorer(of:)`` computes one query at a time, so that a score never depends on other queries. Here a matrix product
-    /// for all is faster, and scores may differ in their last digits.
+    /// A score of `SourceIndex` never depends on other queries. Here one matrix product for all queries is faster, and scores
+    /// may differ in their last digits.
     /// - Parameter ids: identifiers of the documents.
     package func scores(ids: [String]) -> @Sendable (_ queries: Matrix) -> Matrix {
         let (scorer, known) = (MemoryScorer(self, ids), known.queries)
         return { queries in
             var result = Matrix(rows: queries.rows, columns: ids.count)
-            guard known.rows > 0 else { return result }
-            let similarity = Matrix.multiply(queries, transposed: known)
-            result.forEachRow { row, sums in scorer.add(1, similarities: similarity.row(row), to: sums) }
+            let cosines = Matrix.multiply(queries, transposed: known)
+            result.forEachRow { row, scores in scorer.write(cosines: cosines.row(row), to: scores) }
             return result
         }
     }
@@ -113,7 +115,6 @@ extension QueryMemory.Known {
 
 /// A memory whose answers are rows of documents.
 private struct MemoryScorer: DocumentScorer {
-    private let queries: Matrix
     private let bandwidth: Float
     private let reach: Float
     /// For each query its answers as numbers of known documents, and its share of each.
@@ -138,27 +139,24 @@ private struct MemoryScorer: DocumentScorer {
         }
         self.rows = rows
         shares = memory.known.answers.map { Float(pow(Double(max(1, $0.count)), -memory.sharing)) }
-        (queries, bandwidth) = (memory.known.queries, memory.bandwidth)
-        reach = memory.reach
+        (bandwidth, reach) = (memory.bandwidth, memory.reach)
     }
 
-    func add(_ weight: Float, row: Int, of queries: SourceQueries, to sums: UnsafeMutableBufferPointer<Float>) {
-        guard let vectors = queries.blackBox else { preconditionFailure("the black box's vectors are missing") }
-        guard self.queries.rows > 0 else { return }
-        // One row at a time, so that a score does not depend on the other queries.
-        let similarities = Matrix.multiply(vectors.selecting(rows: [row]), transposed: self.queries)
-        add(weight, similarities: similarities.values[...], to: sums)
+    func write(
+        row: Int, of queries: SourceQueries, cosines: ArraySlice<Float>, to scores: UnsafeMutableBufferPointer<Float>
+    ) {
+        write(cosines: cosines, to: scores)
     }
 
-    /// - Complexity: O(known queries × dimension), and one step per answer of those that are close enough to count.
-    func add(_ weight: Float, similarities: ArraySlice<Float>, to sums: UnsafeMutableBufferPointer<Float>) {
-        let nearest = similarities.max() ?? 0
+    /// - Complexity: O(known queries), and one step per answer of those that are close enough to count.
+    func write(cosines: ArraySlice<Float>, to scores: UnsafeMutableBufferPointer<Float>) {
+        guard let nearest = cosines.max() else { return }
         withUnsafeTemporaryAllocation(of: Float.self, capacity: rows.count) { memory in
             memory.initialize(repeating: 0)
-            for (position, similarity) in similarities.enumerated() {
+            for (position, cosine) in cosines.enumerated() {
                 // Kernels are computed relative to the nearest query, so that none underflows. Those below 1e-9 of it
                 // change no sum.
-                let exponent = (similarity - nearest) / bandwidth
+                let exponent = (cosine - nearest) / bandwidth
                 guard exponent > -20.7 else { continue }
                 let share = exp(exponent) * shares[position]
                 for document in answers[position] { memory[Int(document)] += share }
@@ -166,10 +164,10 @@ private struct MemoryScorer: DocumentScorer {
             let norm = memory.reduce(0) { $0 + $1 * $1 }.squareRoot()
             guard norm > 0 else { return }
             // κ relative to the nearest query, too. It may overflow to infinity, which silences the memory.
-            let factor = weight / (norm + exp((reach - nearest) / bandwidth))
+            let factor = 1 / (norm + exp((reach - nearest) / bandwidth))
             guard factor > 0 else { return }
             for (number, row) in rows.enumerated() where row >= 0 && memory[number] > 0 {
-                sums[Int(row)] += factor * memory[number]
+                scores[Int(row)] = factor * memory[number]
             }
         }
     }

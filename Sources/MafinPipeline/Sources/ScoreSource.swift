@@ -66,6 +66,13 @@ public protocol DenseSource: ScoreSource {
 public protocol ScoringSource: ScoreSource {
     /// Prepares documents.
     func scorer(of documents: SourceDocuments) throws -> any DocumentScorer
+    /// The known queries whose cosines it reads. Sources that name the same ones share the cosines. `nil`: it reads none.
+    var knownQueries: (name: String, unitRows: Matrix)? { get }
+}
+
+extension ScoringSource {
+    /// A source that knows no queries.
+    public var knownQueries: (name: String, unitRows: Matrix)? { nil }
 }
 
 /// A source whose score is the inner product of weighted terms.
@@ -90,11 +97,13 @@ public struct SparseTerm: Sendable, Hashable {
 
 /// Scores of documents that a ``ScoringSource`` has prepared.
 public protocol DocumentScorer: Sendable {
-    /// Adds `weight · s(q, d)` to the element of each document d whose score is not 0.
+    /// Writes s(q, d) to the element of each document d whose score is not 0.
     /// - Parameters:
     ///   - row: the query, a row of `queries`.
-    ///   - sums: one element per document.
-    func add(_ weight: Float, row: Int, of queries: SourceQueries, to sums: UnsafeMutableBufferPointer<Float>)
+    ///   - cosines: the query's to each of ``ScoringSource/knownQueries``; empty if there are none.
+    ///   - scores: one element per document, all 0.
+    func write(
+        row: Int, of queries: SourceQueries, cosines: ArraySlice<Float>, to scores: UnsafeMutableBufferPointer<Float>)
 }
 
 /// Queries as sources read them. What no source reads may be missing.

@@ -17,7 +17,20 @@ package struct SourceIndex: Sendable {
     package let vectors: VectorIndex?
     /// For each part of ``vectors`` the source whose document vectors it holds.
     package let parts: [SourceName]
-    private let scorers: [SourceName: any DocumentScorer]
+    private let scorers: [SourceName: Scorer]
+
+    /// What computes a source's scores.
+    private struct Scorer {
+        let scorer: any DocumentScorer
+        /// The name of its known queries.
+        let known: String?
+
+        /// Writes the scores of all documents, `scores`, which are all 0.
+        func write(row: Int, of queries: Queries, to scores: UnsafeMutableBufferPointer<Float>) {
+            let cosines = known.flatMap { queries.cosines[$0]?.row(row) } ?? []
+            scorer.write(row: row, of: queries.inputs, cosines: cosines, to: scores)
+        }
+    }
 
     /// Query vectors and texts, ready for a search.
     package struct Queries: Sendable {
@@ -25,11 +38,14 @@ package struct SourceIndex: Sendable {
         package let inputs: SourceQueries
         /// The query vectors of each dense source.
         fileprivate let rows: [SourceName: Matrix]
+        /// The cosines to known queries, by the name of these (``ScoringSource/knownQueries``).
+        fileprivate let cosines: [String: Matrix]
 
         /// Some of the queries, in the given order.
         package func selecting(rows selected: [Int]) -> Queries {
             Queries(
-                inputs: inputs.selecting(rows: selected), rows: rows.mapValues { $0.selecting(rows: selected) })
+                inputs: inputs.selecting(rows: selected), rows: rows.mapValues { $0.selecting(rows: selected) },
+                cosines: cosines.mapValues { $0.selecting(rows: selected) })
         }
     }
 
@@ -64,9 +80,9 @@ package struct SourceIndex: Sendable {
     ) throws {
         (self.sources, self.parts, self.vectors) = (sources, parts, vectors)
         documentCount = vectors?.count ?? documents.count
-        var scorers: [SourceName: any DocumentScorer] = [:]
-        for source in sources {
-            if let source = source as? any ScoringSource { scorers[source.name] = try source.scorer(of: documents) }
+        var scorers: [SourceName: Scorer] = [:]
+        for case let source as any ScoringSource in sources {
+            scorers[source.name] = Scorer(scorer: try source.scorer(of: documents), known: source.knownQueries?.name)
         }
         self.scorers = scorers
     }
@@ -89,7 +105,14 @@ package struct SourceIndex: Sendable {
         for case let source as any DenseSource in sources where inputs.has(source.queryInputs) {
             rows[source.name] = try source.vectors(of: inputs)
         }
-        return Queries(inputs: inputs, rows: rows)
+        var cosines: [String: Matrix] = [:]
+        if let vectors = inputs.blackBox {
+            for case let source as any ScoringSource in sources where inputs.has(source.queryInputs) {
+                guard let known = source.knownQueries, cosines[known.name] == nil else { continue }
+                cosines[known.name] = Matrix.innerProducts(vectors, known.unitRows)
+            }
+        }
+        return Queries(inputs: inputs, rows: rows, cosines: cosines)
     }
 
     // MARK: Ranking
@@ -114,7 +137,7 @@ package struct SourceIndex: Sendable {
         for start in stride(from: 0, to: queries.inputs.count, by: rowsAtATime) {
             try check()
             let rows = start..<min(start + rowsAtATime, queries.inputs.count)
-            let sums = sums(scoring, queries.inputs, rows)
+            let sums = sums(scoring, queries, rows)
             let block: Rankings
             if let vectors, isDense(weights) {
                 block = try vectors.search(
@@ -152,7 +175,7 @@ package struct SourceIndex: Sendable {
     /// ``rankings(of:weights:count:check:)`` but for rounding, and are made faster.
     package func scores(of queries: Queries, weights: SourceWeights) -> Matrix {
         let rows = 0..<queries.inputs.count
-        var result = sums(scorers(with: weights), queries.inputs, rows)
+        var result = sums(scorers(with: weights), queries, rows)
         guard let vectors, isDense(weights) else { return result }
         var column = 0
         let weighted = weighted(queries, rows, weights)
@@ -178,11 +201,9 @@ package struct SourceIndex: Sendable {
         for (column, source) in sources.enumerated() where weights[source.name] != 0 {
             let scores: [Float]
             if let scorer = scorers[source.name] {
-                var sums = [Float](repeating: 0, count: documentCount)
-                sums.withUnsafeMutableBufferPointer {
-                    scorer.add(weights[source.name], row: query, of: queries.inputs, to: $0)
-                }
-                scores = documents.map { sums[$0] }
+                var own = [Float](repeating: 0, count: documentCount)
+                own.withUnsafeMutableBufferPointer { scorer.write(row: query, of: queries, to: $0) }
+                scores = documents.map { weights[source.name] * own[$0] }
             } else if let (index, rows) = own(source.name, of: queries) {
                 let vector = rows.row(query).map { weights[source.name] * $0 }
                 scores = index.partScores(of: documents, query: vector).values
@@ -207,7 +228,7 @@ package struct SourceIndex: Sendable {
         sources.contains { $0 is any DenseSource && weights[$0.name] != 0 }
     }
 
-    private func scorers(with weights: SourceWeights) -> [(weight: Float, scorer: any DocumentScorer)] {
+    private func scorers(with weights: SourceWeights) -> [(weight: Float, scorer: Scorer)] {
         sources.compactMap { source in
             guard let scorer = scorers[source.name], weights[source.name] != 0 else { return nil }
             return (weights[source.name], scorer)
@@ -215,17 +236,22 @@ package struct SourceIndex: Sendable {
     }
 
     private func sums(
-        _ scorers: [(weight: Float, scorer: any DocumentScorer)], _ queries: SourceQueries, _ rows: Range<Int>
+        _ scorers: [(weight: Float, scorer: Scorer)], _ queries: Queries, _ rows: Range<Int>
     ) -> Matrix {
         var sums = Matrix(rows: rows.count, columns: documentCount)
         let columns = documentCount
+        guard !scorers.isEmpty else { return sums }
         sums.values.withUnsafeMutableBufferPointer { values in
             let output = UnsafeTransfer(values)
             parallelFor(rows.count) { place in
                 let row = UnsafeMutableBufferPointer(
                     rebasing: output.value[place * columns..<(place + 1) * columns])
-                for (weight, scorer) in scorers {
-                    scorer.add(weight, row: rows.lowerBound + place, of: queries, to: row)
+                withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { scores in
+                    for (weight, scorer) in scorers {
+                        scores.initialize(repeating: 0)
+                        scorer.write(row: rows.lowerBound + place, of: queries, to: scores)
+                        for document in 0..<columns { row[document] += weight * scores[document] }
+                    }
                 }
             }
         }
