@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinMethod
 import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
@@ -42,22 +43,33 @@ import Testing
         }
     }
 
-    /// The answers of a query are the ten nearest documents: those at the smallest angles.
-    @Test func theBlackBoxRankingsAreTheLabels() async throws {
+    /// The answers of a query are the first documents of its fused rankings; with one ranking, its first ten.
+    @Test func fusedRankingsAreTheLabels() async throws {
         try await TemporaryFolder.with { folder in
             let collection = try Self.collection(folder, test: true)
             let queries = try DistillationWorkflow.learned(of: collection)
-            let splits = try DistillationWorkflow.splits(
-                of: collection,
-                try await BlackBoxVectors(asking: Circle(), documents: collection.documents, queries: queries))
+            let vectors = try await BlackBoxVectors(
+                asking: Circle(), documents: collection.documents, queries: queries)
+            let nearest = try VectorSystem(queries: vectors.queryVectors, documents: vectors.documentVectors)
+                .rankings(queries: Array(queries.indices), count: 30)
+            var backwards = Rankings()
+            for row in queries.indices { backwards.append(nearest[row].reversed()) }
+            let splits = DistillationWorkflow.splits(of: collection, queries, fusing: [nearest])
             let (train, dev) = (try splits.qrels(.train), try splits.qrels(.dev))
             #expect(Set(dev.queryIds) == ["q7", "q14"])
             #expect(Set(train.queryIds + dev.queryIds) == Set(queries.map(\.id)))
+            func answers(of query: Query, _ splits: JudgedSplits) throws -> Set<String> {
+                let labels = try splits.qrels(.train)[query.id] ?? splits.qrels(.dev)[query.id] ?? [:]
+                return Set(labels.filter { $0.value > 0 }.keys)
+            }
+            // The sum of 1 / (60 + rank) over a ranking and its reverse is largest at both ends.
+            let fused = DistillationWorkflow.splits(of: collection, queries, fusing: [nearest, backwards])
             for query in queries {
                 let angle = try #require(Double(query.text))
-                let nearest = (0..<30).sorted { abs(Double($0 * 7) - angle) < abs(Double($1 * 7) - angle) }.prefix(10)
-                let found = (train[query.id] ?? dev[query.id] ?? [:]).filter { $0.value > 0 }.keys
-                #expect(Set(found) == Set(nearest.map { "d\($0)" }), "\(query.id)")
+                let order = (0..<30).sorted { abs(Double($0 * 7) - angle) < abs(Double($1 * 7) - angle) }
+                #expect(try answers(of: query, splits) == Set(order.prefix(10).map { "d\($0)" }), "\(query.id)")
+                let ends = order.prefix(5) + order.suffix(5)
+                #expect(try answers(of: query, fused) == Set(ends.map { "d\($0)" }), "\(query.id)")
             }
         }
     }

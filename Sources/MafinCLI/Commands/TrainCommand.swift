@@ -165,8 +165,8 @@ struct TrainCommand: AsyncParsableCommand {
         distillation.language = language.choice
         let result = try await distillation.run()
         let text = """
-            Distilled \(result.queries) queries and all documents. The black box's first \(DistillationWorkflow.answers) documents count as the \
-            answers of \(result.heldOutQueries) queries that were held out.
+            Distilled \(result.queries) queries and all documents. Of \(result.heldOutQueries) queries that were held out, the first \
+            \(DistillationWorkflow.answers) documents of the fused rankings of black box, local encoder and BM25 count as the answers.
             \(TrainingReport.text(of: result.standIn))Written to \(output).
             """
         try format.print(result, or: text)

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinComparison
 import MafinEncoder
 import MafinMethod
 import MafinNumerics
@@ -9,8 +10,10 @@ import MafinRetrieval
 /// One `mafin train --stand-in --no-labels`: makes a stand-in from the black box's vectors alone. The artefact ranks by the
 /// black box, or without asking it by the stand-in and the local encoder as released.
 ///
-/// Weights are fitted so that the first documents of the black box's own rankings are most likely, on queries that were
-/// held out. Queries of the split `test` are not used.
+/// Without labels nothing tells which documents are relevant. The best guess are those on which different rankings agree, so
+/// weights are fitted to the first documents of the rankings of the black box, the local encoder and BM25, fused by reciprocal
+/// ranks, on queries that were held out. (The black box's ranking alone favours the stand-in, which imitates it, too much.)
+/// Queries of the split `test` are not used.
 package struct DistillationWorkflow {
     /// The collection. It needs no labels.
     package var data: String
@@ -30,12 +33,14 @@ package struct DistillationWorkflow {
         /// Queries that were distilled, and those on which weights were fitted.
         package var queries: Int
         package var heldOutQueries: Int
-        /// Its metrics count the black box's own first documents as the answers.
+        /// Its metrics count the first documents of the fused rankings as the answers.
         package var standIn: TrainedOffline
     }
 
-    /// Number of documents of the black box's ranking that count as answers.
+    /// Number of documents of the fused ranking that count as answers.
     package static let answers = 10
+    /// Number of documents of each ranking that are fused.
+    private static let depth = 100
 
     private let context: WorkflowContext
     private let source: BlackBoxSource?
@@ -67,14 +72,13 @@ package struct DistillationWorkflow {
         context.note("\(collection.documents.count) documents, \(queries.count) queries, no labels")
         let vectors = try await BlackBoxVectors(
             asking: openBlackBox(nil), documents: collection.documents, queries: queries)
-        let splits = try Self.splits(of: collection, vectors)
-        let training = try prepare(collection, splits, vectors, released, encoder)
-        var settings = StandInTraining.Settings()
-        (settings.seconds, settings.seed, settings.learnsLabels) = (time.inSeconds, seed, false)
-        context.note("distilling the black box's vectors of documents and queries")
         let words = LexicalSource(
             texts: collection.documents.map(\.textForEncoding),
             language: context.language(language, of: collection.documents).language)
+        let training = try prepare(collection, vectors, released, encoder, words)
+        var settings = StandInTraining.Settings()
+        (settings.seconds, settings.seed, settings.learnsLabels) = (time.inSeconds, seed, false)
+        context.note("distilling the black box's vectors of documents and queries")
         let held = training.data.index.devQueries.count
         let seconds = max(1, Int(time.inSeconds.rounded()))
         let progress = context.beginProgress("Distilling", seconds, "seconds")
@@ -82,7 +86,8 @@ package struct DistillationWorkflow {
         let began = ContinuousClock.now
         let made = try TrainedOffline.make(
             training, settings: settings, local: training.releasedSystem(isCancelled: context.isCancelled),
-            words: words, remembers: false, asked: [Double](repeating: 1, count: held),
+            words: words, remembers: false,
+            asked: RivalData(training, metric: .nDCG(cutoff: 10)).developmentValues(of: training.blackBoxSystem),
             isCancelled: { [context] in
                 progress.update(completed: min(seconds, Int((ContinuousClock.now - began).inSeconds)))
                 return context.isCancelled()
@@ -117,23 +122,23 @@ package struct DistillationWorkflow {
         return collection.queries.filter { !known.contains($0.id) }
     }
 
-    /// Labels by the black box's own rankings, cut into two parts by the order of the queries.
-    static func splits(of collection: RetrievalCollection, _ vectors: BlackBoxVectors) throws -> JudgedSplits {
-        let rankings = try VectorSystem(queries: vectors.queryVectors, documents: vectors.documentVectors)
-            .rankings(queries: Array(vectors.queries.indices), count: answers)
+    /// Labels by rankings, cut into two parts by the order of the queries.
+    static func splits(of collection: RetrievalCollection, _ queries: [Query], fusing rankings: [Rankings]) -> JudgedSplits {
         let every = Int((1 / JudgedSplits.heldOutShare).rounded())
         func qrels(isHeldOut: Bool) -> Qrels {
             Qrels(
-                vectors.queries.indices.filter { ($0 % every == every - 1) == isHeldOut }.flatMap { row in
-                    rankings[row].map { (vectors.queries[row].id, collection.documents[$0.index].id, 1) }
+                queries.indices.filter { ($0 % every == every - 1) == isHeldOut }.flatMap { row in
+                    Fusion.reciprocalRank(offset: Run.standardRankOffset)
+                        .ranking(of: rankings.map { Array($0[row]) }, count: answers)
+                        .map { (queries[row].id, collection.documents[$0.index].id, 1) }
                 })
         }
         return JudgedSplits(collection, train: qrels(isHeldOut: false), dev: qrels(isHeldOut: true))
     }
 
     private func prepare(
-        _ collection: RetrievalCollection, _ splits: JudgedSplits, _ vectors: BlackBoxVectors,
-        _ released: ReleasedEncoder, _ encoder: TextEncoder
+        _ collection: RetrievalCollection, _ vectors: BlackBoxVectors, _ released: ReleasedEncoder,
+        _ encoder: TextEncoder, _ words: LexicalSource
     ) throws -> CollectionTraining {
         var settings = CollectionTraining.Settings()
         tuning.apply(to: &settings)
@@ -141,8 +146,23 @@ package struct DistillationWorkflow {
         settings.mode = .query
         let progress = EncodingProgress(context)
         defer { progress.finish() }
-        return try CollectionTraining(
-            collection: collection, splits: splits, vectors: vectors, released: released, encoder: encoder,
-            settings: settings, cache: .shared, isCancelled: context.isCancelled, onProgress: progress.update)
+        func training(_ rankings: [Rankings], documentBank: Matrix?) throws -> CollectionTraining {
+            try CollectionTraining(
+                collection: collection, splits: Self.splits(of: collection, vectors.queries, fusing: rankings),
+                vectors: vectors, released: released, encoder: encoder, settings: settings, cache: .shared,
+                documentBank: documentBank, isCancelled: context.isCancelled, onProgress: progress.update)
+        }
+        let rows = Array(vectors.queries.indices)
+        let blackBox = try VectorSystem(queries: vectors.queryVectors, documents: vectors.documentVectors)
+            .rankings(queries: rows, count: Self.depth)
+        // Encodes the documents, which the fused rankings need.
+        let first = try training([blackBox], documentBank: nil)
+        let local = try first.releasedSystem(isCancelled: context.isCancelled).rankings(queries: rows, count: Self.depth)
+        let index = try SourceIndex(
+            [words], documents: SourceDocuments(texts: collection.documents.map(\.textForEncoding)))
+        let lexical = try index.rankings(
+            of: index.queries(SourceQueries(texts: vectors.queries.map(\.text))),
+            weights: SourceWeights([(words.name, 1)]), count: Self.depth)
+        return try training([blackBox, local, lexical], documentBank: first.documentBank)
     }
 }
