@@ -149,8 +149,8 @@ package struct DistillationWorkflow {
         func training(_ rankings: [Rankings], documentBank: Matrix?) throws -> CollectionTraining {
             try CollectionTraining(
                 collection: collection, splits: Self.splits(of: collection, vectors.queries, fusing: rankings),
-                vectors: vectors, released: released, encoder: encoder, settings: settings, cache: .shared,
-                documentBank: documentBank, isCancelled: context.isCancelled, onProgress: progress.update)
+                vectors: vectors, released: released, encoder: encoder, documentBank: documentBank,
+                settings: settings, cache: .shared, isCancelled: context.isCancelled, onProgress: progress.update)
         }
         let rows = Array(vectors.queries.indices)
         let blackBox = try VectorSystem(queries: vectors.queryVectors, documents: vectors.documentVectors)
