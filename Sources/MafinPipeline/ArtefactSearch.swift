@@ -79,7 +79,7 @@ public struct ArtefactSearch {
             : try model.queries(
                 [query], blackBox: blackBoxVector.map { Matrix(rows: 1, columns: $0.count, values: $0) },
                 weights: SourceWeights(usable.sources.filter { usable[$0] > 0 }.map { ($0, usable[$0]) }))
-        let queries = try index.queries(inputs)
+        let queries = index.scored(try index.queries(inputs))
         let best = try index.rankings(of: queries, weights: usable, count: count)[0]
         let rows = best.map(\.index)
         let parts = index.parts(of: rows, query: 0, of: queries, weights: usable)

@@ -25,10 +25,18 @@ package struct SourceIndex: Sendable {
         /// The name of its known queries.
         let known: String?
 
-        /// Writes the scores of all documents, `scores`, which are all 0.
-        func write(row: Int, of queries: Queries, to scores: UnsafeMutableBufferPointer<Float>) {
-            let cosines = known.flatMap { queries.cosines[$0]?.row(row) } ?? []
-            scorer.write(row: row, of: queries.inputs, cosines: cosines, to: scores)
+        /// Calls `body` with the scores of all documents.
+        func withScores(
+            _ source: SourceName, row: Int, of queries: Queries, count: Int,
+            _ body: (UnsafeBufferPointer<Float>) -> Void
+        ) {
+            if let known = queries.scores[source] { return known.row(row).withUnsafeBufferPointer(body) }
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: count) { scores in
+                scores.initialize(repeating: 0)
+                let cosines = known.flatMap { queries.cosines[$0]?.row(row) } ?? []
+                scorer.write(row: row, of: queries.inputs, cosines: cosines, to: scores)
+                body(UnsafeBufferPointer(scores))
+            }
         }
     }
 
@@ -40,12 +48,17 @@ package struct SourceIndex: Sendable {
         fileprivate let rows: [SourceName: Matrix]
         /// The cosines to known queries, by the name of these (``ScoringSource/knownQueries``).
         fileprivate let cosines: [String: Matrix]
+        /// The scores of all documents by each scoring source, if they were computed in advance; see ``SourceIndex/scored(_:)``.
+        fileprivate var scores: [SourceName: Matrix] = [:]
 
         /// Some of the queries, in the given order.
         package func selecting(rows selected: [Int]) -> Queries {
-            Queries(
-                inputs: inputs.selecting(rows: selected), rows: rows.mapValues { $0.selecting(rows: selected) },
-                cosines: cosines.mapValues { $0.selecting(rows: selected) })
+            func selecting<Key>(_ matrices: [Key: Matrix]) -> [Key: Matrix] {
+                matrices.mapValues { $0.selecting(rows: selected) }
+            }
+            return Queries(
+                inputs: inputs.selecting(rows: selected), rows: selecting(rows), cosines: selecting(cosines),
+                scores: selecting(scores))
         }
     }
 
@@ -113,6 +126,24 @@ package struct SourceIndex: Sendable {
             }
         }
         return Queries(inputs: inputs, rows: rows, cosines: cosines)
+    }
+
+    /// The same queries with the scores of every scoring source that can take part, so that neither a ranking nor its
+    /// parts compute them again. For few queries: they take O(queries × documents) of memory for each source.
+    package func scored(_ queries: Queries) -> Queries {
+        var scored = queries
+        let sources = sources.filter { scorers[$0.name] != nil && queries.inputs.has($0.queryInputs) }
+        let found = parallelMap(sources.count) { place in
+            var scores = Matrix(rows: queries.inputs.count, columns: documentCount)
+            for row in 0..<queries.inputs.count {
+                scorers[sources[place].name]?.withScores(
+                    sources[place].name, row: row, of: queries, count: documentCount
+                ) { scores.values.replaceSubrange(row * documentCount..<(row + 1) * documentCount, with: $0) }
+            }
+            return scores
+        }
+        for (source, scores) in zip(sources, found) { scored.scores[source.name] = scores }
+        return scored
     }
 
     // MARK: Ranking
@@ -201,9 +232,11 @@ package struct SourceIndex: Sendable {
         for (column, source) in sources.enumerated() where weights[source.name] != 0 {
             let scores: [Float]
             if let scorer = scorers[source.name] {
-                var own = [Float](repeating: 0, count: documentCount)
-                own.withUnsafeMutableBufferPointer { scorer.write(row: query, of: queries, to: $0) }
-                scores = documents.map { weights[source.name] * own[$0] }
+                var own: [Float] = []
+                scorer.withScores(source.name, row: query, of: queries, count: documentCount) { scores in
+                    own = documents.map { weights[source.name] * scores[$0] }
+                }
+                scores = own
             } else if let (index, rows) = own(source.name, of: queries) {
                 let vector = rows.row(query).map { weights[source.name] * $0 }
                 scores = index.partScores(of: documents, query: vector).values
@@ -228,15 +261,15 @@ package struct SourceIndex: Sendable {
         sources.contains { $0 is any DenseSource && weights[$0.name] != 0 }
     }
 
-    private func scorers(with weights: SourceWeights) -> [(weight: Float, scorer: Scorer)] {
+    private func scorers(with weights: SourceWeights) -> [(source: SourceName, weight: Float, scorer: Scorer)] {
         sources.compactMap { source in
             guard let scorer = scorers[source.name], weights[source.name] != 0 else { return nil }
-            return (weights[source.name], scorer)
+            return (source.name, weights[source.name], scorer)
         }
     }
 
     private func sums(
-        _ scorers: [(weight: Float, scorer: Scorer)], _ queries: Queries, _ rows: Range<Int>
+        _ scorers: [(source: SourceName, weight: Float, scorer: Scorer)], _ queries: Queries, _ rows: Range<Int>
     ) -> Matrix {
         var sums = Matrix(rows: rows.count, columns: documentCount)
         let columns = documentCount
@@ -246,10 +279,8 @@ package struct SourceIndex: Sendable {
             parallelFor(rows.count) { place in
                 let row = UnsafeMutableBufferPointer(
                     rebasing: output.value[place * columns..<(place + 1) * columns])
-                withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { scores in
-                    for (weight, scorer) in scorers {
-                        scores.initialize(repeating: 0)
-                        scorer.write(row: rows.lowerBound + place, of: queries, to: scores)
+                for (source, weight, scorer) in scorers {
+                    scorer.withScores(source, row: rows.lowerBound + place, of: queries, count: columns) { scores in
                         for document in 0..<columns { row[document] += weight * scores[document] }
                     }
                 }

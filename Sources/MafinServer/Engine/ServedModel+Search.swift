@@ -129,16 +129,16 @@ extension ServedModel {
         sureBy mixture: Mixture? = nil
     ) async throws -> SearchAnswer {
         let documents = index.documents
-        let queries: SourceIndex.Queries
-        do {
-            queries = try documents.queries(read)
-        } catch let error as CombinationError {
-            throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")
-        }
-        let search = Searching(texts: index.search, documents: documents, queries: queries, weights: weights)
         return try await measured(.search) { [searching] in
             try await searching.run { check in
-                try search.answer(count: request.count, sureBy: mixture, check)
+                let queries: SourceIndex.Queries
+                do {
+                    queries = try documents.scored(documents.queries(read))
+                } catch let error as CombinationError {
+                    throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")
+                }
+                return try Searching(texts: index.search, documents: documents, queries: queries, weights: weights)
+                    .answer(count: request.count, sureBy: mixture, check)
             }
         }
     }
