@@ -137,6 +137,23 @@ import Testing
         }
     }
 
+    /// An inner product does not depend on the rows beside its own.
+    @Test(arguments: [(1, 1, 1), (3, 97, 384), (300, 650, 33), (0, 4, 3), (4, 0, 3)])
+    func innerProductsOfRows(_ rows: Int, _ columns: Int, _ depth: Int) {
+        let a = Matrix(rows: rows, columns: depth, values: Self.values(rows * depth, seed: 1))
+        let b = Matrix(rows: columns, columns: depth, values: Self.values(columns * depth, seed: 2))
+        let products = Matrix.innerProducts(a, b)
+        #expect(products.rows == rows && products.columns == columns)
+        let expected = NaiveKernels.product(
+            transposeA: false, transposeB: true, m: rows, n: columns, k: depth, alpha: 1, a.values, strideA: depth,
+            b.values, strideB: depth, beta: 0, products.values, strideC: columns)
+        #expect(largestDifference(products.values, expected) <= 1e-7 * Double(depth) + 1e-6)
+        for row in stride(from: 0, to: rows, by: 31) {
+            #expect(Matrix.innerProducts(a.selecting(rows: [row]), b).values == Array(products.row(row)))
+        }
+        #expect(Parallelism.withThreads(1) { Matrix.innerProducts(a, b) } == products)
+    }
+
     @Test(arguments: [(1, 1, 1), (65, 7, 33), (7, 650, 385), (650, 7, 12), (129, 129, 64)])
     func matricesOnAnyNumberOfThreads(_ rows: Int, _ columns: Int, _ depth: Int) {
         let a = Matrix(rows: rows, columns: depth, values: Self.values(rows * depth, seed: 1))

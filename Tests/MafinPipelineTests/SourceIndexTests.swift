@@ -185,6 +185,24 @@ private struct World {
         }
     }
 
+    /// Scores that are computed in advance change nothing.
+    @Test func scoresInAdvance() throws {
+        let world = try World()
+        let index = try SourceIndex(world.sources, documents: world.documents)
+        let queries = try index.queries(world.queries)
+        let scored = index.scored(queries)
+        let weights = Self.weights(world.sources, seed: 12)
+        #expect(
+            try index.rankings(of: scored, weights: weights, count: 20)
+                == index.rankings(of: queries, weights: weights, count: 20))
+        let some = scored.selecting(rows: [4, 2])
+        for (place, query) in [4, 2].enumerated() {
+            #expect(
+                index.parts(of: [0, 3, 50], query: place, of: some, weights: weights)
+                    == index.parts(of: [0, 3, 50], query: query, of: queries, weights: weights))
+        }
+    }
+
     /// Dense and sparse vectors, multiplied by the weights on the query's side, give the score of any vector database.
     @Test func vectorsGiveTheScoreInADatabase() throws {
         let world = try World()
