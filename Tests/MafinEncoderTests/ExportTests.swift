@@ -123,7 +123,8 @@ import Testing
             try encoder.saveAdapter(to: folder.url, base: source.path)
             let (ids, ends) = (batches[0].ids, batches[0].offsets)
             let rows = zip(ends, ends.dropFirst()).map { ids[$0..<$1].map(Int.init) }
-            let answers: [[Float]] = try Python.answer(Self.adapterProgram, [source.path, folder.url.path], input: rows)
+            let answers: [[Float]] = try Python.answer(
+                Self.adapterProgram, [source.path, folder.url.path], input: rows)
             #expect(largestDifference(answers.flatMap { $0 }, expected.values) < 1e-4)
         }
     }

@@ -55,7 +55,8 @@ struct JSONFile {
         let rows = try size("max_position_embeddings")
         guard rows > padding + 1 else {
             throw EncoderError.configuration(
-                path: path, key: "max_position_embeddings", expected: "more than \(padding + 1): texts begin at row \(padding + 1)",
+                path: path, key: "max_position_embeddings",
+                expected: "more than \(padding + 1): texts begin at row \(padding + 1)",
                 found: "\(rows)")
         }
         return padding + 1

@@ -123,7 +123,9 @@ package struct DistillationWorkflow {
     }
 
     /// Labels by rankings, cut into two parts by the order of the queries.
-    static func splits(of collection: RetrievalCollection, _ queries: [Query], fusing rankings: [Rankings]) -> JudgedSplits {
+    static func splits(of collection: RetrievalCollection, _ queries: [Query], fusing rankings: [Rankings])
+        -> JudgedSplits
+    {
         let every = Int((1 / JudgedSplits.heldOutShare).rounded())
         func qrels(isHeldOut: Bool) -> Qrels {
             Qrels(
@@ -157,7 +159,8 @@ package struct DistillationWorkflow {
             .rankings(queries: rows, count: Self.depth)
         // Encodes the documents, which the fused rankings need.
         let first = try training([blackBox], documentBank: nil)
-        let local = try first.releasedSystem(isCancelled: context.isCancelled).rankings(queries: rows, count: Self.depth)
+        let local = try first.releasedSystem(isCancelled: context.isCancelled).rankings(
+            queries: rows, count: Self.depth)
         let index = try SourceIndex(
             [words], documents: SourceDocuments(texts: collection.documents.map(\.textForEncoding)))
         let lexical = try index.rankings(
