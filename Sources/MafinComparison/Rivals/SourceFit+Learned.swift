@@ -73,7 +73,7 @@ extension SourceFit {
             (fold, values, all) = (alone, plain, [1] + own.map { _ in 0 })
             choices["learned"] = .text("left out: worse for new documents")
         }
-        return try fit.fitted(
+        return try fit.measured(
             held, weights: spread(all), fold: fold, values, choices: choices, isCancelled)
     }
 }

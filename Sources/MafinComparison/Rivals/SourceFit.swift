@@ -109,7 +109,7 @@ public struct SourceFit: Rival {
             }
         }
 
-        return try fitted(
+        return try measured(
             held, weights: sum.weights(problem), fold: sum.weights, sum.values, choices: choices, isCancelled)
     }
 
@@ -118,7 +118,7 @@ public struct SourceFit: Rival {
     ///   - weights: one per source of `held`.
     ///   - fold: for each fold one weight per source, fitted to other folds.
     ///   - values: the metric with these.
-    func fitted(
+    func measured(
         _ held: HeldOutScores, weights: [Double], fold: [[Double]], _ values: HeldOutScores.Values,
         choices: [String: ManifestValue], _ isCancelled: () -> Bool
     ) throws -> FittedRival {
