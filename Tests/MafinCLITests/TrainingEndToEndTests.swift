@@ -263,7 +263,8 @@ struct TrainingEndToEndTests {
             #expect(evaluate.status == 0, "\(evaluate.error)")
             let systems = try #require(try object(evaluate.output)["systems"] as? [[String: Any]])
             #expect(systems.last?["name"] as? String == "artefact")
-            #expect(systems.contains { $0["name"] as? String == "mafin" })
+            // Few steps of training may leave the black box without a weight. Then there is no pair.
+            #expect(systems.contains { $0["name"] as? String == "mafin" } == names.contains("black-box"))
 
             let refused = try await world.mafin(
                 ["train", "--output", "NONE", "--compose", "--form", "symmetric"] + Self.short)
