@@ -168,10 +168,11 @@ public final class Comparison {
         case .derived(_, let contender, let seed):
             current = (contender, seed)
             unit = try fit(step, seconds: seconds, encoder: contender) {
-                StandardRivals(
+                var rivals = StandardRivals(
                     blackBox: training.blackBoxSystem, lexical: lexical,
-                    joined: try systems(of: contender, seed: seed)
-                ).rivals
+                    joined: try systems(of: contender, seed: seed))
+                rivals.weights = Dictionary(rows.compactMap { row in row.weights.map { (row.name, $0) } }) { $1 }
+                return rivals.rivals
             }
         case .standIn(let seed):
             // Its encoder encodes documents in the modes that train them.

@@ -26,6 +26,15 @@ public struct ComparisonRow: Sendable, Codable {
     public var encoder: Contender?
     /// How sure its ranking of each query is; `nil` unless it asks the black box for nothing.
     public var sureness: QuerySureness?
+
+    /// The weights of a fitted sum; `nil` for another system.
+    var weights: SourceWeights? {
+        guard case .record(let weights)? = choices["weights"] else { return nil }
+        return SourceWeights(
+            weights.compactMap { name, value in
+                value.number.map { (SourceName(rawValue: name), Float($0)) }
+            }.sorted { $0.0.rawValue < $1.0.rawValue })
+    }
 }
 
 /// How sure a ranking is of each query (`Sureness`).

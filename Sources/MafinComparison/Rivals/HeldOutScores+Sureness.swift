@@ -28,4 +28,13 @@ extension HeldOutScores {
         }
         return result
     }
+
+    /// The same of the development queries, in their order.
+    func developmentSureness(weights: [[Double]], _ isCancelled: () -> Bool) throws -> [Double] {
+        let dev = data.index.devQueries
+        let isDev = Set(dev)
+        let found = try sureness(of: isDev, weights: weights, isCancelled: isCancelled)
+        let places = Dictionary(uniqueKeysWithValues: zip(queries.filter(isDev.contains), found))
+        return dev.compactMap { places[$0] }
+    }
 }

@@ -96,6 +96,25 @@ struct HeldOutScores {
         var new: [Double] = []
     }
 
+    /// The places of the development queries among all.
+    private var developmentRows: [Int] {
+        let places = Dictionary(uniqueKeysWithValues: queries.enumerated().map { ($1, $0) })
+        return data.index.devQueries.compactMap { places[$0] }
+    }
+
+    /// The metric of each development query, of both versions.
+    func developmentQueries(_ values: Values) -> [Double] {
+        let share = data.newDocuments
+        return developmentRows.map { (1 - share) * values.known[$0] + share * values.new[$0] }
+    }
+
+    /// The metric on the development queries.
+    func development(_ values: Values) -> DevelopmentValues {
+        let rows = developmentRows
+        func mean(_ values: [Double]) -> Double { rows.reduce(0) { $0 + values[$1] } / Double(rows.count) }
+        return DevelopmentValues(known: mean(values.known), new: mean(values.new), newDocuments: data.newDocuments)
+    }
+
     /// The metric of weighted sums.
     /// - Parameter weights: for each fold one weight per source.
     func values(weights: [[Double]], isCancelled: () -> Bool) throws -> Values {

@@ -13,6 +13,11 @@ import MafinRetrieval
 /// versions is lower by more than ``margin``, and by a paired randomization test at ``level``, ρ is raised in the fit, which lowers the weights of these
 /// sources. Then the weights go part of the way to those of the sum without them, and at last all of it.
 ///
+/// A trained encoder takes part beside sources that remember as the last step. Its scores of the training queries are better than those of
+/// others, so weights beside it can be fitted to the development queries alone, which are few. So the sum without it is fitted to
+/// all queries first. Its weights keep their proportions, and only that of the encoder to all of them is fitted to the development queries
+/// (``fit(beside:of:seed:isCancelled:)``).
+///
 /// The value on dev is cross-fitted: each query is measured with weights that were fitted to other folds. Only which
 /// sources have a weight at all, and the few factors that adjust weights to the metric, are chosen with all queries. The final sources remember all labels of train and dev.
 public struct SourceFit: Rival {
@@ -27,6 +32,8 @@ public struct SourceFit: Rival {
     /// Those of ``sources`` that were trained on the training queries, such as a local encoder. Their scores of these
     /// queries are better than those of others, so weights beside them are fitted to the development queries alone.
     public let learned: Set<SourceName>
+    /// The weights of the sum without ``learned``, if they are known, so that it is not fitted again.
+    public var proportions: SourceWeights?
     /// Whether ``FittedRival/sureness`` is measured.
     var measuresSureness = false
     /// How many standard errors of the loss a smaller sum may cost; see ``WeightFit``.
@@ -72,6 +79,12 @@ public struct SourceFit: Rival {
     ///   sources.
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         let data = try local.map(data.adding) ?? data
+        if let others = sumWithoutLearned {
+            let proportions =
+                try proportions ?? others.fit(to: data, seed: seed, isCancelled: isCancelled).sum?.weights
+            guard let proportions else { preconditionFailure("a fit of sources gives a sum of sources") }
+            return try fit(beside: proportions, of: data, seed: seed, isCancelled: isCancelled)
+        }
         let capacity = SourceProblem.capacity(
             sources: sources.count + remembering.count, versions: remembering.isEmpty ? 1 : 2,
             documents: data.index.documentCount)
@@ -96,7 +109,21 @@ public struct SourceFit: Rival {
             }
         }
 
-        let weights = try sum.weights(problem).map { Float($0) }
+        return try measured(
+            held, weights: sum.weights(problem), fold: sum.weights, sum.values, choices: choices, isCancelled)
+    }
+
+    /// The sum with the final weights, measured by those of the folds.
+    /// - Parameters:
+    ///   - weights: one per source of `held`.
+    ///   - fold: for each fold one weight per source, fitted to other folds.
+    ///   - values: the metric with these.
+    func measured(
+        _ held: HeldOutScores, weights: [Double], fold: [[Double]], _ values: HeldOutScores.Values,
+        choices: [String: ManifestValue], _ isCancelled: () -> Bool
+    ) throws -> FittedRival {
+        let data = held.data
+        let weights = weights.map { Float($0) }
         let used = weights.indices.filter { weights[$0] > 0 }
         let labelled = data.labelledQueries
         let chosen = try used.map { position in
@@ -104,14 +131,17 @@ public struct SourceFit: Rival {
                 ? sources[position]
                 : try remembering[position - sources.count].source(rememberingLabelsOf: labelled, in: data)
         }
+        var choices = choices
         choices["weights"] = .record(
             Dictionary(uniqueKeysWithValues: used.map { (held.names[$0].rawValue, .number(Double(weights[$0]))) }))
         return FittedRival(
             name: name,
             sum: try SourceSystem(
                 chosen, weights: SourceWeights(used.map { (held.names[$0], weights[$0]) }), queries: data.queries,
-                documents: data.documents), development: sum.development(held), queries: sum.developmentQueries(held),
-            sureness: measuresSureness ? try sum.sureness(held, isCancelled) : nil, choices: choices)
+                documents: data.documents), development: held.development(values),
+            queries: held.developmentQueries(values),
+            sureness: measuresSureness ? try held.developmentSureness(weights: fold, isCancelled) : nil,
+            choices: choices)
     }
 
     /// The scores of the fitted sum for all labelled queries, to train an encoder beside them. Sources that remember are
@@ -165,8 +195,10 @@ public struct SourceFit: Rival {
     }
 
     /// Whether a sum is worse for new documents than the sum without the sources that remember.
-    private func isWorse(_ sum: Candidate, _ plain: Candidate) -> Bool {
-        let differences = zip(sum.values.new, plain.values.new).map { $0 - $1 }
+    private func isWorse(_ sum: Candidate, _ plain: Candidate) -> Bool { isWorse(sum.values, plain.values) }
+
+    func isWorse(_ sum: HeldOutScores.Values, _ plain: HeldOutScores.Values) -> Bool {
+        let differences = zip(sum.new, plain.new).map { $0 - $1 }
         return differences.reduce(0, +) < -margin * Double(differences.count)
             && PairedRandomizationTest().pValue(of: differences) < level
     }
@@ -246,32 +278,6 @@ public struct SourceFit: Rival {
                 return Self.between(try ends[0].weights(problem), try ends[1].weights(problem), part)
             }
             return zip(try problem.weights(of: sources, newDocuments: share), factors).map { $0 * $1 }
-        }
-
-        /// The places of the development queries among the values.
-        private func rows(_ held: HeldOutScores) -> [Int] {
-            let places = Dictionary(uniqueKeysWithValues: held.queries.enumerated().map { ($1, $0) })
-            return held.data.index.devQueries.compactMap { places[$0] }
-        }
-
-        func developmentQueries(_ held: HeldOutScores) -> [Double] {
-            let share = held.data.newDocuments
-            return rows(held).map { (1 - share) * values.known[$0] + share * values.new[$0] }
-        }
-
-        func sureness(_ held: HeldOutScores, _ isCancelled: () -> Bool) throws -> [Double] {
-            let dev = held.data.index.devQueries
-            let isDev = Set(dev)
-            let found = try held.sureness(of: isDev, weights: weights, isCancelled: isCancelled)
-            let places = Dictionary(uniqueKeysWithValues: zip(held.queries.filter(isDev.contains), found))
-            return dev.compactMap { places[$0] }
-        }
-
-        func development(_ held: HeldOutScores) -> DevelopmentValues {
-            let rows = rows(held)
-            func mean(_ values: [Double]) -> Double { rows.reduce(0) { $0 + values[$1] } / Double(rows.count) }
-            return DevelopmentValues(
-                known: mean(values.known), new: mean(values.new), newDocuments: held.data.newDocuments)
         }
     }
 }

@@ -90,6 +90,25 @@ struct SourceProblem {
         scores = known
     }
 
+    private init(_ other: SourceProblem, names: [SourceName], scores: [[Float]]) {
+        (self.names, self.scores) = (names, scores)
+        (candidates, labels, groups) = (other.candidates, other.labels, other.groups)
+        (folds, isNew) = (other.folds, other.isNew)
+    }
+
+    /// The same queries with a weighted sum as the first source, and some sources behind it.
+    /// - Parameter weights: one per source.
+    func adding(_ weights: [Double], to sources: [Int]) -> SourceProblem {
+        var sum = [Float](repeating: 0, count: scores.first?.count ?? 0)
+        for (weight, scores) in zip(weights, scores) where weight != 0 {
+            for index in sum.indices { sum[index] += Float(weight) * scores[index] }
+        }
+        return SourceProblem(
+            self, names: [Self.sumName] + sources.map { names[$0] }, scores: [sum] + sources.map { scores[$0] })
+    }
+
+    private static let sumName = SourceName(rawValue: "sum")
+
     /// Number of queries.
     var queryCount: Int { isNew.count { !$0 } }
 

@@ -12,6 +12,8 @@ public struct StandardRivals: Sendable {
     public var lexical: SourceSystem?
     /// A trained encoder.
     public var joined: JoinedSystems?
+    /// The weights of sums without the encoder that were fitted before, by their names.
+    var weights: [String: SourceWeights] = [:]
     /// See ``SourceFit/standardErrors``.
     public var standardErrors = SourceFit.standardErrors
     /// See ``SourceFit/level``.
@@ -23,6 +25,9 @@ public struct StandardRivals: Sendable {
         self.lexical = lexical
         self.joined = joined
     }
+
+    private static let memoryName = "query-memory"
+    private static let compositionName = "composition-without-encoder"
 
     /// Name of the black box's row. The names of fusions with it begin with this name.
     static let blackBoxName = ArtefactEvaluation.baseline
@@ -44,16 +49,20 @@ public struct StandardRivals: Sendable {
         let words = lexical?.sources ?? []
         rivals += [
             NudgeN(blackBox), NudgeM(blackBox),
-            sum(vectors, remembering: RememberedQueries.standard, name: "query-memory"),
+            sum(vectors, remembering: RememberedQueries.standard, name: Self.memoryName),
             BestComposition(blackBox, others: lexical.map { [("bm25", $0)] } ?? []),
-            sum(vectors + words, remembering: remembering, name: "composition-without-encoder"),
+            sum(vectors + words, remembering: remembering, name: Self.compositionName),
         ]
         if let joined {
             let both = vectors + [LocalVectorSource(dimension: joined.local.documents.columns)]
             if lexical != nil { rivals.append(sum(both + words, joined, name: "\(joined.name)+bm25")) }
             rivals += [
-                sum(both, remembering: RememberedQueries.standard, joined, name: "\(joined.name)+query-memory"),
-                sum(both + words, remembering: remembering, joined, name: ComparedSystem.composition),
+                sum(
+                    both, remembering: RememberedQueries.standard, joined, beside: Self.memoryName,
+                    name: "\(joined.name)+query-memory"),
+                sum(
+                    both + words, remembering: remembering, joined, beside: Self.compositionName,
+                    name: ComparedSystem.composition),
             ]
         }
         let hidden = min(blackBox.queries.columns, Self.largestHiddenLayer)
@@ -71,16 +80,18 @@ public struct StandardRivals: Sendable {
 
     private var vectors: [any ScoreSource] { [BlackBoxVectorSource(dimension: blackBox.documents.columns)] }
 
-    /// - Parameter encoder: a trained encoder, if it takes part. Its scores of training queries are better than those of
-    ///   others, so weights are then fitted on dev.
+    /// - Parameters:
+    ///   - encoder: a trained encoder, if it takes part.
+    ///   - other: the name of the sum without it.
     private func sum(
         _ sources: [any ScoreSource], remembering: [any RememberingSource] = [], _ encoder: JoinedSystems? = nil,
-        name: String
+        beside other: String? = nil, name: String
     ) -> SourceFit {
         var fit = SourceFit(
             sources, remembering: remembering, local: encoder?.local, learned: encoder == nil ? [] : [.local],
             name: name)
         (fit.standardErrors, fit.level) = (standardErrors, level)
+        fit.proportions = other.flatMap { weights[$0] }
         return fit
     }
 }

@@ -179,6 +179,41 @@ import Testing
         #expect(try weights(changed) == weights(world.system.queries))
     }
 
+    /// Beside sources that remember, a trained encoder adds one weight, and the others keep the proportions of the sum without it.
+    @Test(arguments: [true, false]) func otherSourcesKeepTheirProportions(isUseful: Bool) throws {
+        let data = try RivalFixture.world(queries: 160).data
+        let others = [Self.blackBox(data), Self.words(data)] as [any ScoreSource]
+        let alone = try SourceFit(others, remembering: [Self.memory], name: "sum").fit(to: data)
+        let expected = try #require(alone.sum).weights
+        // A useful encoder's queries lie near their answers.
+        var generator = RandomGenerator(seed: 11)
+        func random(_ rows: Int) -> Matrix {
+            Matrix(rows: rows, columns: 12, values: (0..<rows * 12).map { _ in generator.normal() })
+        }
+        let documents = random(data.documents.count).normalizedRows().matrix
+        var queries = random(data.queries.count)
+        for query in 0..<queries.rows where isUseful {
+            for answer in data.index.labels[query] {
+                for column in 0..<12 { queries[query, column] += 6 * documents[answer.column, column] }
+            }
+        }
+        let local = VectorSystem(queries: queries.normalizedRows().matrix, documents: documents)
+        var fit = SourceFit(
+            others + [LocalVectorSource(dimension: 12)], remembering: [Self.memory], local: local, learned: [.local],
+            name: "sum")
+        let fitted = try fit.fit(to: data)
+        let weights = try #require(fitted.sum).weights
+        #expect((weights[.local] > 0) == isUseful)
+        for source in expected.sources where expected[source] > 0 {
+            let ratio = weights[source] / weights[expected.sources[0]]
+            #expect(abs(ratio - expected[source] / expected[expected.sources[0]]) < 1e-5 * ratio, "\(source)")
+        }
+        if isUseful { #expect(fitted.development > alone.development + 0.05) }
+        // The sum without the encoder need not be fitted again.
+        fit.proportions = expected
+        #expect(try fit.fit(to: data).sum?.weights == weights)
+    }
+
     /// Lists of the best of each source, so long that they hold all documents, are the whole corpus.
     @Test func listsOfTheBestLeadToTheSameWeights() throws {
         let world = try RivalFixture.world()
