@@ -55,7 +55,7 @@ struct TrainCommand: AsyncParsableCommand {
 
     @Flag(
         help: ArgumentHelp(
-            "After the training, add BM25 and a memory of the labelled queries, with weights by likelihood on dev. The artefact then ranks by all of them. Joined vectors (embed, /v1/embeddings) hold the black box and the encoder alone. Takes time beyond --time."
+            "After the training, add BM25 and a memory of the labelled queries, with weights by likelihood. The artefact then ranks by all of them. Joined vectors (embed, /v1/embeddings) hold the black box and the encoder alone. Takes time beyond --time."
         ))
     var compose = false
 

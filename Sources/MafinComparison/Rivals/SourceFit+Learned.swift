@@ -22,9 +22,11 @@ extension SourceFit {
     /// each source of ``learned``. If that is worse for new documents, the sum without these sources stays.
     /// - Parameters:
     ///   - proportions: the weights of the sum without ``learned``.
+    ///   - choices: what was chosen in the fit of that sum, such as that it leaves out what remembers.
     ///   - data: with the local encoder's vectors.
     func fit(
-        beside proportions: SourceWeights, of data: RivalData, seed: UInt64, isCancelled: () -> Bool
+        beside proportions: SourceWeights, choices: [String: ManifestValue], of data: RivalData, seed: UInt64,
+        isCancelled: () -> Bool
     ) throws -> FittedRival {
         let dev = data.index.devQueries
         let remembered = remembering.filter { proportions[$0.name] > 0 }
@@ -62,9 +64,9 @@ extension SourceFit {
             func adjusted(_ weights: [Double]) -> [Double] { zip(weights, factors).map { $0 * $1 } }
             (weights, all) = (weights.map(adjusted), adjusted(all))
         }
-        var choices: [String: ManifestValue] = [
-            "fittedQueries": .integer(Int64(problem.queryCount)), "newDocuments": .number(share),
-        ]
+        var choices = choices
+        choices["fittedQueries"] = .integer(Int64(problem.queryCount))
+        choices["newDocuments"] = .number(share)
         var fold = weights.map(spread)
         var values = try held.values(weights: fold, isCancelled: isCancelled)
         let alone = held.folds.map { _ in base }

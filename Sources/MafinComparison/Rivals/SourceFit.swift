@@ -80,10 +80,13 @@ public struct SourceFit: Rival {
     public func fit(to data: RivalData, seed: UInt64, isCancelled: () -> Bool) throws -> FittedRival {
         let data = try local.map(data.adding) ?? data
         if let others = sumWithoutLearned {
-            let proportions =
-                try proportions ?? others.fit(to: data, seed: seed, isCancelled: isCancelled).sum?.weights
-            guard let proportions else { preconditionFailure("a fit of sources gives a sum of sources") }
-            return try fit(beside: proportions, of: data, seed: seed, isCancelled: isCancelled)
+            let known = proportions
+            let other = known == nil ? try others.fit(to: data, seed: seed, isCancelled: isCancelled) : nil
+            guard let proportions = known ?? other?.sum?.weights else {
+                preconditionFailure("a fit of sources gives a sum of sources")
+            }
+            return try fit(
+                beside: proportions, choices: other?.choices ?? [:], of: data, seed: seed, isCancelled: isCancelled)
         }
         let capacity = SourceProblem.capacity(
             sources: sources.count + remembering.count, versions: remembering.isEmpty ? 1 : 2,

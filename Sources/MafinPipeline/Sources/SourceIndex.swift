@@ -30,11 +30,16 @@ package struct SourceIndex: Sendable {
             _ source: SourceName, row: Int, of queries: Queries, count: Int,
             _ body: (UnsafeBufferPointer<Float>) -> Void
         ) {
-            if let known = queries.scores[source] { return known.row(row).withUnsafeBufferPointer(body) }
+            if let scored = queries.scores[source] { return scored.row(row).withUnsafeBufferPointer(body) }
             withUnsafeTemporaryAllocation(of: Float.self, capacity: count) { scores in
                 scores.initialize(repeating: 0)
-                let cosines = known.flatMap { queries.cosines[$0]?.row(row) } ?? []
-                scorer.write(row: row, of: queries.inputs, cosines: cosines, to: scores)
+                let cosines = known.map { known in
+                    guard let cosines = queries.cosines[known] else {
+                        preconditionFailure("the black box's vectors are missing")
+                    }
+                    return cosines.row(row)
+                }
+                scorer.write(row: row, of: queries.inputs, cosines: cosines ?? [], to: scores)
                 body(UnsafeBufferPointer(scores))
             }
         }

@@ -43,7 +43,7 @@ package struct TrainedComposition: Sendable, Encodable {
         isCancelled: () -> Bool
     ) throws {
         let data = try RivalData(training, metric: metric)
-        // The encoder has learned the training queries, so weights are fitted to those of dev alone.
+        // The encoder has learned the training queries, so its weight is fitted to those of dev alone.
         let fit = SourceFit(
             [
                 BlackBoxVectorSource(dimension: training.data.blackBoxDocuments.columns),
