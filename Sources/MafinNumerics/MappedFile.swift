@@ -36,10 +36,17 @@ public final class MappedFile: Sendable {
         if let start = memory.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), memory.count) }
     }
 
+    /// Tells the system that the whole file will soon be read. Returns at once.
+    public func prefetch() {
+        guard let start = memory.baseAddress else { return }
+        // Only advice: if the system refuses it, pages are read when they are first used.
+        madvise(UnsafeMutableRawPointer(mutating: start), memory.count, MADV_WILLNEED)
+    }
+
     /// Size of the file.
     public var count: Int { memory.count }
 
-    /// Calls `body` with all bytes. The pointer is valid until `body` returns.
+    /// Calls `body` with all bytes. The pointer is valid as long as this object exists.
     public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
         defer { withExtendedLifetime(self) {} }
         return try body(memory)

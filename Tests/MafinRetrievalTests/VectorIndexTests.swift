@@ -21,7 +21,7 @@ private struct SearchGolden: Decodable {
     }
 }
 
-private func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
+func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
     var random = RandomGenerator(seed: seed)
     return Matrix(rows: rows, columns: columns, values: (0..<rows * columns).map { _ in random.normal() })
 }

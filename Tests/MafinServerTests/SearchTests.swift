@@ -214,11 +214,16 @@ import Testing
         #expect(served.hash == (try ContentHash.sha256(of: toy.index.appendingPathComponent(IndexManifest.fileName))))
     }
 
-    /// A byte a number is held beside the mapped rows, and what is found stays the same.
-    @Test func theIndexIsApproximatedInTheBackground() async throws {
+    /// The index brings a byte a number beside the mapped rows, and what is found stays the same.
+    @Test(arguments: [NumPyFile.ElementType.float32, .float16]) func theIndexHoldsBytesOfItsVectors(
+        element: NumPyFile.ElementType
+    ) async throws {
         let toy = toy
-        try await toy.writeIndex()
-        let index = try SearchIndex(readingFrom: toy.index).prepared(for: toy.model().sources)
+        try await toy.writeIndex(.init(element: element, blockSize: 13))
+        let opened = try SearchIndex(readingFrom: toy.index, verification: .content)
+        let names = opened.manifest.files.map(\.path)
+        #expect(names.contains("black-box.bytes") && names.contains("local.bytes") && !opened.lacksBytes)
+        let index = try opened.prepared(for: toy.model().sources)
         // With so few rows, bounds save work only for the first rank.
         let queries = (0..<40).map { number -> Matrix in
             var random = RandomGenerator(seed: UInt64(number))
@@ -234,18 +239,51 @@ import Testing
                 ]
             }
         }
-        let before = try #require(index.vectors)
-        let after = try #require(index.approximated().vectors)
-        #expect(before.approximationByteCount == 0 && after.approximationByteCount == 58 * (48 + 16))
-        #expect(try found(after) == found(before))
+        let read = try #require(index.vectors)
+        let plain = VectorIndex(parts: read.parts)
+        #expect(plain.approximationByteCount == 0 && read.approximationByteCount == 58 * (48 + 16))
+        #expect(try found(read) == found(plain))
+        #expect(try found(read) == found(VectorIndex(parts: read.parts, isApproximated: true)))
 
-        let service = try await toy.service(withIndex: true)
+        // The bytes of other rows, with the length that the manifest says.
+        let other = try VectorRows(
+            Matrix(rows: 58, columns: 16, repeating: 1), as: element == .float16 ? .float16 : .float32)
+        try RowApproximation.write(other, to: toy.index.appendingPathComponent("black-box.bytes"))
+        let refusal = #expect(throws: NumericsError.self) { try SearchIndex(readingFrom: toy.index) }
+        #expect(try #require(refusal).description.contains("black-box.npy, found those of other rows"))
+    }
+
+    /// An index of a version that wrote no bytes gets them in memory, in the background, and the log says so once.
+    @Test func anOlderIndexGetsItsBytesInTheBackground() async throws {
+        let toy = toy
+        try await toy.writeIndex()
+        let file = toy.index.appendingPathComponent(IndexManifest.fileName)
+        var manifest = try SearchIndex(readingFrom: toy.index).manifest
+        manifest.files.removeAll { $0.path.hasSuffix(".bytes") }
+        try JSONEncoder().encode(manifest).write(to: file)
+        for name in ["black-box.bytes", "local.bytes"] {
+            try FileManager.default.removeItem(at: toy.index.appendingPathComponent(name))
+        }
+        let opened = try SearchIndex(readingFrom: toy.index)
+        #expect(opened.lacksBytes)
+        #expect(try opened.prepared(for: toy.model().sources).vectors?.approximationByteCount == 0)
+
+        let lines = Mutex<[String]>([])
+        let log = ServiceLog { line in lines.withLock { $0.append(line) } }
+        let service = try await toy.service(withIndex: true, log: log)
         let held = try #require(service.current.index)
         let start = ContinuousClock.now
         while held.documents.vectors?.approximationByteCount == 0, ContinuousClock.now - start < .seconds(10) {
             try await Task.sleep(for: .milliseconds(5))
         }
-        #expect(held.documents.vectors?.approximationByteCount == after.approximationByteCount)
+        #expect(held.documents.vectors?.approximationByteCount == 58 * (48 + 16))
+        func notes() -> Int { lines.withLock { $0.filter { $0.contains("without the bytes of its vectors") }.count } }
+        #expect(notes() == 1)
+        let model = try toy.model()
+        let again = try ServedIndex(toy.index, for: model.artefact, sources: model.sources, sharing: held) { _ in
+            Issue.record("said twice")
+        }
+        #expect(again.documents.vectors?.approximationByteCount == 58 * (48 + 16))
     }
 
     @Test func aContextKeepsToItsBudget() async throws {

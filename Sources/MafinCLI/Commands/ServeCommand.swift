@@ -40,7 +40,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Index that 'mafin index' wrote, for /search, /v1/context and the page. It is memory-mapped. A copy with one byte for each of its numbers is loaded in the background and makes searches faster, with the same results.",
+            "Index that 'mafin index' wrote, for /search, /v1/context and the page. It is memory-mapped, together with its copy of one byte for each number, which makes searches faster with the same results.",
             valueName: "folder"))
     var index: String?
 

@@ -22,13 +22,22 @@ public struct VectorIndex: Sendable {
     ///   best. The results are the same. The rows of a mapped file then need not stay in memory. Making the
     ///   approximation reads all rows once.
     public init(parts: [VectorRows], isApproximated: Bool = false) {
+        self.init(parts: parts, approximations: isApproximated ? parts.map { RowApproximation($0) } : [])
+    }
+
+    /// An index of rows with approximations that were made before, such as those of a file.
+    /// - Parameter approximations: one for each part, of its rows; empty: none.
+    package init(parts: [VectorRows], approximations: [RowApproximation]) {
         precondition(!parts.isEmpty, "an index needs a part")
         precondition(
             parts.allSatisfy { $0.count == parts[0].count },
             "parts of \(parts.map { "\($0.count)" }.joined(separator: " and ")) rows")
         precondition(parts[0].count <= UInt32.max, "\(parts[0].count) rows; an index holds up to 2^32")
-        self.parts = parts
-        approximations = isApproximated ? parts.map { RowApproximation($0) } : []
+        precondition(
+            approximations.isEmpty
+                || approximations.map { [$0.rows, $0.columns] } == parts.map { [$0.count, $0.columns] },
+            "approximations of other rows")
+        (self.parts, self.approximations) = (parts, approximations)
     }
 
     /// An index of rows with one part; see ``init(parts:isApproximated:)``.
@@ -41,16 +50,12 @@ public struct VectorIndex: Sendable {
         VectorIndex(parts: [parts[number]], approximations: approximations.isEmpty ? [] : [approximations[number]])
     }
 
-    private init(parts: [VectorRows], approximations: [RowApproximation]) {
-        (self.parts, self.approximations) = (parts, approximations)
-    }
-
     /// Number of rows.
     public var count: Int { parts[0].count }
     /// Number of columns of a query: the sum over all parts.
     public var columns: Int { parts.reduce(0) { $0 + $1.columns } }
     /// Bytes that the rows take, in memory or in files.
     public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
-    /// Bytes of memory that the approximation takes.
+    /// Bytes that the approximation takes, in memory or in files.
     public var approximationByteCount: Int { approximations.reduce(0) { $0 + $1.byteCount } }
 }

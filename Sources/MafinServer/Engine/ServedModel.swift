@@ -56,7 +56,9 @@ final class ServedModel: Sendable {
         created = (try? FileManager.default.attributesOfItem(atPath: url.path)[.modificationDate] as? Date) ?? Date()
         let sources = loaded.model.sources
         self.sources = sources
-        index = try loaded.index.map { try ServedIndex($0, for: artefact, sources: sources, sharing: before) }
+        index = try loaded.index.map {
+            try ServedIndex($0, for: artefact, sources: sources, sharing: before) { log.note($0, level: "info") }
+        }
         searching = SearchQueue(longestWait: options.longestSearchWait)
         upstream =
             options.isOffline

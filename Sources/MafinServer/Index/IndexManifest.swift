@@ -8,6 +8,7 @@ import MafinPipeline
 /// | file | holds |
 /// |---|---|
 /// | `SOURCE.npy` for each of ``parts``: `black-box.npy`, `local.npy`, … | the source's document vectors, one a row |
+/// | `SOURCE.bytes` for each of ``parts`` | a byte for each number of `SOURCE.npy`, with bounds of the errors: single searches read them first. Indexes of older versions do not have it |
 /// | `corpus.jsonl` | a line `{"_id", "title", "text"}` for each document, as BEIR writes them |
 /// | `corpus.offsets` | where each line begins, and the file's length: 64-bit little-endian |
 /// | `corpus.lookup` | hash of the id and row, 64-bit little-endian each, by ascending hash |
@@ -60,6 +61,8 @@ package struct IndexManifest: Sendable, Codable, Equatable {
         var usesEncoder: Bool { source == .local || reducedSources?.contains { $0.kind == .local } == true }
         /// Name of its file.
         var file: String { "\(source.rawValue).npy" }
+        /// Name of the file of its bytes.
+        var bytesFile: String { "\(source.rawValue).bytes" }
     }
 
     /// How the document vectors that an artefact needs, made by this program, differ from those in the index; empty if all are there.

@@ -72,6 +72,12 @@ extension SearchIndex {
                 progress(start + block.count)
             }
             for file in files { try file.commit() }
+            for part in parts {
+                // Of the numbers as they are stored, which float16 has rounded.
+                try RowApproximation.write(
+                    VectorRows(contentsOf: work.appendingPathComponent(part.file)),
+                    to: work.appendingPathComponent(part.bytesFile))
+            }
             try writeTexts(documents, to: work)
 
             var manifest = IndexManifest(

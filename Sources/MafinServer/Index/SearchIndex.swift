@@ -20,6 +20,8 @@ package final class SearchIndex: Sendable {
     package let manifest: IndexManifest
     /// The rows of each part, in the order of the manifest.
     private let rows: [VectorRows]
+    /// The bytes of each part, in the same order; empty if a version wrote the index that wrote none.
+    private let approximations: [RowApproximation]
     private let corpus: MappedFile
     private let offsets: MappedFile
     private let lookup: IdentifierLookup
@@ -44,6 +46,12 @@ package final class SearchIndex: Sendable {
                 path: file(part.file).path, expected: "\(manifest.documents) × \(part.dimension) elements",
                 found: "\(rows.count) × \(rows.columns)")
         }
+        let paths = Set(manifest.files.map(\.path))
+        approximations =
+            manifest.parts.allSatisfy { paths.contains($0.bytesFile) }
+            ? try zip(manifest.parts, rows).map { part, rows in
+                try RowApproximation(contentsOf: file(part.bytesFile), of: rows)
+            } : []
         guard offsets.count == 8 * (manifest.documents + 1), lookup.count == manifest.documents else {
             throw IndexError.wrongFile(
                 path: file(Self.offsetsFile).path, expected: "entries of \(manifest.documents) documents",
@@ -76,8 +84,11 @@ package final class SearchIndex: Sendable {
         }
     }
 
+    /// Whether the bytes of its vectors have to be made in memory, because a version wrote it that wrote none.
+    package var lacksBytes: Bool { approximations.count < manifest.parts.count }
+
     /// The documents, ready to be ranked by sources that ``require(_:sources:)`` has accepted.
-    /// - Parameter other: an index of the same files. Its vectors, with their approximation if it has one, are used again if the sources need
+    /// - Parameter other: an index of the same files. Its vectors, with their bytes if it has some, are used again if the sources need
     ///   the same.
     /// - Throws: ``IndexError/wrongFile(path:expected:found:)`` for a text that is not a document; whatever the sources throw.
     package func prepared(for sources: [any ScoreSource], sharing other: SourceIndex? = nil) throws -> SourceIndex {
@@ -87,11 +98,14 @@ package final class SearchIndex: Sendable {
         if let other, other.parts == parts {
             return try SourceIndex(sources, documents: documents, parts: parts, vectors: other.vectors)
         }
+        let places = parts.compactMap { source in manifest.parts.firstIndex { $0.source == source } }
         return try SourceIndex(
-            sources, documents: documents,
-            vectors: parts.compactMap { source in
-                manifest.parts.firstIndex { $0.source == source }.map { (source, rows[$0]) }
-            })
+            sources, documents: documents, parts: places.map { manifest.parts[$0].source },
+            vectors: places.isEmpty
+                ? nil
+                : VectorIndex(
+                    parts: places.map { rows[$0] },
+                    approximations: lacksBytes ? [] : places.map { approximations[$0] }))
     }
 
     /// What sources that compute document by document read. Nothing is read if there are none.

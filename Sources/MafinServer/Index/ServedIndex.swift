@@ -12,22 +12,31 @@ final class ServedIndex: Sendable {
     let search: SearchIndex
     private let held: Mutex<SourceIndex>
 
-    /// The documents for the sources. In the background its vectors get their approximation, which changes no result.
+    /// The documents for the sources. If the index has no bytes of its vectors, they are made in the background. They change no result.
     var documents: SourceIndex { held.withLock { $0 } }
 
     /// Opens an index for an artefact.
     /// - Parameters:
     ///   - sources: the artefact's sources.
     ///   - open: the index that was served before.
+    ///   - note: receives a sentence for the operator.
     /// - Throws: ``IndexError``, also for an index of other vectors; file errors.
-    init(_ folder: URL, for artefact: Artefact, sources: [any ScoreSource], sharing open: ServedIndex?) throws {
+    init(
+        _ folder: URL, for artefact: Artefact, sources: [any ScoreSource], sharing open: ServedIndex?,
+        note: (String) -> Void = { _ in }
+    ) throws {
         hash = ContentHash.hexadecimal(ContentHash.sha256(try SearchIndex.manifestData(in: folder)))
         let isSame = open?.hash == hash
         search = try (isSame ? open?.search : nil) ?? SearchIndex(readingFrom: folder)
         try search.require(artefact, sources: sources)
         let documents = try search.prepared(for: sources, sharing: isSame ? open?.documents : nil)
         held = Mutex(documents)
-        guard documents.vectors?.approximationByteCount == 0 else { return }
+        guard search.lacksBytes, documents.vectors?.approximationByteCount == 0 else { return }
+        if !isSame {
+            note(
+                "\(folder.path) was written without the bytes of its vectors, so they are made in memory; 'mafin index' writes them to a file"
+            )
+        }
         // In the background, so that the service is ready at once.
         DispatchQueue.global(qos: .utility).async { [weak self] in
             let approximated = documents.approximated()
