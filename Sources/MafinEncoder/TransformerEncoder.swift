@@ -26,6 +26,11 @@ public final class TransformerEncoder {
     /// Probability of dropping an element of a branch's output or an attention weight in training; `nil`: the two probabilities of
     /// the checkpoint's configuration.
     public var dropoutProbability: Float?
+    /// The numbers in which ``embed(_:)`` multiplies. Weights are packed for each precision when it is first used.
+    public var precision = Precision.float32
+    /// The numbers in which training multiplies: ``Precision/float32`` or ``Precision/bfloat16``. Weights, moments and sums of gradients are in
+    /// single precision either way.
+    public var trainingPrecision = Precision.float32
     /// Settings of the optimiser. They are read at the first update.
     public var optimizerOptions = AdamWOptions()
 
