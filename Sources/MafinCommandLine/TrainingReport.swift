@@ -25,6 +25,8 @@ package struct TrainingReport {
         var standIn: TrainedOffline?
         /// Nil without `--index-dimensions` and `--index-target`, and if the vectors fit as they are.
         var reduction: ReductionWorkflow.Result?
+        /// Nil if nothing but float32 came into question.
+        var precision: PrecisionRecord?
     }
 
     package let summary: Summary
@@ -42,7 +44,8 @@ package struct TrainingReport {
                 artefact: result.methods[0].artefact, mode: result.mode, modeReason: result.modeReason,
                 secondsToFirstStep: progress.firstStep.began, secondsOfFirstStep: progress.firstStep.took,
                 verdict: result.verdict, contenders: result.methods, development: result.development[0],
-                composition: result.composition, standIn: result.standIn, reduction: result.reduction),
+                composition: result.composition, standIn: result.standIn, reduction: result.reduction,
+                precision: result.precision),
             workflow: workflow, development: result.development)
     }
 
@@ -62,7 +65,7 @@ package struct TrainingReport {
             \(EvaluationSummary(combined).text())
             \(note)
             \(summary.composition.map { Self.text(of: $0) } ?? "")\(summary.standIn.map { Self.text(of: $0) } ?? "")On dev: \(verdict.decision.words)\(verdict.isForced ? " (overridden by --force)" : ""). \(verdict.reason)
-            \(summary.reduction.map { "\($0.text)\n" } ?? "")Written to \(workflow.output).
+            \(summary.reduction.map { "\($0.text)\n" } ?? "")\(summary.precision.map { "\($0.text)\n" } ?? "")Written to \(workflow.output).
             """
     }
 

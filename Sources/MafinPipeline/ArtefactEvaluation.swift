@@ -213,6 +213,7 @@ public struct ArtefactEvaluation {
         if model.manifest.documentEncoder?.folder == nil, let encoder = model.encoder {
             return (encoder.document, record.weightsSHA256)
         }
-        return (try record.load(from: Artefact.releasedFolder(of: record, released: released)), record.weightsSHA256)
+        let folder = try Artefact.releasedFolder(of: record, released: released)
+        return (try record.load(from: folder, precision: model.precision), record.weightsSHA256)
     }
 }

@@ -14,6 +14,16 @@ public final class ArtefactModel {
     /// The local encoder; `nil` if no source is one.
     public let encoder: LocalEncoder?
 
+    /// The precision in which all encoders embed. It may be changed between two calls.
+    public var precision: Precision {
+        didSet { for encoder in encoders { encoder.encoder.precision = precision } }
+    }
+
+    /// The encoders that are loaded.
+    private var encoders: [TextEncoder] {
+        [encoder?.query, encoder?.document, standIn?.encoder].compactMap(\.self)
+    }
+
     /// What answers if the black box is not asked; `nil` if the artefact has none.
     public let standIn: StandIn?
     /// How queries are read if the black box is not asked; `nil` without a ``standIn``.
@@ -75,17 +85,27 @@ public final class ArtefactModel {
     public var documentInputs: SourceInputs { sources.reduce(into: []) { $0.formUnion($1.documentInputs) } }
 
     /// Loads an artefact.
-    /// - Parameter released: finds the folder of a released checkpoint of which the artefact has no copy.
+    /// - Parameters:
+    ///   - precision: in which its encoders embed; `nil`: ``ArtefactManifest/precision(fastest:)``.
+    ///   - released: finds the folder of a released checkpoint of which the artefact has no copy.
     /// - Throws: ``ArtefactError``, `EncoderError`, and whatever `released` throws.
-    public convenience init(artefact folder: URL, released: (EncoderRecord) throws -> URL) throws {
-        try self.init(artefact: folder, beside: nil, released: released)
+    public convenience init(
+        artefact folder: URL, precision: Precision? = nil, released: (EncoderRecord) throws -> URL
+    ) throws {
+        try self.init(artefact: folder, precision: precision, beside: nil, released: released)
     }
 
     /// - Parameter other: a model whose encoder of documents is shared if both use the same one.
-    private init(artefact folder: URL, beside other: ArtefactModel?, released: (EncoderRecord) throws -> URL) throws {
+    private init(
+        artefact folder: URL, precision: Precision?, beside other: ArtefactModel?,
+        released: (EncoderRecord) throws -> URL
+    ) throws {
         let artefact = try Artefact(readingFrom: folder, verification: .length)
+        let precision = precision ?? artefact.manifest.precision()
+        self.precision = precision
         func load(_ record: EncoderRecord, _ role: TextRole) throws -> TextEncoder {
-            let encoder = try record.load(from: artefact.encoderFolder(of: record, released: released))
+            let encoder = try record.load(
+                from: artefact.encoderFolder(of: record, released: released), precision: precision)
             try artefact.require(encoderDimension: encoder.encoder.dimension, role)
             return encoder
         }
@@ -100,7 +120,8 @@ public final class ArtefactModel {
         }
         offlineReading = try StandInReading(artefact, sources)
         if let record = artefact.manifest.offline?.encoder, let heads = offlineReading?.heads {
-            let encoder = try record.load(from: artefact.encoderFolder(of: record, released: released))
+            let encoder = try record.load(
+                from: artefact.encoderFolder(of: record, released: released), precision: precision)
             guard encoder.encoder.dimension == heads.inputs else {
                 throw ArtefactError.dimension(
                     path: folder.path, of: "the stand-in's encoder", expected: heads.inputs,
@@ -254,10 +275,12 @@ public final class ArtefactModel {
         }
     }
 
-    /// Loads one of ``rivals``. A released encoder that both models use is loaded once.
+    /// Loads one of ``rivals``, in the precision of this model. A released encoder that both models use is loaded once.
     /// - Throws: as ``init(artefact:released:)``.
     public func rival(_ rival: Contender, released: (EncoderRecord) throws -> URL) throws -> ArtefactModel {
-        try ArtefactModel(artefact: Self.rivalFolder(rival, in: artefact.folder), beside: self, released: released)
+        try ArtefactModel(
+            artefact: Self.rivalFolder(rival, in: artefact.folder), precision: precision, beside: self,
+            released: released)
     }
 
     /// The folder of a rival's artefact inside another artefact.

@@ -7,7 +7,7 @@ import MafinText
 /// Keeps a frozen local encoder's vectors of corpora and lists of queries on disk, so that they are made only once.
 ///
 /// The key is the SHA-256 of everything that determines a vector: the code's version (`TextEncoder.encodingVersion`), weights,
-/// configuration, tokenizer, prefix, length, and all texts in order.
+/// configuration, tokenizer, prefix, length, precision, and all texts in order.
 public struct LocalVectorCache: Sendable {
     private let folder: URL?
     /// Of the code that makes vectors.
@@ -69,6 +69,9 @@ public struct LocalVectorCache: Sendable {
         }
         for part in ["\(version)", weights, encoder.encoder.pooling.rawValue, prefix] { add(part) }
         add("\(encoder.maximumLength)")
+        // Vectors in float32 have the key of versions that knew no other precision.
+        let precision = encoder.encoder.precision
+        if precision != .float32 { add("precision \(precision.rawValue)") }
         for name in ["config.json"] + TokenizerFiles.names {
             let file = encoder.folder.appendingPathComponent(name)
             if FileManager.default.fileExists(atPath: file.path) { add(try ContentHash.sha256(of: file)) }

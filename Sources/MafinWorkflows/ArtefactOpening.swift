@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinPipeline
 
 /// Opens a black box. Its argument is the artefact's own black box, or nil, which is used unless the user names another.
@@ -8,8 +9,13 @@ package typealias BlackBoxOpening = (BlackBoxSource?) async throws -> any BlackB
 /// How an artefact, the encoder that it names and its black box are opened.
 package enum ArtefactOpening {
     /// Loads an artefact, and warns if it is marked as not to be used.
-    package static func model(at path: String, _ context: WorkflowContext) throws -> ArtefactModel {
-        let model = try ArtefactModel(artefact: URL(fileURLWithPath: path), released: releasedFolder)
+    /// - Parameter precision: in which its encoders embed; nil for what the artefact says.
+    package static func model(
+        at path: String, precision: Precision? = nil, _ context: WorkflowContext
+    ) throws -> ArtefactModel {
+        let model = try ArtefactModel(
+            artefact: URL(fileURLWithPath: path), precision: precision, released: releasedFolder)
+        announcePrecision(of: model, at: path, asked: precision, context)
         let verdict = model.manifest.verdict
         if !verdict.allowsUse { context.warn("\(path) showed \(verdict.decision.words) on dev. \(verdict.reason)") }
         return model

@@ -1,4 +1,5 @@
 import Foundation
+import MafinEncoder
 import MafinPipeline
 import MafinReport
 import MafinRetrieval
@@ -17,6 +18,8 @@ package struct EvaluationWorkflow {
     package var language: Language?
     /// A folder for each system's ranking, as a TREC run file; nil to write none.
     package var runs: String?
+    /// In which the encoders embed; nil for what the artefact says.
+    package var precision: Precision?
 
     /// The figures, and the systems that could not be measured. Its JSON is that of the report, with the fields
     /// `omitted`, `known` and `new` if training may know documents, and `knownQueries` if leaks are allowed.
@@ -60,7 +63,7 @@ package struct EvaluationWorkflow {
     package func run() async throws -> Result {
         let runs = self.runs.map { URL(fileURLWithPath: $0) }
         if let runs { try FileManager.default.createDirectory(at: runs, withIntermediateDirectories: true) }
-        let model = try ArtefactOpening.model(at: artefact, context)
+        let model = try ArtefactOpening.model(at: artefact, precision: precision, context)
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: data))
         context.warn(of: collection.warnings)
         let measured = try LeakGuard.measured(

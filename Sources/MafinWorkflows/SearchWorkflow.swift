@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -18,6 +19,8 @@ package struct SearchWorkflow {
     package var weights = WeightChanges()
     /// Whether the artefact's stand-in answers. Nothing is asked: the black box's vectors of documents are those that are stored on this machine.
     package var isOffline = false
+    /// In which the encoders embed; nil for what the artefact says.
+    package var precision: Precision?
 
     /// The ranking.
     package struct Result: Sendable, Encodable {
@@ -46,7 +49,7 @@ package struct SearchWorkflow {
     /// - Throws: `ArtefactError.noStandIn` for ``isOffline`` without one, ``WorkflowError`` for weights or vectors of documents that are missing;
     ///   whatever the black box and files throw.
     package func run() async throws -> Result {
-        let model = try ArtefactOpening.model(at: artefact, context)
+        let model = try ArtefactOpening.model(at: artefact, precision: precision, context)
         let manifest = model.manifest
         if isOffline { try model.artefact.requireOffline() }
         func weights(offline isOffline: Bool, ignoresUnknown: Bool) throws -> (

@@ -56,10 +56,17 @@ import Testing
         _ = try vectors(one, version: 1, weights: "a", texts: ["fox", "red"])
         _ = try vectors(encoder(seed: 1, query: "red "), version: 1, weights: "a")
         #expect(try files() == 5)
+        // Another precision, and back.
+        one.encoder.precision = .int8
+        _ = try vectors(one, version: 1, weights: "a")
+        #expect(try files() == 6)
+        one.encoder.precision = .float32
+        #expect(try vectors(one, version: 1, weights: "a") == first)
+        #expect(try files() == 6)
         // The same weights in another configuration are another encoder.
         let configuration = one.folder.appendingPathComponent("config.json")
         try (Data(contentsOf: configuration) + Data("\n".utf8)).write(to: configuration)
         _ = try vectors(TextEncoder(modelFolder: one.folder), version: 1, weights: "a")
-        #expect(try files() == 6)
+        #expect(try files() == 7)
     }
 }

@@ -166,6 +166,22 @@ import Testing
         // A part that no source needs does not count.
         #expect(index.manifest.differences(from: manifest, sources: [sources[0]]).isEmpty)
 
+        // An index says in which precision its documents are, if that is not float32, and is searched in no other.
+        #expect(index.manifest.precision == nil)
+        var int8 = index.manifest
+        int8.precision = .int8
+        let whole = try Artefact(readingFrom: toy.artefact).manifest
+        #expect(int8.differences(from: whole, sources: sources, queries: .int8).isEmpty)
+        #expect(int8.differences(from: whole, sources: [sources[0]]).isEmpty)
+        for (manifest, queries, words) in [
+            (int8, Precision.float32, "int8 for queries in float32"),
+            (index.manifest, .int8, "float32 for queries in int8"),
+        ] {
+            let found = manifest.differences(from: whole, sources: sources, queries: queries)
+            #expect(found.count == 1 && found[0].hasPrefix("documents embedded in \(words)"), "\(found)")
+        }
+        #expect(try JSONDecoder().decode(IndexManifest.self, from: JSONEncoder().encode(int8)) == int8)
+
         // Another program for texts is one, too; that of an index from before versions were recorded is the first.
         let artefact = try Artefact(readingFrom: toy.artefact)
         var older = index.manifest
@@ -198,6 +214,38 @@ import Testing
         }
         let left = try FileManager.default.contentsOfDirectory(atPath: toy.folder.url.path)
         #expect(!left.contains { $0.hasSuffix(".tmp") }, "\(left)")
+    }
+
+    /// An index in int8: written, and opened by queries in int8, or in float32 if the artefact says that this is harmless.
+    @Test func anIndexIsSearchedInItsPrecision() async throws {
+        let toy = toy
+        let model = try toy.model()
+        model.precision = .int8
+        try await SearchIndex.write(
+            model, documents: ToyArtefact.documents, collection: "toy", asking: toy.blackBox, to: toy.index)
+        let index = try SearchIndex(readingFrom: toy.index, verification: .content)
+        #expect(index.manifest.precision == .int8)
+        _ = try ServedIndex(toy.index, for: model.artefact, sources: model.sources, queries: .int8, sharing: nil)
+        let refusal = #expect(throws: IndexError.self) {
+            try ServedIndex(toy.index, for: model.artefact, sources: model.sources, queries: .float32, sharing: nil)
+        }
+        #expect(try #require(refusal).description.contains("(--precision int8 fits); run 'mafin index' again"))
+        // The service says so, too: nothing is served.
+        await #expect(throws: IndexError.self) { try await toy.service(withIndex: true) }
+        func record(_ passed: Bool) -> PrecisionRecord {
+            let change = PairedBootstrap.Interval(mean: 0, low: 0, high: 0)
+            let figure = PrecisionRecord.Figure(
+                ranking: .all, documents: .int8, queries: .float32, metric: .nDCG(cutoff: 10), queryCount: 9,
+                float32: 0.5, value: 0.5, change: change, passed: passed)
+            var record = PrecisionRecord(float32: "int8 did not pass", asked: .int8)
+            record.trials = [PrecisionRecord.Trial(precision: .int8, passed: false, figures: [figure])]
+            return record
+        }
+        for passed in [false, true] {
+            let artefact = try model.artefact.write(record(passed))
+            #expect(artefact.manifest.allows(documents: .int8, queries: .float32) == passed)
+        }
+        _ = try await toy.service(withIndex: true)
     }
 
     /// A writer was killed where the file system cannot swap names: the index is under the name for the time between.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinBlackBox
 import MafinCommandLine
+import MafinEncoder
 import MafinPipeline
 import MafinProviderWorkflows
 import MafinProviders
@@ -17,8 +18,8 @@ struct ArtefactOptions: ParsableArguments {
     var folder: URL { URL(fileURLWithPath: artefact) }
 
     /// Loads the artefact, and warns if it is marked as not to be used.
-    func load(_ shared: SharedOptions) throws -> ArtefactModel {
-        try ArtefactOpening.model(at: artefact, shared.context)
+    func load(_ shared: SharedOptions, _ precision: PrecisionOptions) throws -> ArtefactModel {
+        try ArtefactOpening.model(at: artefact, precision: precision.precision, shared.context)
     }
 
     /// The black box of the artefact, or the one that flags name. A black box that the artefact was not trained beside is refused before it is asked.

@@ -110,6 +110,7 @@ struct CompareCommand: AsyncParsableCommand {
     @OptionGroup var indexSize: IndexSizeOptions
     @OptionGroup var tuning: TuningOptions
 
+    @OptionGroup var precision: TargetPrecisionOptions
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
@@ -153,6 +154,7 @@ struct CompareCommand: AsyncParsableCommand {
         comparison.price = try blackBox.factory(shared).price(of: blackBox.source(default: nil))
         comparison.allowsLeaks = leaks.allowLeak
         comparison.indexSize = try indexSize.size()
+        comparison.precision = precision.precision
         comparison.commandLine = ShellText.current
         let progress = CompareProgress(shared)
         let facts: ComparisonFacts

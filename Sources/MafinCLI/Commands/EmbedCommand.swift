@@ -58,6 +58,7 @@ struct EmbedCommand: AsyncParsableCommand {
     var float16 = false
 
     @OptionGroup var options: ArtefactOptions
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
@@ -80,7 +81,7 @@ struct EmbedCommand: AsyncParsableCommand {
 
     func run() async throws {
         try computing.begin()
-        let model = try options.load(shared)
+        let model = try options.load(shared, precision)
         if offline { try model.artefact.requireOffline() }
         // Faults of the texts or of the output's place are found before anything is asked or computed.
         let count = try checkTexts()

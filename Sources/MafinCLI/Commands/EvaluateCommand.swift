@@ -42,6 +42,7 @@ struct EvaluateCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ArtefactOptions
 
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
@@ -54,6 +55,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         evaluation.split = split
         evaluation.metrics = metrics.metrics
         evaluation.runs = runs
+        evaluation.precision = precision.precision
         evaluation.allowsLeaks = leaks.allowLeak
         evaluation.language = language.choice
         try format.print(await evaluation.run(), asMarkdown: markdown, shared)

@@ -18,7 +18,7 @@ struct IndexCommand: AsyncParsableCommand {
         discussion: """
             The vectors of each source are stored separately and unweighted, those of an artefact of 'mafin reduce' as one. Weights can therefore change without a new index, and an artefact \
             that is trained again with the same encoder of documents can use the index as it is. Sources without vectors, such as BM25, are \
-            computed from the texts when the index is opened. The index appears when all is done. What the black box has answered is cached: \
+            computed from the texts when the index is opened. Beside the vectors there is a copy of one byte a number, which single searches read first. The index appears when all is done. What the black box has answered is cached: \
             an interrupted run pays for nothing twice. It is not asked if no source needs its vectors of documents.
 
             --batch uses the provider's cheaper batch API. More flags: mafin index --help-hidden
@@ -39,6 +39,7 @@ struct IndexCommand: AsyncParsableCommand {
     var float16 = false
 
     @OptionGroup var options: ArtefactOptions
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
@@ -47,7 +48,7 @@ struct IndexCommand: AsyncParsableCommand {
         try computing.begin()
         let folder = URL(fileURLWithPath: output)
         try SearchIndex.requireReplaceable(folder)
-        let model = try options.load(shared)
+        let model = try options.load(shared, precision)
         let source = URL(fileURLWithPath: data)
         let collection = try RetrievalCollection(contentsOf: source)
         shared.context.warn(of: collection.warnings)
@@ -66,7 +67,8 @@ struct IndexCommand: AsyncParsableCommand {
         try format.print(
             manifest,
             or: "\(manifest.documents) documents "
-                + (vectors.isEmpty ? "without vectors" : "× (\(vectors)) \(manifest.element)") + " to \(output)")
+                + (vectors.isEmpty ? "without vectors" : "× (\(vectors)) \(manifest.element)")
+                + (manifest.precision.map { ", embedded in \($0.rawValue)," } ?? "") + " to \(output)")
     }
 
     /// The black box, whose batches have begun if there are to be any; nil if no source needs its vectors of documents.

@@ -58,6 +58,9 @@ struct InspectCommand: AsyncParsableCommand {
                 "\(standIn.name), in \(EncoderRecord.standInFolder)/, \(standIn.dimension)-d, answers queries without the black box",
             ])
         }
+        if let precision = manifest.precision {
+            table.append(["precision", "\(precision.used.rawValue), asked for \(precision.asked.rawValue)"])
+        }
         table.append(["joined vectors", vectors(description.vectors)])
         var mixingText = mixing.localForm == .unit ? mixing.origin.rawValue : "norm"
         if let pair = mixing.weights.pair {
@@ -95,6 +98,7 @@ struct InspectCommand: AsyncParsableCommand {
                 text += "\nThe same without asking the black box:\n" + EvaluationSummary(offline).text()
             }
         }
+        if let precision = manifest.precision { text += precisionText(precision) }
         if let test = manifest.test { text += "\n\nOn \(test.split):\n" + EvaluationSummary(test).text() }
         return text
     }
@@ -116,6 +120,28 @@ struct InspectCommand: AsyncParsableCommand {
                 ]
             })
         return text + "\nAsking the black box only for queries that the stand-in is not sure of:\n" + table.text()
+    }
+
+    /// Why the encoder embeds in its precision, and what each precision changes on dev.
+    private static func precisionText(_ precision: PrecisionRecord) -> String {
+        let text = "\n\n\(precision.text)\n"
+        let figures = precision.trials.flatMap(\.figures)
+        guard !figures.isEmpty else { return text }
+        let table = Table(
+            columns: [
+                "ranking", "documents", "queries", .number("dev queries"), .number("float32"), .number("here"),
+                .number("change"), "95 % interval", "stays",
+            ],
+            rows: figures.map { figure in
+                [
+                    figure.ranking.rawValue, figure.documents.rawValue, figure.queries.rawValue, "\(figure.queryCount)",
+                    String(format: "%.4f", figure.float32), String(format: "%.4f", figure.value),
+                    String(format: "%+.5f", figure.change.mean),
+                    String(format: "%+.5f to %+.5f", figure.change.low, figure.change.high),
+                    figure.passed ? "yes" : "no",
+                ]
+            })
+        return text + "\(PrecisionGate.metric) on dev in lower precision:\n" + table.text()
     }
 
     private static func sources(_ sources: [ArtefactDescription.Source]) -> Table {

@@ -47,6 +47,7 @@ struct SearchCommand: AsyncParsableCommand {
     @Argument(help: "The query.")
     var query: String
 
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
@@ -79,6 +80,7 @@ struct SearchCommand: AsyncParsableCommand {
             openBlackBox: options.blackBox.opening(shared))
         search.count = top
         search.isOffline = offline
+        search.precision = precision.precision
         search.weights.lambda = lambda
         search.weights.weights = Dictionary(uniqueKeysWithValues: weight.map { ($0.source, $0.weight) })
         let found = try await search.run()

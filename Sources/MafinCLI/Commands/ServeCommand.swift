@@ -99,6 +99,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ArtefactOptions
 
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var shared: SharedOptions
 
@@ -157,6 +158,7 @@ struct ServeCommand: AsyncParsableCommand {
         workflow.index = index.map { URL(fileURLWithPath: $0) }
         workflow.data = data.map { URL(fileURLWithPath: $0) }
         (workflow.degrades, workflow.isOffline) = (degrade, offline)
+        workflow.precision = precision.precision
         workflow.maximumQueryBytes = cacheLimit.bytes > 0 ? cacheLimit.bytes : nil
         return workflow
     }

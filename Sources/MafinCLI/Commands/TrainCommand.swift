@@ -98,6 +98,7 @@ struct TrainCommand: AsyncParsableCommand {
     @OptionGroup var indexSize: IndexSizeOptions
     @OptionGroup var tuning: TuningOptions
 
+    @OptionGroup var precision: TargetPrecisionOptions
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions
@@ -122,6 +123,11 @@ struct TrainCommand: AsyncParsableCommand {
         if noLabels, !standIn { throw ValidationError("--no-labels goes with --stand-in.") }
         if noLabels, compose || resume || !rivals.contenders.isEmpty {
             throw ValidationError("--no-labels cannot be used with --compose, --resume or --rivals.")
+        }
+        if noLabels, let precision = precision.precision, precision != .float32 {
+            throw ValidationError(
+                "--precision \(precision.rawValue) cannot be used with --no-labels: without labels no ranking is compared with that in float32."
+            )
         }
         if compose, form == .symmetric {
             throw ValidationError(
@@ -149,6 +155,7 @@ struct TrainCommand: AsyncParsableCommand {
         training.indexSize = try indexSize.size()
         training.trainsStandIn = standIn
         training.isForced = force
+        training.precision = precision.precision
         training.allowsLeaks = leaks.allowLeak
         let report = try await TrainingReport.of(training, shared)
         try format.print(report.summary, or: "\(report.text) \(report.next)")

@@ -110,7 +110,8 @@ extension Artefact {
         manifest.data = shipment.data
         (manifest.development, manifest.test) = (shipment.development, shipment.test)
         manifest.verdict = shipment.verdict
-        manifest.reduction = nil
+        // Both were fitted to the rankings of other sources.
+        (manifest.reduction, manifest.precision) = (nil, nil)
         func copying(_ record: EncoderRecord?) -> ((URL) throws -> Void)? {
             guard let trained, let name = record?.folder else { return nil }
             let source = trained.folder.appendingPathComponent(name, isDirectory: true)

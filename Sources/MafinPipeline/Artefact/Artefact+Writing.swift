@@ -97,6 +97,8 @@ extension Artefact {
         written.formatVersion = ArtefactManifest.currentFormatVersion
         written.sources = manifest.allSources
         written.reduction = record
+        // It was decided by rankings of the vectors before.
+        written.precision = nil
         let path = target.appendingPathComponent(Self.manifestName).path
         if let (field, expected, found) = written.firstContradiction() {
             throw ArtefactError.contradiction(path: path, field: field, expected: expected, found: found)
@@ -120,6 +122,16 @@ extension Artefact {
             try Self.write(written, into: temporary, path: path)
         }
         return Artefact(folder: target, manifest: written)
+    }
+
+    /// Replaces the manifest in one step, if no other file changes.
+    func replaceManifest(by written: ArtefactManifest) throws -> Artefact {
+        let path = folder.appendingPathComponent(Self.manifestName).path
+        if let (field, expected, found) = written.firstContradiction() {
+            throw ArtefactError.contradiction(path: path, field: field, expected: expected, found: found)
+        }
+        try Self.write(written, into: folder, path: path)
+        return Artefact(folder: folder, manifest: written)
     }
 
     private init(folder: URL, manifest: ArtefactManifest) {

@@ -62,6 +62,8 @@ public struct ArtefactManifest: Sendable, Codable, Equatable {
     public var verdict: Verdict
     /// How joined vectors are reduced to fewer dimensions; `nil` if they are not.
     public var reduction: ReductionRecord?
+    /// The precision in which its encoders embed, and why; `nil` if nothing but float32 was asked for.
+    public var precision: PrecisionRecord?
     /// All files of the folder except the manifest. ``Artefact`` fills this in when it writes.
     public var files: [FileRecord] = []
 

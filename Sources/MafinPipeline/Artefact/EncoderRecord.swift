@@ -37,10 +37,14 @@ public struct EncoderRecord: Sendable, Codable, Hashable {
     /// The folder of the encoder of queries, if it differs from the encoder of documents.
     public static let queryFolder = "query-encoder"
 
-    func load(from folder: URL) throws -> TextEncoder {
-        try TextEncoder(
+    /// Loads the encoder.
+    /// - Parameter precision: in which it embeds.
+    func load(from folder: URL, precision: Precision) throws -> TextEncoder {
+        let encoder = try TextEncoder(
             modelFolder: folder, prefixes: TextPrefixes(query: queryPrefix, document: documentPrefix),
             maximumLength: maximumLength)
+        encoder.encoder.precision = precision
+        return encoder
     }
 }
 

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinPipeline
 import MafinProviders
 import MafinRetrieval
@@ -26,6 +27,8 @@ package struct ServingWorkflow: Sendable {
     package var degrades = false
     /// Largest number of bytes of clients' query vectors in the cache; nil: all are kept.
     package var maximumQueryBytes: Int?
+    /// In which the encoders embed; nil for what the artefact says.
+    package var precision: Precision?
 
     package init(
         artefact: String, source: @escaping @Sendable (BlackBoxSource?) throws -> BlackBoxSource,
@@ -44,7 +47,7 @@ package struct ServingWorkflow: Sendable {
 
     /// Opens everything except the index, and the black box only if it may be asked. The service opens the index only if it has changed.
     package func load(_ metrics: ServiceMetrics) async throws -> sending LoadedArtefact {
-        let model = try ArtefactOpening.model(at: artefact, context)
+        let model = try ArtefactOpening.model(at: artefact, precision: precision, context)
         guard model.manifest.asksBlackBox, !isOffline else {
             return LoadedArtefact(model: model, blackBox: nil, index: index)
         }

@@ -56,8 +56,9 @@ final class ServedModel: Sendable {
         created = (try? FileManager.default.attributesOfItem(atPath: url.path)[.modificationDate] as? Date) ?? Date()
         let sources = loaded.model.sources
         self.sources = sources
+        let precision = loaded.model.precision
         index = try loaded.index.map {
-            try ServedIndex($0, for: artefact, sources: sources, sharing: before) { log.note($0, level: "info") }
+            try ServedIndex($0, for: artefact, sources: sources, queries: precision, sharing: before) { log.note($0) }
         }
         searching = SearchQueue(longestWait: options.longestSearchWait)
         upstream =

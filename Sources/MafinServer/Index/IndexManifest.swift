@@ -31,6 +31,8 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     package var blackBox: BlackBoxIdentity
     /// The encoder whose vectors `local.npy` holds; `nil` if there is none.
     package var documentEncoder: EncoderRecord?
+    /// The precision in which ``documentEncoder`` embedded; `nil` means float32.
+    package var precision: Precision?
     /// `TextEncoder.encodingVersion` of the program that made the vectors; `nil`, in indexes that do not record it, means 1.
     package var encodingVersion: Int?
     /// `float32` or `float16`.
@@ -69,8 +71,15 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     ///
     /// An artefact that is trained again beside the same black box and with the same document encoder (as in query mode) still fits an
     /// index that was made before. So does one with fewer sources, or with other sources that need the same document vectors.
-    /// - Parameter sources: the artefact's sources.
-    package func differences(from artefact: ArtefactManifest, sources: [any ScoreSource]) -> [String] {
+    ///
+    /// Documents in one precision can be searched with queries in another if the artefact's ``MafinPipeline/PrecisionGate`` has measured that and
+    /// found that rankings stay as they are.
+    /// - Parameters:
+    ///   - sources: the artefact's sources.
+    ///   - queries: the precision in which queries are embedded.
+    package func differences(
+        from artefact: ArtefactManifest, sources: [any ScoreSource], queries: Precision = .float32
+    ) -> [String] {
         let needed = Self.parts(of: sources, in: artefact)
         var found: [String] = []
         if needed.contains(where: { $0.source != .local }) { found += blackBox.differences(from: artefact.blackBox) }
@@ -95,6 +104,12 @@ package struct IndexManifest: Sendable, Codable, Equatable {
                 if mine != theirs { found.append("\(name) \(mine) instead of \(theirs)") }
             }
             compare("weights of the document encoder", mine.weightsSHA256, theirs.weightsSHA256)
+            let documents = precision ?? .float32
+            if !artefact.allows(documents: documents, queries: queries) {
+                found.append(
+                    "documents embedded in \(documents.rawValue) for queries in \(queries.rawValue), a mix that the artefact does not record as harmless (--precision \(documents.rawValue) fits)"
+                )
+            }
             compare("encoding version", "\(encodingVersion ?? 1)", "\(TextEncoder.encodingVersion)")
             compare("document prefix", "'\(mine.documentPrefix)'", "'\(theirs.documentPrefix)'")
             compare(
@@ -133,6 +148,7 @@ extension IndexManifest {
         artefactSHA256 = try container.decode(String.self, forKey: .artefactSHA256)
         blackBox = try container.decode(BlackBoxIdentity.self, forKey: .blackBox)
         documentEncoder = try container.decodeIfPresent(EncoderRecord.self, forKey: .documentEncoder)
+        precision = try container.decodeIfPresent(Precision.self, forKey: .precision)
         encodingVersion = try container.decodeIfPresent(Int.self, forKey: .encodingVersion)
         element = try container.decode(String.self, forKey: .element)
         documents = try container.decode(Int.self, forKey: .documents)

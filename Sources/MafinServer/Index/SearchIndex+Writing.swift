@@ -85,6 +85,7 @@ extension SearchIndex {
                 artefactSHA256: try ContentHash.sha256(
                     of: model.artefact.folder.appendingPathComponent(Artefact.manifestName)),
                 blackBox: model.manifest.blackBox, documentEncoder: model.manifest.documentEncoder,
+                precision: model.encoder == nil || model.precision == .float32 ? nil : model.precision,
                 encodingVersion: TextEncoder.encodingVersion,
                 element: options.element == .float16 ? "float16" : "float32", documents: documents.count,
                 parts: parts, collection: collection, files: try ArtefactManifest.FileRecord.all(in: work))

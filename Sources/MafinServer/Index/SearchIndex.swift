@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -72,13 +73,17 @@ package final class SearchIndex: Sendable {
     }
 
     /// Checks that the document vectors that an artefact needs are those of the index.
-    /// - Parameter sources: the artefact's sources.
+    /// - Parameters:
+    ///   - sources: the artefact's sources.
+    ///   - queries: the precision in which queries are embedded.
     /// - Throws: ``IndexError/otherArtefact(path:differences:)``, ``IndexError/normForm(artefact:)``.
-    package func require(_ artefact: Artefact, sources: [any ScoreSource]) throws {
+    package func require(
+        _ artefact: Artefact, sources: [any ScoreSource], queries: Precision = .float32
+    ) throws {
         guard artefact.manifest.mixing.localForm == .unit else {
             throw IndexError.normForm(artefact: artefact.folder.path)
         }
-        let differences = manifest.differences(from: artefact.manifest, sources: sources)
+        let differences = manifest.differences(from: artefact.manifest, sources: sources, queries: queries)
         guard differences.isEmpty else {
             throw IndexError.otherArtefact(path: folder.path, differences: differences)
         }

@@ -1,4 +1,5 @@
 import Foundation
+import MafinEncoder
 import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
@@ -18,17 +19,19 @@ final class ServedIndex: Sendable {
     /// Opens an index for an artefact.
     /// - Parameters:
     ///   - sources: the artefact's sources.
+    ///   - queries: the precision in which queries are embedded.
     ///   - open: the index that was served before.
     ///   - note: receives a sentence for the operator.
     /// - Throws: ``IndexError``, also for an index of other vectors; file errors.
     init(
-        _ folder: URL, for artefact: Artefact, sources: [any ScoreSource], sharing open: ServedIndex?,
+        _ folder: URL, for artefact: Artefact, sources: [any ScoreSource], queries: Precision = .float32,
+        sharing open: ServedIndex?,
         note: (String) -> Void = { _ in }
     ) throws {
         hash = ContentHash.hexadecimal(ContentHash.sha256(try SearchIndex.manifestData(in: folder)))
         let isSame = open?.hash == hash
         search = try (isSame ? open?.search : nil) ?? SearchIndex(readingFrom: folder)
-        try search.require(artefact, sources: sources)
+        try search.require(artefact, sources: sources, queries: queries)
         let documents = try search.prepared(for: sources, sharing: isSame ? open?.documents : nil)
         held = Mutex(documents)
         guard search.lacksBytes, documents.vectors?.approximationByteCount == 0 else { return }

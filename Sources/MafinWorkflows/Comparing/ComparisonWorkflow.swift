@@ -23,6 +23,8 @@ package struct ComparisonWorkflow {
     package var allowsLeaks = false
     /// The size of a vector in an index of the artefact; nil to leave joined vectors as they are.
     package var indexSize: IndexSize?
+    /// In which the artefact's encoders embed if rankings stay as they are; nil for the processor's default. The report is measured in float32.
+    package var precision: Precision?
     /// The price of a million tokens of the black box's API, for the report; nil if it is not known.
     package var price: Double?
     /// The command that is written into the report.
@@ -101,6 +103,10 @@ package struct ComparisonWorkflow {
             (reduction.seed, reduction.split, reduction.allowsLeaks) = (self.request.seed, split, allowsLeaks)
             if let reduced = try await reduction.runInPlace() { context.note(reduced.text) }
         }
+        if ComparisonVerdict.candidate(of: result) != nil {
+            let decision = PrecisionDecision(artefact: store.artefact.path, asked: precision, context: context)
+            if let decided = try decision.run(splits: splits, vectors: vectors) { context.note(decided.text) }
+        }
         return facts
     }
 
@@ -158,7 +164,9 @@ package struct ComparisonWorkflow {
         context.note("writing the report: measuring what each word adds in wins and losses")
         let artefact = try ComparisonVerdict.candidate(of: result).map { _ in
             try comparison.measured(
-                ArtefactModel(artefact: store.artefact, released: ArtefactOpening.releasedFolder), cache: .shared)
+                ArtefactModel(
+                    artefact: store.artefact, precision: .float32, released: ArtefactOpening.releasedFolder),
+                cache: .shared)
         }
         let report = ComparisonReport(
             comparison: comparison, result: result, splits: splits, detectable: detectable, leaks: leaks,

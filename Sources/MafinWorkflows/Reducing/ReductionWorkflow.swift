@@ -72,7 +72,7 @@ package struct ReductionWorkflow {
     package func run() async throws -> Result {
         let target = URL(fileURLWithPath: output)
         try Artefact.requireReplaceable(target)
-        let model = try ArtefactOpening.model(at: artefact, context)
+        let model = try ArtefactOpening.model(at: artefact, precision: .float32, context)
         let joined = model.sources.unreduced.joinedDimension
         guard let dimension = size.dimension(joined: joined) else {
             throw WorkflowError.indexDimensions(
@@ -105,6 +105,12 @@ package struct ReductionWorkflow {
         ) { progress.update("Encoding documents", $0, collection.documents.count) }
         let written = try model.artefact.write(
             fit.reduction, fit.record, fittedTo: splits.knownQueries(), to: target)
+        if let asked = model.manifest.precision?.asked {
+            // Reduced vectors rank differently, so it is decided again.
+            progress.finish()
+            let decision = PrecisionDecision(artefact: output, asked: asked, context: context)
+            if let decided = try decision.run(splits: splits, vectors: vectors) { context.note(decided.text) }
+        }
         return Result(
             artefact: written.folder.path, joinedDimension: joined, dimension: dimension, kind: fit.record.kind,
             target: fit.record.target, development: fit.record.development,

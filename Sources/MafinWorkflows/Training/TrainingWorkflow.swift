@@ -41,6 +41,8 @@ package struct TrainingWorkflow {
     package var trainsStandIn = false
     /// Whether the artefact is marked as usable even if it does not beat the black box on dev.
     package var isForced = false
+    /// In which the artefact's encoders embed if rankings stay as they are; nil for the processor's default. Training computes in float32.
+    package var precision: Precision?
 
     /// A method that was trained, and its artefact.
     package struct TrainedMethod: Sendable, Encodable {
@@ -72,6 +74,8 @@ package struct TrainingWorkflow {
         package var reduction: ReductionWorkflow.Result?
         /// What answers without asking the black box; nil without ``trainsStandIn``.
         package var standIn: TrainedOffline?
+        /// In which precision the requested method's artefact embeds, and why; nil if nothing but float32 came into question.
+        package var precision: PrecisionRecord?
     }
 
     private let context: WorkflowContext
@@ -175,6 +179,8 @@ package struct TrainingWorkflow {
             (reduction.seed, reduction.allowsLeaks) = (seed, allowsLeaks)
             result.reduction = try await reduction.runInPlace()
         }
+        result.precision = try PrecisionDecision(artefact: output, asked: precision, context: context).run(
+            splits: splits, vectors: vectors)
         try? FileManager.default.removeItem(at: checkpoints)
         return result
     }
