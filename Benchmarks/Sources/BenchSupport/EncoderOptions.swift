@@ -13,6 +13,8 @@ public struct EncoderOptions: ParsableArguments {
     public var shape = Shape.minilm
     /// Tokens at which texts are cut.
     @Option(help: "Tokens of a text at most.") public var maxLength = 256
+    /// In which it computes.
+    @Option(help: "Numbers of the products: float32, bf16 or int8.") public var precision: Precision = .float32
     /// Threads of all parallel loops.
     @Option(help: "Threads; 0: one a core.") public var threads = 0
 
@@ -26,7 +28,7 @@ public struct EncoderOptions: ParsableArguments {
     /// The options of the command line.
     public init() {}
 
-    /// Sets the number of threads, and loads the tokenizer and the encoder.
+    /// Sets the number of threads, and loads the tokenizer and the encoder, which embeds in ``precision``.
     public func load() throws -> (tokenizer: any Tokenizer, encoder: TransformerEncoder) {
         if threads > 0 { Parallelism.threads = threads }
         let folder = URL(fileURLWithPath: model)
@@ -37,9 +39,12 @@ public struct EncoderOptions: ParsableArguments {
             case .bgeSmall: TransformerEncoder(architecture: .bge(width: 384), pooling: .firstToken, seed: 1)
             case .bgeBase: TransformerEncoder(architecture: .bge(width: 768), pooling: .firstToken, seed: 1)
             }
+        encoder.precision = precision
         return (tokenizer, encoder)
     }
 }
+
+extension Precision: @retroactive ExpressibleByArgument {}
 
 extension Architecture {
     fileprivate static func bge(width: Int) -> Architecture {

@@ -26,10 +26,15 @@ struct BenchTraining: ParsableCommand {
         var losses: [Float]
     }
 
+    func validate() throws {
+        if options.precision == .int8 { throw ValidationError("--precision int8 is for embedding alone.") }
+    }
+
     func run() throws {
         let all = try readJSON(batches, as: [[[String]]].self)
         let (tokenizer, encoder) = try options.load()
         encoder.dropoutProbability = dropout
+        encoder.trainingPrecision = options.precision
         if let memory { try encoder.limitTrainingMemory(to: memory << 20) }
         var ceilings: [ProductRate] = []
         func measureCeiling() {
