@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MafinCommandLine
+import MafinEncoder
 import MafinComparison
 import MafinMethod
 import MafinNumerics

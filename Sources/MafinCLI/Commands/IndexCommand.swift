@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinBlackBox
 import MafinCommandLine
+import MafinEncoder
 import MafinNumerics
 import MafinPipeline
 import MafinProviderWorkflows

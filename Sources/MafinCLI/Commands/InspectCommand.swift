@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinBlackBox
 import MafinCommandLine
+import MafinEncoder
 import MafinMethod
 import MafinPipeline
 import MafinReport

@@ -1,5 +1,6 @@
 import ArgumentParser
 import MafinCommandLine
+import MafinEncoder
 import MafinMethod
 import MafinPipeline
 import MafinRetrieval

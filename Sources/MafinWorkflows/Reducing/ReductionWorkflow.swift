@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinPipeline
 import MafinRetrieval
 
