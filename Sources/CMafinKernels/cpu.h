@@ -21,6 +21,31 @@ INLINE ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value
 #define PREFETCH(from, bytes, ...) \
     __builtin_prefetch((const void *)((uintptr_t)(from) + (uintptr_t)(bytes)), __VA_ARGS__)
 
+// Extensions of the architecture's baseline for which there are kernels.
+enum {
+    HAS_AVX2 = 1 << 0,         // all of x86-64-v3
+    HAS_AVX_VNNI = 1 << 1,
+    HAS_AVX512 = 1 << 2,       // all of x86-64-v4
+    HAS_AVX512_VNNI = 1 << 3,
+    HAS_AVX512_BF16 = 1 << 4,
+    HAS_AMX = 1 << 5,          // tiles of bfloat16 and of bytes, with the kernel's permission
+    HAS_DOT_PRODUCT = 1 << 6,  // arm64
+    HAS_NEON_BF16 = 1 << 7,
+};
+
+// The extensions that the calling thread was told to use, plus CHOSEN; 0: none was named.
+enum { CHOSEN = 1 << 30 };
+extern _Thread_local unsigned mafin_thread_features;
+
+// The extensions that the process uses.
+unsigned mafin_process_features(void);
+
+// The extensions that the calling thread uses.
+INLINE unsigned features(void) {
+    const unsigned chosen = mafin_thread_features;
+    return chosen ? chosen & ~(unsigned)CHOSEN : mafin_process_features();
+}
+
 // A kernel is a function `mafin_NAME` that is compiled once per instruction set and calls the copy for the set in use:
 //
 //     KERNEL(void, add, (ptrdiff_t count, float *x), (count, x)) { … }
@@ -35,19 +60,13 @@ enum { PORTABLE, AVX2, AVX512 };
 #define TARGET_AVX2 __attribute__((target("avx2,fma,f16c,bmi,bmi2,lzcnt,movbe")))
 #define TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,fma,f16c,bmi,bmi2,lzcnt,movbe")))
 
-// The set that the calling thread was told to use; negative: none.
-extern _Thread_local int mafin_chosen_instruction_set;
-
 // Whether the processor has the SHA extensions. None of the instruction sets above implies them.
 bool mafin_has_sha_instructions(void);
 
-INLINE int widest_instruction_set(void) {
-    return __builtin_cpu_supports("x86-64-v4") ? AVX512 : __builtin_cpu_supports("x86-64-v3") ? AVX2 : PORTABLE;
-}
-
+// The row of the tables of kernels in single precision.
 INLINE int instruction_set(void) {
-    const int chosen = mafin_chosen_instruction_set;
-    return chosen < 0 ? widest_instruction_set() : chosen;
+    const unsigned has = features();
+    return has & HAS_AVX512 ? AVX512 : has & HAS_AVX2 ? AVX2 : PORTABLE;
 }
 
 #define KERNEL(result, name, parameters, arguments)                                 \

@@ -9,8 +9,6 @@
 // The compiler may reorder sums, so that they run in vector registers.
 #pragma clang fp reassociate(on) contract(fast)
 
-INLINE float normal_distribution(float x) { return 0.5f + 0.5f * vector_erf(x * 0.70710678f); }
-
 INLINE float normal_density(float x) { return 0.39894228f * vector_exp(-0.5f * x * x); }
 
 // MARK: Dropout

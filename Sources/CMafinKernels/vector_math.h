@@ -104,4 +104,6 @@ INLINE float vector_erf(float x) {
     return x * p / q;
 }
 
+INLINE float normal_distribution(float x) { return 0.5f + 0.5f * vector_erf(x * 0.70710678f); }
+
 #endif

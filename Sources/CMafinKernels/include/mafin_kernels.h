@@ -9,13 +9,15 @@
 
 // MARK: Instruction sets (cpu.c)
 //
-// All kernels use the widest instruction set of the processor. Sets are numbered from 0, the set that every processor
-// of the architecture has. Operands that were packed or prepared with one set can only be used with that set.
+// All kernels use the widest instruction set of the processor, unless the environment variable MAFIN_INSTRUCTION_SET
+// names a lower one. Sets are numbered from 0, the set that every processor of the architecture has. Operands in single
+// precision that were packed or prepared with one set can only be used with that set.
 
-/// The number of instruction sets with which this processor can run the kernels; at least 1.
+/// The number of instruction sets that this process may use; at least 1.
 int mafin_instruction_sets(void);
 
-/// The name of an instruction set.
+/// The name of an instruction set: portable, avx2, avx-vnni, avx512, avx512-vnni, avx512-bf16, amx; on arm64 portable
+/// (NEON), dotprod, neon-bf16.
 const char *mafin_instruction_set_name(int set);
 
 /// The instruction set that the kernels use when the calling thread calls them.
@@ -24,6 +26,16 @@ int mafin_instruction_set(void);
 /// Sets the instruction set of kernels that the calling thread calls; a negative number: the widest. For tests, in
 /// which each suite runs once with every set.
 void mafin_use_instruction_set(int set);
+
+/// Whether a set could be chosen by its name.
+typedef enum { MAFIN_SET_CHOSEN, MAFIN_SET_UNKNOWN, MAFIN_SET_MISSING } mafin_set_choice;
+
+/// What became of MAFIN_INSTRUCTION_SET. Unless it was chosen, the widest set is used. A variable that is not set, or empty, is
+/// no choice, which is `MAFIN_SET_CHOSEN` too.
+mafin_set_choice mafin_instruction_set_variable(void);
+
+/// Makes the process use the named set and nothing wider. To be called before operands are packed.
+mafin_set_choice mafin_limit_instruction_set(const char *name);
 
 // MARK: Matrix products (gemm.c)
 
@@ -51,6 +63,80 @@ void mafin_sgemm_packed(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
 void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first,
                                 ptrdiff_t count, float alpha, const float *a, ptrdiff_t lda, const float *packed,
                                 float beta, float *c, ptrdiff_t ldc);
+
+// MARK: Products in bfloat16 and int8 (gemm_bfloat16.c, gemm_int8.c)
+//
+// Operands are in single precision and are converted. Sums of bfloat16 are in single precision, sums of bytes are exact.
+// Packed operands do not depend on the instruction set. At the first use of a kernel its tiles are compared with portable
+// ones; if they differ, the next kernel is used and a warning is left. The products of bytes are the same integers with
+// every kernel.
+
+/// What is done with a product before it is written: bias, then GELU, then residual. All 0: nothing.
+typedef struct {
+    const float *bias;         // of the columns that are computed; null: none
+    const float *residual;     // (m, count), added last; may be C itself; null: none
+    ptrdiff_t residual_stride; // floats from one row to the next
+    bool gelu;                 // the exact form, as `mafin_gelu`
+} mafin_epilogue;
+
+/// Whether the processor has its own instructions for products of bfloat16, and the kernel's name.
+bool mafin_bfloat16_is_fast(void);
+const char *mafin_bfloat16_kernel_name(void);
+
+/// The name of the kernel for products of bytes; "portable" if the processor has no instructions for them.
+const char *mafin_int8_kernel_name(void);
+
+/// The next warning about a kernel that was wrong at its first use; null if there is none. It stays valid.
+const char *mafin_next_kernel_warning(void);
+
+/// Lets the checks of kernels that the calling thread uses find all but the portable ones wrong. For tests.
+void mafin_break_kernels(bool broken);
+
+/// out = x rounded to bfloat16, to nearest, ties to even; NaN stays NaN.
+void mafin_to_bfloat16(ptrdiff_t count, const float *x, uint16_t *out);
+void mafin_from_bfloat16(ptrdiff_t count, const uint16_t *x, float *out);
+
+/// Rounds x to numbers that bfloat16 has.
+void mafin_round_to_bfloat16(ptrdiff_t count, float *x);
+
+/// Number of elements that `mafin_bfloat16_pack` writes for a (k, n) operand.
+size_t mafin_bfloat16_packed_size(ptrdiff_t n, ptrdiff_t k);
+
+/// Writes op(B), (k, n), stored (n, k) if transpose_b, as the right operand of products. `packed` is aligned to 64 bytes.
+void mafin_bfloat16_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, uint16_t *packed);
+
+/// Number of elements of the left operand that `mafin_bfloat16_rows` writes.
+size_t mafin_bfloat16_rows_size(ptrdiff_t m, ptrdiff_t k);
+
+/// Number of elements from one of its rows to the next.
+ptrdiff_t mafin_bfloat16_depth(ptrdiff_t k);
+
+/// Writes scale · op(A), (m, k), stored (k, m) if transpose_a, as the left operand of products.
+void mafin_bfloat16_rows(bool transpose_a, ptrdiff_t m, ptrdiff_t k, float scale, const float *a, ptrdiff_t lda,
+                         uint16_t *rows);
+
+/// C = epilogue(A · B[:, first ..< first + count]); `first` is a multiple of 16. C is (m, count).
+void mafin_bfloat16_multiply(ptrdiff_t m, ptrdiff_t k, ptrdiff_t first, ptrdiff_t count, const uint16_t *rows,
+                             const uint16_t *packed, const mafin_epilogue *epilogue, float *c, ptrdiff_t ldc);
+
+/// The same with A in single precision, (m, k), its rows `ldx` floats apart.
+void mafin_bfloat16_linear(ptrdiff_t m, ptrdiff_t k, ptrdiff_t first, ptrdiff_t count, const float *x, ptrdiff_t ldx,
+                           const uint16_t *packed, const mafin_epilogue *epilogue, float *c, ptrdiff_t ldc);
+
+/// Number of bytes that `mafin_int8_pack` writes.
+size_t mafin_int8_packed_size(ptrdiff_t n, ptrdiff_t k);
+
+/// Writes op(B) as integers from −64 to 64 with a scale for each column. `packed` is aligned to 64 bytes.
+///
+/// Seven bits, because the only instruction of AVX2 for products of bytes adds two products of an unsigned and a signed byte
+/// into 16 bits, and saturates: 255 · 64 · 2 fits, 255 · 127 · 2 does not. Instructions for 8 bits would be free of this, but
+/// then a text's vector would depend on the processor.
+void mafin_int8_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, void *packed);
+
+/// C = epilogue(A · B[:, first ..< first + count]) with each row of A as integers from −127 to 127 and a scale.
+/// `n` columns were packed; `first` is a multiple of 16. A row that is not finite gives NaN.
+void mafin_int8_linear(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first, ptrdiff_t count, const float *x,
+                       ptrdiff_t ldx, const void *packed, const mafin_epilogue *epilogue, float *c, ptrdiff_t ldc);
 
 // MARK: Exact search (inner_products.c)
 //
