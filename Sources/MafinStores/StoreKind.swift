@@ -12,7 +12,7 @@ public enum StoreKind: String, Sendable, CaseIterable, Codable {
     case elasticsearch
     /// OpenSearch, by HTTP or as files.
     case opensearch
-    /// Milvus, by HTTP or as files.
+    /// Milvus, as files.
     case milvus
     /// Weaviate, by HTTP or as files.
     case weaviate
@@ -22,7 +22,7 @@ public enum StoreKind: String, Sendable, CaseIterable, Codable {
     case parquet
     /// `.npy` files.
     case npy
-    /// `.npy` with ids, as FAISS's Python reads them, and a script that builds the index.
+    /// `.npy` with ids, as FAISS's Python reads them.
     case faiss
     /// A `.safetensors` file.
     case safetensors
@@ -67,7 +67,7 @@ public enum StoreKind: String, Sendable, CaseIterable, Codable {
     /// Whether it can be written over the network.
     public var hasServer: Bool {
         switch self {
-        case .postgresql, .chroma, .qdrant, .elasticsearch, .opensearch, .milvus, .weaviate: true
+        case .postgresql, .chroma, .qdrant, .elasticsearch, .opensearch, .weaviate: true
         default: false
         }
     }
@@ -82,7 +82,6 @@ public enum StoreKind: String, Sendable, CaseIterable, Codable {
         case .qdrant: "QDRANT_API_KEY"
         case .elasticsearch: "ELASTICSEARCH_API_KEY"
         case .opensearch: "OPENSEARCH_BASIC_AUTH"
-        case .milvus: "MILVUS_TOKEN"
         case .weaviate: "WEAVIATE_API_KEY"
         default: nil
         }

@@ -62,7 +62,7 @@ public final class PgvectorStore: VectorStore {
     }
 
     /// The columns of the table by name, with their types; empty if there is no table.
-    private func tableColumns(_ session: PostgreSQLConnection.Session) throws -> [String: String] {
+    private static func columns(of table: String, _ session: PostgreSQLConnection.Session) throws -> [String: String] {
         let rows = try session.rows(
             """
             SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a \
@@ -84,9 +84,10 @@ public final class PgvectorStore: VectorStore {
                     "the artefact has no vectors '\(unknown)'; it has \(schema.parts.map(\.name).joined(separator: ", "))"
             )
         }
-        let existing = try await connection.run { [self] session in
+        let table = table
+        let existing = try await connection.run { session in
             try Self.requireExtension(session, store)
-            return try tableColumns(session)
+            return try Self.columns(of: table, session)
         }
         if existing.isEmpty, updatesOnly {
             throw StoreError.mismatch(

@@ -55,6 +55,19 @@ public struct PostgreSQLAddress: Sendable, Equatable {
         queryTable = own["query_table"]
     }
 
+    /// The table of queries with the same columns; nil: the address names none.
+    var ofQueries: PostgreSQLAddress? {
+        queryTable.map {
+            PostgreSQLAddress(
+                connection: connection, table: $0, idColumn: idColumn, vectorColumn: vectorColumn, queryTable: nil)
+        }
+    }
+
+    private init(connection: String, table: String, idColumn: String, vectorColumn: String?, queryTable: String?) {
+        (self.connection, self.table, self.idColumn) = (connection, table, idColumn)
+        (self.vectorColumn, self.queryTable) = (vectorColumn, queryTable)
+    }
+
     /// The address for messages. It has no password.
     public var shown: String { "\(connection.prefix { $0 != "?" }), table \(table)" }
 

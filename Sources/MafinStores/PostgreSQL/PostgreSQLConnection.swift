@@ -104,7 +104,7 @@ final class PostgreSQLConnection: @unchecked Sendable {
             try require(begun, [MAFIN_PG_COPY_IN], what)
             try bytes.withUnsafeBytes { all in
                 for start in stride(from: 0, to: all.count, by: 1 << 20) {
-                    let piece = UnsafeRawBufferPointer(rebasing: all[start..<min(start + 1 << 20, all.count)])
+                    let piece = UnsafeRawBufferPointer(rebasing: all[start..<min(start + (1 << 20), all.count)])
                     let sent = mafin_pq_putCopyData(
                         connection, piece.assumingMemoryBound(to: CChar.self).baseAddress, Int32(piece.count))
                     guard sent == 1 else { throw failure(what) }
