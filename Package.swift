@@ -185,7 +185,7 @@ let package = Package(
         + module(
             "MafinCLI",
             [
-                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinNumerics", "MafinParquet", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
                 "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
                 "MafinStores", "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

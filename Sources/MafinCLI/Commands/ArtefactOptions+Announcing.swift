@@ -1,6 +1,7 @@
 import MafinBlackBox
 import MafinCommandLine
 import MafinPipeline
+import MafinProviderWorkflows
 import MafinProviders
 
 extension ArtefactOptions {

@@ -53,7 +53,7 @@ struct ExportCommand: AsyncParsableCommand {
             "n"))
     var candidates: Int?
 
-    @Flag(help: .expert("With --show-query: ask nothing. The stand-in gives the query's vector of the black box.", ""))
+    @Flag(help: .expert("With --show-query: ask nothing. The stand-in gives the query's vector of the black box."))
     var offline = false
 
     @Flag(help: "Store the texts too.")
@@ -138,7 +138,7 @@ struct ExportCommand: AsyncParsableCommand {
             )
             stores.index = PgvectorIndexOptions(connections: hnswConnections, candidates: hnswCandidates)
             stores.connection = try StoreConnectionChoice(keyVariable: storeKeyEnv).connection(
-                to: to.kind, at: to.shown, try options.blackBox.asking.connection,
+                to: to.kind, at: to.shown, options.blackBox.asking.connection,
                 environment: ProcessInfo.processInfo.environment)
             return stores
         }
