@@ -74,6 +74,8 @@ let package = Package(
             name: "CMafinKernels",
             cSettings: [.define("ACCELERATE_NEW_LAPACK", .when(platforms: [.macOS]))],
             linkerSettings: [.linkedFramework("Accelerate", .when(platforms: [.macOS]))]),
+        // C: loads PostgreSQL's client library when it is first needed, so that the program starts without it.
+        .target(name: "CPostgreSQL", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         // One import for users of the library: the method, the pipeline and the comparison.
         .target(
@@ -83,12 +85,13 @@ let package = Package(
             path: "Tests/MafinTestSupport", swiftSettings: strict),
     ]
         + module("MafinNumerics", ["CMafinKernels"])
+        + module("MafinParquet", ["MafinNumerics", "CZlib"])
         + module("MafinText", ["MafinNumerics"])
         + module("MafinEncoder", ["MafinNumerics", "MafinText", "CMafinKernels"])
         + module("MafinRetrieval", ["MafinNumerics", "CMafinKernels", "CZlib"])
         + module(
             "MafinBlackBox",
-            ["MafinNumerics", "MafinText", "MafinEncoder"])
+            ["MafinNumerics", "MafinParquet", "MafinText", "MafinEncoder"])
         + module("MafinMethod", ["MafinNumerics", "MafinRetrieval", "CMafinKernels"])
         + module(
             "MafinPipeline",
@@ -111,6 +114,15 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "TOMLKit", package: "TOMLKit"),
+            ])
+        // Databases and files that take an artefact's vectors, and databases that vectors are taken from.
+        + module(
+            "MafinStores",
+            [
+                "MafinNumerics", "MafinParquet", "MafinBlackBox", "MafinMethod", "MafinPipeline", "MafinProviders",
+                "CPostgreSQL",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ])
         + module("MafinGeneration", ["MafinNumerics", "MafinRetrieval"])
         + module(
@@ -153,7 +165,7 @@ let package = Package(
             "MafinProviderWorkflows",
             [
                 "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinPipeline", "MafinProviders",
-                "MafinGeneration", "MafinReport", "MafinServer", "MafinWorkflows",
+                "MafinGeneration", "MafinReport", "MafinServer", "MafinStores", "MafinWorkflows",
             ],
             goldens: false, tests: ["MafinMethod"])
         // Terminal code that commands share, and the demo.
@@ -173,9 +185,9 @@ let package = Package(
         + module(
             "MafinCLI",
             [
-                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinNumerics", "MafinParquet", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
                 "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
-                "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine",
+                "MafinStores", "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             isProgram: true, goldens: false,

@@ -10,7 +10,7 @@ import re
 import sys
 
 # The modules that may use the network, SQLite and TOML. All others must work in an app without such packages.
-NETWORKED = {"MafinProviders", "MafinServer", "MafinProviderWorkflows", "MafinCLI"}
+NETWORKED = {"MafinProviders", "MafinServer", "MafinStores", "MafinProviderWorkflows", "MafinCLI"}
 HEAVY_PACKAGE = re.compile(r"(swift-nio.*|async-http-client|grpc-swift.*|hummingbird.*|vapor|flyingfox|grdb.*|tomlkit)", re.IGNORECASE)
 NETWORK_SOURCE = re.compile(
     r"^\s*(?:public |package |internal |@preconcurrency )*import +(?:FoundationNetworking|Network|AsyncHTTPClient|NIO\w*)\b"

@@ -6,7 +6,7 @@ import Foundation
 public struct BlackBoxSource: Sendable, Codable, Equatable {
     /// Kind and argument as given; a relative path stays relative.
     public var specification: BlackBoxSpecification
-    /// The absolute path of the file or folder that ``specification`` named; nil for a model of a server, and for a model that is named by its repository.
+    /// The absolute path of the file or folder that ``specification`` named; nil for a model of a server, a database, and a model that is named by its repository.
     public var resolvedPath: String?
     /// Base address of the server; nil: the provider's own.
     public var baseURL: String?
@@ -33,6 +33,7 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
         self.documentPrefix = documentPrefix
         self.overflow = overflow
         switch specification {
+        case .vectors(let path) where BlackBoxSpecification.isDatabase(path): resolvedPath = nil
         case .vectors(let path): resolvedPath = Self.absolute(path, workingDirectory)
         case .local(let folder):
             // If there is no such folder, it may be the name of a model, which does not depend on the working directory.
@@ -52,6 +53,7 @@ public struct BlackBoxSource: Sendable, Codable, Equatable {
         let (given, kind, what): (String, String, String)
         switch specification {
         case .provider: return nil
+        case .vectors(let path) where BlackBoxSpecification.isDatabase(path): return nil
         case .vectors(let path): (given, kind, what) = (path, "vectors", "the black box's stored vectors")
         case .local(let folder): (given, kind, what) = (folder, "local", "the black box's encoder")
         }

@@ -2,7 +2,8 @@
 ///
 /// | written | meaning |
 /// |---|---|
-/// | `vectors:FOLDER_OR_FILE` | answers stored in `.npy` + `.ids`, `.safetensors` or JSONL |
+/// | `vectors:FOLDER_OR_FILE` | answers stored in `.npy` + `.ids`, `.safetensors`, `.parquet` or JSONL |
+/// | `vectors:postgresql://…?table=…` | answers in a database, which are read into a folder first; also `vectors:chroma:http://…`, `vectors:qdrant:http://…` |
 /// | `local:FOLDER` | a frozen encoder in a local folder |
 /// | `PROVIDER:MODEL` | a model behind an embedding API: `openai:…` (or any compatible server), `cohere:…`, or a profile of the user |
 public enum BlackBoxSpecification: Sendable, Hashable, CustomStringConvertible {
@@ -12,6 +13,9 @@ public enum BlackBoxSpecification: Sendable, Hashable, CustomStringConvertible {
     case provider(String, model: String)
     /// A frozen encoder: a folder, or a name that the model hub resolves to one.
     case local(folder: String)
+
+    /// Whether a path of ``vectors(path:)`` is the address of a database.
+    package static func isDatabase(_ path: String) -> Bool { path.contains("://") }
 
     /// A model of OpenAI, or of a server with the same `/v1/embeddings`.
     public static func openAI(model: String) -> BlackBoxSpecification { .provider("openai", model: model) }

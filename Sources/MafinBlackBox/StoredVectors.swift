@@ -8,6 +8,7 @@ import MafinNumerics
 /// | folder | `corpus.npy` + `corpus.ids`, `queries.npy` + `queries.ids` (one id a line, in the order of the rows) |
 /// | `.safetensors` | tensors `corpus` and `queries`; metadata `corpus_ids` and `queries_ids`: JSON arrays of strings |
 /// | `.npy` with `.ids` beside it | one table, for both roles |
+/// | `.parquet` | a column of ids and a column of lists of floats; one table, for both roles |
 /// | `.jsonl` | one object a line, `_id` or `id` and `embedding` or `vector`; one table, for both roles |
 ///
 /// A folder or `.safetensors` file may lack one of the two roles if that role is never asked for.

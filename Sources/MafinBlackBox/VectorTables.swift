@@ -24,8 +24,10 @@ package struct VectorTables {
             self.init(shared: table, contentHash: ContentHash.sha256(of: digest))
         case "safetensors": try self.init(safeTensorsFile: url)
         case "jsonl": self.init(shared: try JSONLinesVectors.read(url), contentHash: try ContentHash.sha256(of: url))
+        case "parquet": self.init(shared: try ParquetVectors.read(url), contentHash: try ContentHash.sha256(of: url))
         default:
-            throw BlackBoxError.missingFile(path: url.path, expected: "a folder, .npy, .safetensors or .jsonl file")
+            throw BlackBoxError.missingFile(
+                path: url.path, expected: "a folder, .npy, .safetensors, .parquet or .jsonl file")
         }
     }
 

@@ -2,6 +2,7 @@ import MafinCommandLine
 import MafinGeneration
 import MafinProviders
 import MafinServer
+import MafinStores
 import MafinWorkflows
 
 // Exit statuses for errors of the modules that the demo does not have.
@@ -29,6 +30,10 @@ extension ProviderError: CommandStatusProviding {
 
 extension GenerationError: CommandStatusProviding {
     package var commandStatus: CommandStatus { if case .badMix = self { .usage } else { .data } }
+}
+
+extension StoreError: CommandStatusProviding {
+    package var commandStatus: CommandStatus { isNetwork ? .network : isWrongUse ? .usage : .data }
 }
 
 extension KeyError: CommandStatusProviding {

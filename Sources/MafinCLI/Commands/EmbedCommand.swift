@@ -202,21 +202,9 @@ struct EmbedCommand: AsyncParsableCommand {
 
     /// Tells what an embedding API will be asked in all, and stops if that is above a limit. A pipe is planned block by block.
     private func announce(_ model: ArtefactModel, count: Int?) async throws {
-        let stored = model.manifest.blackBoxSource
-        guard count != nil, let opened = try options.blackBox.openedProvider(shared, default: stored) else { return }
-        let overflow = try options.blackBox.source(default: stored).overflow ?? .error
-        let ruler = try TokenRuler(opened.profile, tokenizer: options.blackBox.asking.tokenizer)
-        var plan: EmbeddingPlan?
+        guard count != nil else { return }
         var texts = try open()
-        while let block = try Self.block(&texts, size: Self.blockSize) {
-            let part = try await EmbeddingPlan(
-                opened.server, cache: opened.cache, texts: [(self.as, block)], ruler: ruler, overflow: overflow,
-                isInBatches: options.blackBox.asking.batch)
-            plan = plan?.adding(part) ?? part
-        }
-        guard let plan else { return }
-        if plan.toAsk > 1 { shared.note(plan.summary) }
-        try await plan.require(withinLimitOf: opened.server)
+        try await options.announce(model, shared, as: self.as) { try Self.block(&texts, size: Self.blockSize) }
     }
 
     private struct Summary: Encodable {

@@ -4,6 +4,7 @@ import MafinEncoder
 import MafinNumerics
 import MafinPipeline
 import MafinProviders
+import MafinStores
 import MafinWorkflows
 
 /// Opens black boxes: stored answers, a frozen encoder, or a provider's model with its key, cache, limits, overflow policy and batch API.
@@ -48,6 +49,8 @@ package struct BlackBoxFactory: Sendable {
     package func open(_ source: BlackBoxSource, use: BlackBoxUse = BlackBoxUse()) async throws -> any BlackBox {
         if !use.isSupervised, let flag = settings.flagNotForServices { throw ProviderError.notForService(flag: flag) }
         switch source.specification {
+        case .vectors(let given) where BlackBoxSpecification.isDatabase(given):
+            return try await StoredVectors(contentsOf: imported(given))
         case .vectors(let given):
             return try StoredVectors(contentsOf: URL(fileURLWithPath: source.resolvedPath ?? given))
         case .local(let name):
@@ -71,6 +74,18 @@ package struct BlackBoxFactory: Sendable {
                 if plan.toAsk > 1 { context.note(plan.summary) }
             }
         }
+    }
+
+    /// Reads the vectors of a database into a folder among mafin's caches, each time anew, and returns what `vectors:` reads there. Nothing is paid.
+    private func imported(_ address: String) async throws -> URL {
+        let source = try VectorImport(parsing: address)
+        let folder = EmbeddingCache.defaultFile(environment: environment).deletingLastPathComponent()
+            .appendingPathComponent("imports").appendingPathComponent(
+                String(ContentHash.sha256(of: address).prefix(16)))
+        var workflow = ImportWorkflow(source, to: folder, context: context)
+        workflow.connection = try StoreConnectionChoice().connection(
+            to: source.kind, at: source.shown, settings.connection, environment: environment)
+        return URL(fileURLWithPath: String(try await workflow.run().blackBox.dropFirst("vectors:".count)))
     }
 
     /// The price of a million tokens of a black box: from the settings, else from the provider's profile; nil if neither has one.

@@ -9,27 +9,27 @@ import NIOSSL
 import Synchronization
 
 /// An answer to a request: status, header and body.
-struct HTTPAnswer: Sendable {
-    var status: Int
-    var headers: HTTPHeaders
-    var body: ByteBuffer
+package struct HTTPAnswer: Sendable {
+    package var status: Int
+    package var headers: HTTPHeaders
+    package var body: ByteBuffer
 
     /// The pause that the header asks for before the next request.
-    var retryDelay: Duration? {
+    package var retryDelay: Duration? {
         RetryPolicy.serverDelay(
             milliseconds: headers.first(name: "retry-after-ms"), after: headers.first(name: "retry-after"))
     }
 }
 
 /// A request without a complete answer: no connection, cut off, too slow. Sending it again may help.
-struct ConnectionFailure: Error, CustomStringConvertible {
-    let description: String
+package struct ConnectionFailure: Error, CustomStringConvertible {
+    package let description: String
     /// Whether part of the request's body was sent. Then the server may have worked on it and may bill it.
-    var wasSent = true
+    package var wasSent = true
 }
 
 /// Sends requests to a server and returns complete answers. Tests use their own implementation.
-protocol RequestTransport: Sendable {
+package protocol RequestTransport: Sendable {
     /// Sends one request and returns its complete answer.
     /// - Parameters:
     ///   - timeout: for the whole exchange.
@@ -42,7 +42,7 @@ protocol RequestTransport: Sendable {
 }
 
 /// Sends requests over the network.
-struct HTTPTransport: RequestTransport {
+package struct HTTPTransport: RequestTransport {
     let client: HTTPClient
 
     private struct Way: Hashable {
@@ -56,7 +56,7 @@ struct HTTPTransport: RequestTransport {
     /// once, because the caller decides about further attempts.
     /// - Parameter idleSeconds: how long a server may send nothing. APIs may work for minutes before the first byte.
     /// - Throws: ``ProviderError/badEndpoint(_:reason:)`` for a malformed proxy, ``ProviderError/badCertificates(path:reason:)``
-    init(_ settings: ConnectionSettings, idleSeconds: Int64 = 600) throws {
+    package init(_ settings: ConnectionSettings, idleSeconds: Int64 = 600) throws {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout.read = .seconds(idleSeconds)
         configuration.connectionPool.retryConnectionEstablishment = false
@@ -85,7 +85,7 @@ struct HTTPTransport: RequestTransport {
         }
     }
 
-    func send(
+    package func send(
         _ method: HTTPMethod, _ url: String, headers: HTTPHeaders, body: ByteBuffer? = nil, timeout: Duration,
         maximumBytes: Int
     ) async throws -> HTTPAnswer {

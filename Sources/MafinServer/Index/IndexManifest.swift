@@ -120,7 +120,7 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     }
 
     /// The parts that an artefact needs.
-    static func parts(of sources: [any ScoreSource], in artefact: ArtefactManifest) -> [Part] {
+    package static func parts(of sources: [any ScoreSource], in artefact: ArtefactManifest) -> [Part] {
         Mixture.denseParts(of: sources).map { part in
             if part.source == .reduced, let reduction = artefact.reduction {
                 let folders = [ReductionRecord.folder] + reduction.sources.compactMap(\.folder)
