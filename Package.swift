@@ -74,6 +74,8 @@ let package = Package(
             name: "CMafinKernels",
             cSettings: [.define("ACCELERATE_NEW_LAPACK", .when(platforms: [.macOS]))],
             linkerSettings: [.linkedFramework("Accelerate", .when(platforms: [.macOS]))]),
+        // Opens MPI at run time, for training on several machines. Nothing of MPI is needed to build or to run one process.
+        .target(name: "CMPI", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         // One import for users of the library: the method, the pipeline and the comparison.
         .target(
@@ -90,6 +92,8 @@ let package = Package(
             "MafinBlackBox",
             ["MafinNumerics", "MafinText", "MafinEncoder"])
         + module("MafinMethod", ["MafinNumerics", "MafinRetrieval", "CMafinKernels"])
+        // Processes that train together, by MPI.
+        + module("MafinMPI", ["MafinMethod", "CMPI"], goldens: false, tests: ["MafinNumerics"])
         + module(
             "MafinPipeline",
             [
@@ -175,7 +179,7 @@ let package = Package(
             [
                 "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
                 "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
-                "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine",
+                "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine", "MafinMPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             isProgram: true, goldens: false,
