@@ -76,6 +76,8 @@ let package = Package(
             linkerSettings: [.linkedFramework("Accelerate", .when(platforms: [.macOS]))]),
         // Opens MPI at run time, for training on several machines. Nothing of MPI is needed to build or to run one process.
         .target(name: "CMPI", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+        // C: loads PostgreSQL's client library when it is first needed, so that the program starts without it.
+        .target(name: "CPostgreSQL", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         // One import for users of the library: the method, the pipeline and the comparison.
         .target(
@@ -85,12 +87,13 @@ let package = Package(
             path: "Tests/MafinTestSupport", swiftSettings: strict),
     ]
         + module("MafinNumerics", ["CMafinKernels"])
+        + module("MafinParquet", ["MafinNumerics", "CZlib"])
         + module("MafinText", ["MafinNumerics"])
         + module("MafinEncoder", ["MafinNumerics", "MafinText", "CMafinKernels"])
         + module("MafinRetrieval", ["MafinNumerics", "CMafinKernels", "CZlib"])
         + module(
             "MafinBlackBox",
-            ["MafinNumerics", "MafinText", "MafinEncoder"])
+            ["MafinNumerics", "MafinParquet", "MafinText", "MafinEncoder"])
         + module("MafinMethod", ["MafinNumerics", "MafinRetrieval", "CMafinKernels"])
         // Processes that train together, by MPI.
         + module("MafinMPI", ["MafinMethod", "CMPI"], goldens: false, tests: ["MafinNumerics"])
@@ -115,6 +118,15 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "TOMLKit", package: "TOMLKit"),
+            ])
+        // Databases and files that take an artefact's vectors, and databases that vectors are taken from.
+        + module(
+            "MafinStores",
+            [
+                "MafinNumerics", "MafinParquet", "MafinBlackBox", "MafinMethod", "MafinPipeline", "MafinProviders",
+                "CPostgreSQL",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ])
         + module("MafinGeneration", ["MafinNumerics", "MafinRetrieval"])
         + module(
@@ -157,7 +169,7 @@ let package = Package(
             "MafinProviderWorkflows",
             [
                 "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinPipeline", "MafinProviders",
-                "MafinGeneration", "MafinReport", "MafinServer", "MafinWorkflows",
+                "MafinGeneration", "MafinReport", "MafinServer", "MafinStores", "MafinWorkflows",
             ],
             goldens: false, tests: ["MafinMethod"])
         // Terminal code that commands share, and the demo.
@@ -179,7 +191,7 @@ let package = Package(
             [
                 "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
                 "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
-                "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine", "MafinMPI",
+                "MafinStores", "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine", "MafinMPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             isProgram: true, goldens: false,
