@@ -170,6 +170,7 @@ let package = Package(
             [
                 "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinPipeline", "MafinProviders",
                 "MafinGeneration", "MafinReport", "MafinServer", "MafinStores", "MafinWorkflows",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             goldens: false, tests: ["MafinMethod"])
         // Terminal code that commands share, and the demo.

@@ -29,7 +29,8 @@ struct CacheOptions: ParsableArguments {
 
     func validate() throws {
         if let cache, cache.hasPrefix("postgres") && cache.contains("://") {
-            throw ValidationError("'mafin cache' works on files; a cache in PostgreSQL has tables named mafin_…, for psql.")
+            throw ValidationError(
+                "'mafin cache' works on files; a cache in PostgreSQL has tables named mafin_…, for psql.")
         }
     }
 
