@@ -50,7 +50,7 @@ extension Communicator {
     }
 
     /// Whether any process says so.
-    package func any(_ condition: Bool) throws -> Bool {
+    package func isTrueAnywhere(_ condition: Bool) throws -> Bool {
         if count == 1 { return condition }
         return try withUnsafeBytes(of: condition) { try gather($0) }.contains { $0.contains { $0 != 0 } }
     }

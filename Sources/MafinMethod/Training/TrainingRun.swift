@@ -92,7 +92,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     ) -> () -> Bool {
         {
             do {
-                return try communicator.any(isCancelled())
+                return try communicator.isTrueAnywhere(isCancelled())
             } catch {
                 fault.error = error
                 return true

@@ -124,7 +124,7 @@ final class PostgreSQLSession {
         guard let connection = mafin_pq_connectdb(address) else {
             throw PostgreSQLFault(state: "", reason: "no memory for a connection", isPassing: false)
         }
-        guard mafin_pq_status(connection) == Int32(MAFIN_PG_CONNECTION_OK.rawValue) else {
+        guard mafin_pq_status(connection) == Int32(MAFIN_PG_CONNECTION_OK) else {
             let reason = Self.line(mafin_pq_errorMessage(connection))
             mafin_pq_finish(connection)
             // A server that starts or is out of connections says so, and it passes. A refused login stays refused.
@@ -136,7 +136,7 @@ final class PostgreSQLSession {
 
     deinit { mafin_pq_finish(connection) }
 
-    var isOpen: Bool { mafin_pq_status(connection) == Int32(MAFIN_PG_CONNECTION_OK.rawValue) }
+    var isOpen: Bool { mafin_pq_status(connection) == Int32(MAFIN_PG_CONNECTION_OK) }
 
     private static func line(_ text: UnsafePointer<CChar>?) -> String {
         guard let text else { return "no reason given" }
@@ -156,7 +156,7 @@ final class PostgreSQLSession {
         }
         guard let result else { throw PostgreSQLFault(state: "", reason: Self.line(mafin_pq_errorMessage(connection))) }
         let status = mafin_pq_resultStatus(result)
-        guard [MAFIN_PG_COMMAND_OK, MAFIN_PG_TUPLES_OK].contains(where: { status == Int32($0.rawValue) }) else {
+        guard [MAFIN_PG_COMMAND_OK, MAFIN_PG_TUPLES_OK].contains(where: { status == Int32($0) }) else {
             defer { mafin_pq_clear(result) }
             let state = mafin_pq_resultErrorState(result).map { String(cString: $0) } ?? ""
             throw PostgreSQLFault(state: state, reason: Self.line(mafin_pq_resultErrorMessage(result)))
