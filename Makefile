@@ -2,7 +2,7 @@
 # The targets run the short scripts in Scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders bench bench-guard lint format clean
+.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache bench bench-guard lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ test-service: test-build ## check `mafin serve` with the official clients, promt
 
 test-encoders: test-build ## train, evaluate and search with a small random encoder of every family
 	@Scripts/test-encoders.sh
+
+test-mpi: test-build ## train on several processes under OpenMPI and MPICH, and compare with one
+	@Scripts/test-mpi.sh
+
+test-shared-cache: test-build ## workers under kill -9 share a cache in a real PostgreSQL
+	@Scripts/test-shared-cache.sh
 
 bench: setup ## measure Mafin and its peers (ARGS=… chooses benchmarks of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)

@@ -74,6 +74,8 @@ let package = Package(
             name: "CMafinKernels",
             cSettings: [.define("ACCELERATE_NEW_LAPACK", .when(platforms: [.macOS]))],
             linkerSettings: [.linkedFramework("Accelerate", .when(platforms: [.macOS]))]),
+        // Opens MPI at run time, for training on several machines. Nothing of MPI is needed to build or to run one process.
+        .target(name: "CMPI", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         // C: loads PostgreSQL's client library when it is first needed, so that the program starts without it.
         .target(name: "CPostgreSQL", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
@@ -93,6 +95,8 @@ let package = Package(
             "MafinBlackBox",
             ["MafinNumerics", "MafinParquet", "MafinText", "MafinEncoder"])
         + module("MafinMethod", ["MafinNumerics", "MafinRetrieval", "CMafinKernels"])
+        // Processes that train together, by MPI.
+        + module("MafinMPI", ["MafinMethod", "CMPI"], goldens: false, tests: ["MafinNumerics"])
         + module(
             "MafinPipeline",
             [
@@ -105,7 +109,7 @@ let package = Package(
         + module(
             "MafinProviders",
             [
-                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration",
+                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration", "CPostgreSQL",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -166,6 +170,7 @@ let package = Package(
             [
                 "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinPipeline", "MafinProviders",
                 "MafinGeneration", "MafinReport", "MafinServer", "MafinStores", "MafinWorkflows",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             goldens: false, tests: ["MafinMethod"])
         // Terminal code that commands share, and the demo.
@@ -187,7 +192,7 @@ let package = Package(
             [
                 "MafinNumerics", "MafinParquet", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
                 "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
-                "MafinStores", "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine",
+                "MafinStores", "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine", "MafinMPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             isProgram: true, goldens: false,

@@ -22,7 +22,7 @@ struct MafinCommand: AsyncParsableCommand {
         subcommands: [
             DemoCommand.self, ModelCommand.self, GenerateCommand.self, AdaptCommand.self, TrainCommand.self,
             EvaluateCommand.self, CompareCommand.self, ShipCommand.self, MigrateCommand.self, ReduceCommand.self,
-            EmbedCommand.self, ExportCommand.self, ImportCommand.self,
+            EmbedCommand.self, ShardsCommand.self, ExportCommand.self, ImportCommand.self,
             SearchCommand.self,
             IndexCommand.self,
             ServeCommand.self, InspectCommand.self, DiffCommand.self, PlanCommand.self, ProviderCommand.self,

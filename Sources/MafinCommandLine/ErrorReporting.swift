@@ -86,10 +86,16 @@ extension ParsableCommand {
     static func exitReporting(_ error: any Error) -> Never {
         // For help and the version the parser runs a command of its own, which ends by throwing.
         if error is ExitCode || exitCode(for: error) == .success { exit(withError: error) }
+        Foundation.exit(report(error).rawValue)
+    }
+
+    /// Prints the error of a running command.
+    /// - Returns: the status to exit with.
+    package static func report(_ error: any Error) -> CommandStatus {
         let report = ErrorReport(error)
         if isJSONWanted, report.status != .conditionMet { print(report.json) }
         StandardError.writeLine("error: \(report.message)")
-        Foundation.exit(report.status.rawValue)
+        return report.status
     }
 
     /// Whether the command line has `--json`. The line may be faulty, so it is not parsed.

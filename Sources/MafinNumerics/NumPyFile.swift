@@ -46,6 +46,24 @@ public enum NumPyFile {
         fileprivate let file: MappedFile
         fileprivate let start: Int
 
+        /// Some rows, as floats.
+        /// - Precondition: the rows exist.
+        public func matrix(rows wanted: Range<Int>) -> Matrix {
+            precondition(wanted.lowerBound >= 0 && wanted.upperBound <= rows, "rows \(wanted) of \(rows)")
+            let width = columns * elementType.size
+            return withUnsafeBytes { bytes in
+                let part = UnsafeRawBufferPointer(
+                    rebasing: bytes[wanted.lowerBound * width..<wanted.upperBound * width])
+                return Matrix(
+                    rows: wanted.count, columns: columns,
+                    values: [Float](unsafeUninitializedCapacity: wanted.count * columns) { values, initialized in
+                        let all = UnsafeMutableBufferPointer(rebasing: values[..<(wanted.count * columns)])
+                        elementType.decode(part, into: all)
+                        initialized = all.count
+                    })
+            }
+        }
+
         /// Calls `body` with the elements, row after row. The pointer is valid until `body` returns.
         public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
             try file.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[start...])) }

@@ -30,6 +30,8 @@ public struct CollectionTraining {
         /// Bytes of memory that training an encoder may take (``TransformerEncoder/limitTrainingMemory(to:)``); `nil`: the
         /// encoder's default.
         public var memory: Int?
+        /// The processes that train together. All of them prepare the same data.
+        public var communicator: any Communicator = SingleProcess()
 
         /// All defaults.
         public init() {}
@@ -126,22 +128,24 @@ public struct CollectionTraining {
             documentIdentities: TextIdentity.classes(of: documentTexts), documentIds: collection.documentIds)
         self.documentBank =
             try documentBank
-            ?? cache.vectors(
-                of: documentTexts, as: .document, encoder: encoder, weights: released.weightsHash,
-                isCancelled: isCancelled
-            ) { onProgress("Encoding documents", $0, documentTexts.count) }
+            ?? Self.vectors(
+                of: documentTexts, as: .document, encoder: encoder, released: released, cache: cache,
+                by: settings.communicator, isCancelled: isCancelled
+            ) { onProgress("Encoding documents", $0, $1) }
 
         if let mode = settings.mode {
             choice = ModeChoice(
                 mode: mode, reason: settings.modeReason ?? "as asked",
                 estimate: ModeChoice.choose(index: data.index).estimate)
         } else {
-            choice = ModeChoice.choose(
-                index: data.index, time: settings.options.time,
-                tokensPerSecond: settings.options.time == nil
-                    ? nil
-                    : try ModeChoice.measureTokensPerSecond(encoder.encoder, inputs: documentTokens),
-                hasBank: true)
+            let measured =
+                settings.options.time == nil
+                ? nil : try ModeChoice.measureTokensPerSecond(encoder.encoder, inputs: documentTokens)
+            // Every process measures, and the first decides for all: several train as many times as fast, at best.
+            choice = try settings.communicator.agreed(
+                ModeChoice.choose(
+                    index: data.index, time: settings.options.time,
+                    tokensPerSecond: measured.map { $0 * Double(settings.communicator.count) }, hasBank: true))
         }
         dataRecords = try Self.records(of: collection, labels: [(.train, trainQrels), (.dev, devQrels)])
     }
@@ -174,6 +178,20 @@ public struct CollectionTraining {
         training.settings.options.seed = seed
         training.untrained = Untrained(nil)
         return training
+    }
+
+    /// The released encoder's vectors of texts, not normalised. Processes that train together share the work; each keeps its own
+    /// part in the cache.
+    private static func vectors(
+        of texts: [String], as role: TextRole, encoder: TextEncoder, released: ReleasedEncoder, cache: LocalVectorCache,
+        by communicator: any Communicator, isCancelled: () -> Bool, progress: (Int, Int) -> Void = { _, _ in }
+    ) throws -> Matrix {
+        let range = communicator.shares(of: texts.map(\.utf8.count))[communicator.rank]
+        let own = communicator.count == 1 ? texts : Array(texts[range])
+        let vectors = try cache.vectors(
+            of: own, as: role, encoder: encoder, weights: released.weightsHash, isCancelled: isCancelled
+        ) { progress($0, own.count) }
+        return try communicator.gather(vectors)
     }
 
     /// The released encoder's vectors of all queries, not normalised. They are made once and kept in the cache.
@@ -214,19 +232,26 @@ public struct CollectionTraining {
         let mode = mode()
         // In modes that train documents the trainer makes these vectors itself, to estimate the time of encoding the
         // corpus.
-        let untrainedQueries: Trainer<TransformerEncoder>.UntrainedQueries? =
+        let untrainedQueries: (([Int]) throws -> Matrix)? =
             mode.trainsDocuments
             ? nil
-            : { [cache, queries, released] rows in
-                try cache.vectors(
-                    of: rows.map { queries[$0].text }, as: .query, encoder: encoder, weights: released.weightsHash,
-                    isCancelled: isCancelled)
+            : { [cache, queries, released, settings] rows in
+                try Self.vectors(
+                    of: rows.map { queries[$0].text }, as: .query, encoder: encoder, released: released, cache: cache,
+                    by: settings.communicator, isCancelled: isCancelled)
             }
-        let trainer = try Trainer(
-            queryEncoder: encoder.encoder, data: data, mode: mode,
-            loss: contender.objective(from: settings.loss), base: base, options: options, documentBank: documentBank,
-            checkpointFolder: checkpointFolder, untrainedQueries: untrainedQueries)
-        let outcome = try trainer.run(resume: resume, isCancelled: isCancelled, onEvent: onEvent)
+        func run<Encoder: TrainableEncoder>(_ encoder: Encoder) throws -> TrainingOutcome
+        where Encoder.Inputs == TokenBatch {
+            let trainer = try Trainer(
+                queryEncoder: encoder, data: data, mode: mode, loss: contender.objective(from: settings.loss),
+                base: base,
+                options: options, documentBank: documentBank, checkpointFolder: checkpointFolder,
+                untrainedQueries: untrainedQueries, communicator: settings.communicator)
+            return try trainer.run(resume: resume, isCancelled: isCancelled, onEvent: onEvent)
+        }
+        let outcome =
+            settings.communicator.count == 1
+            ? try run(encoder.encoder) : try run(DistributedEncoder(encoder.encoder, settings.communicator))
         if outcome.reason == .cancelled { throw CancellationError() }
         var trained = try finish(contender, encoder: encoder, outcome: outcome, mode: mode, options: options)
         trained.manifest.training?.hyperparameters["base"] = base.map { .text($0.name) }
@@ -242,8 +267,13 @@ public struct CollectionTraining {
         let dev = data.index.devQueries
         let ids = dev.map { queries[$0].id }
         let form = outcome.localForm
-        let local = try outcome.developmentVectors ?? encoder.encoder.embed(data.queries.selecting(rows: dev))
-        let documents = mode.trainsDocuments ? try encoder.encoder.embed(data.documents) : documentBank
+        func embed(_ tokens: TokenBatch) throws -> Matrix {
+            settings.communicator.count == 1
+                ? try encoder.encoder.embed(tokens)
+                : try DistributedEncoder(encoder.encoder, settings.communicator).embed(tokens)
+        }
+        let local = try outcome.developmentVectors ?? embed(data.queries.selecting(rows: dev))
+        let documents = mode.trainsDocuments ? try embed(data.documents) : documentBank
         let mixture = try mixture(
             of: contender, outcome, local: local, documents: documents, byteBudget: options.scoreByteBudget)
 

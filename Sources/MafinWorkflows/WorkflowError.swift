@@ -45,15 +45,20 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
     /// No artefact can be made of a road of a migration.
     case roadNotWritable(road: String, reason: String)
 
+    /// The shards of a folder are not what was expected.
+    case shards(path: String, reason: String)
+    /// It is not known which shards this process makes.
+    case shardRank(reason: String)
+
     /// Whether the options are wrong, and not the data.
     package var isWrongUse: Bool {
         switch self {
         case .interruptedTraining, .nothingToResume, .resumeDiffers, .noLabelsToKeep, .weightsNotChangeable, .noLambda,
             .noWeightLeft, .noJoinedVectors, .occupied, .notShippable, .indexDimensions, .notMigratable,
-            .sampleTooSmall, .roadNotWritable:
+            .sampleTooSmall, .roadNotWritable, .shardRank:
             true
         case .tooFewQueries, .undecidableCondition, .knownQueries, .notAReport, .oldVectorsMissing,
-            .documentsNotStored, .noLabels, .tooFewToDistil:
+            .documentsNotStored, .noLabels, .tooFewToDistil, .shards:
             false
         }
     }
@@ -100,6 +105,8 @@ package enum WorkflowError: Error, Equatable, CustomStringConvertible {
             "the old black box's vectors of \(missing) of \(count) texts (\(role)) are not in the cache, such as that of '\(first)', and it is not asked again: name the cache with --cache, or pass --old-black-box vectors:PATH"
         case .sampleTooSmall(let found, let needed):
             "a sample of \(found) documents is too small to fit a map to: at least \(needed) are needed"
+        case .shards(let path, let reason): "\(path): \(reason)"
+        case .shardRank(let reason): reason
         case .roadNotWritable(let road, let reason): "no artefact can be made of \(road): \(reason)"
         }
     }

@@ -27,6 +27,13 @@ struct CacheOptions: ParsableArguments {
         completion: .file())
     var cache: String?
 
+    func validate() throws {
+        if let cache, cache.hasPrefix("postgres") && cache.contains("://") {
+            throw ValidationError(
+                "'mafin cache' works on files; a cache in PostgreSQL has tables named mafin_…, for psql.")
+        }
+    }
+
     /// The file of the cache.
     var file: URL { cache.map { URL(fileURLWithPath: $0) } ?? EmbeddingCache.defaultFile() }
 

@@ -27,6 +27,9 @@ struct EmbedCommand: AsyncParsableCommand {
             Sources that have no vectors, such as a memory of queries, are left out and named. 'mafin serve' computes them. The files appear when \
             all is done. Memory does not grow with the number of texts, except for their ids.
 
+            With --shards, many processes or machines embed one file together: each cuts its part out of the file by itself and writes it into the \
+            folder OUTPUT, finished parts are skipped, and 'mafin shards' checks and joins them. The result is the same to the last bit.
+
             --batch uses the provider's cheaper batch API. More flags: mafin embed --help-hidden
             """)
 
@@ -39,7 +42,7 @@ struct EmbedCommand: AsyncParsableCommand {
 
     @Option(
         name: .shortAndLong,
-        help: "The .npy file to write. Ids go to the same name with .ids. With --named a folder.")
+        help: "The .npy file to write. Ids go to the same name with .ids. With --named or --shards a folder.")
     var output: String
 
     @Option(
@@ -57,6 +60,7 @@ struct EmbedCommand: AsyncParsableCommand {
     @Flag(help: "Store 16-bit floats: half the size, three digits.")
     var float16 = false
 
+    @OptionGroup var sharding: ShardOptions
     @OptionGroup var options: ArtefactOptions
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var computing: ComputingOptions
@@ -67,7 +71,16 @@ struct EmbedCommand: AsyncParsableCommand {
     private static let blockSize = 4096
 
     func validate() throws {
-        if named == nil, !output.hasSuffix(".npy") {
+        if sharding.shards != nil {
+            try requireFolder(output: output)
+            if named != nil {
+                throw ValidationError("--named cannot be used with --shards: shards hold joined vectors.")
+            }
+            if options.blackBox.asking.batch || options.blackBox.asking.noWait {
+                throw ValidationError(
+                    "--batch cannot be used with --shards: embed with --batch first, and then the cache answers.")
+            }
+        } else if named == nil, !output.hasSuffix(".npy") {
             throw ValidationError("--output must end in .npy, found \(output).")
         }
         if named != nil { try requireFolder(output: output) }
@@ -83,8 +96,9 @@ struct EmbedCommand: AsyncParsableCommand {
         try computing.begin()
         let model = try options.load(shared, precision)
         if offline { try model.artefact.requireOffline() }
+        if let shards = try sharding.mine() { return try await writeShards(shards, of: model) }
         // Faults of the texts or of the output's place are found before anything is asked or computed.
-        let count = try checkTexts()
+        let count = try isPipe ? nil : checkTexts(open)
         let target = URL(fileURLWithPath: output)
         try FileManager.default.createDirectory(
             at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
@@ -95,13 +109,13 @@ struct EmbedCommand: AsyncParsableCommand {
         }
     }
 
-    private var elementType: NumPyFile.ElementType { float16 ? .float16 : .float32 }
+    var elementType: NumPyFile.ElementType { float16 ? .float16 : .float32 }
 
     private func writeJoined(of model: ArtefactModel, count: Int?, to file: URL) async throws {
         guard model.joinedDimension > 0 else { throw WorkflowError.noJoinedVectors(path: options.artefact) }
         let vectors = try PendingVectors(to: file, dimension: model.joinedDimension, as: elementType)
         let leftOut = NamedVectors.leftOut(of: model.rankingSources(offline: offline), kept: [.dense])
-        try await embed(model, count: count) { try vectors.append($0, ids: $1.map(\.id)) }
+        try await embed(model, count: count, texts: open) { try vectors.append($0, ids: $1.map(\.id)) }
         try vectors.commit()
         warn(ofLeftOut: leftOut)
         try format.print(
@@ -121,7 +135,7 @@ struct EmbedCommand: AsyncParsableCommand {
         try await AtomicFile.replaceDirectory(at: folder) { temporary in
             let vectors = try NamedVectors(
                 of: model, as: self.as, layout, isOffline: offline, type: elementType, in: temporary)
-            try await embed(model, count: count) { try vectors.append($0, $1) }
+            try await embed(model, count: count, texts: open) { try vectors.append($0, $1) }
             written = try vectors.finish()
         }
         guard let written else { preconditionFailure("the folder is filled, or an error is thrown") }
@@ -132,7 +146,7 @@ struct EmbedCommand: AsyncParsableCommand {
             or: "\(written.rows) texts to \(output): \(parts.joined(separator: ", "))")
     }
 
-    private func warn(ofLeftOut sources: [SourceName]) {
+    func warn(ofLeftOut sources: [SourceName]) {
         guard !sources.isEmpty else { return }
         let names = sources.map(\.rawValue).joined(separator: ", ")
         shared.warn(
@@ -143,20 +157,24 @@ struct EmbedCommand: AsyncParsableCommand {
     /// Asks the black box and computes block by block.
     /// - Parameters:
     ///   - count: number of texts; nil for a pipe.
+    ///   - open: opens the texts. It is called more than once, unless they come from a pipe.
     ///   - append: gets the joined vectors of each block and its texts.
-    private func embed(
-        _ model: ArtefactModel, count: Int?, append: (Matrix, [EmbeddingItem]) throws -> Void
-    ) async throws {
+    /// - Returns: distinct texts that the black box answered, and those that were cached.
+    @discardableResult
+    func embed(
+        _ model: ArtefactModel, count: Int?, title: String = "Embedding", texts open: () throws -> CheckedTexts,
+        append: (Matrix, [EmbeddingItem]) throws -> Void
+    ) async throws -> (asked: Int, cached: Int) {
         let progress = JoiningProgress(
             ProgressBar(
-                title: "Embedding", total: count ?? 0, unit: "texts",
+                title: title, total: count ?? 0, unit: "texts",
                 output: count == nil ? .silent : shared.progressOutput))
         var blackBox: (any BlackBox)?
         let inputs = model.sources.filter { $0.face == .dense }.map {
             self.as == .query ? $0.queryInputs : $0.documentInputs
         }
         if !offline, inputs.contains(where: { $0.contains(.blackBox) }) {
-            try await announce(model, count: count)
+            try await announce(model, count: count, texts: open)
             blackBox = try await options.makeBlackBox(
                 model, shared, use: BlackBoxUse(announcesPlans: count == nil, progress: progress.asked))
             if count != nil {
@@ -175,6 +193,7 @@ struct EmbedCommand: AsyncParsableCommand {
         }
         if count == nil { shared.context.warn(of: texts.warnings) }
         progress.finish()
+        return progress.answered
     }
 
     /// Joined vectors of a block. Without a black box they are those of the stand-in or the local encoder, or have no columns.
@@ -201,7 +220,9 @@ struct EmbedCommand: AsyncParsableCommand {
     }
 
     /// Tells what an embedding API will be asked in all, and stops if that is above a limit. A pipe is planned block by block.
-    private func announce(_ model: ArtefactModel, count: Int?) async throws {
+    private func announce(
+        _ model: ArtefactModel, count: Int?, texts open: () throws -> CheckedTexts
+    ) async throws {
         guard count != nil else { return }
         var texts = try open()
         try await options.announce(model, shared, as: self.as) { try Self.block(&texts, size: Self.blockSize) }
@@ -234,11 +255,15 @@ struct EmbedCommand: AsyncParsableCommand {
         return try self.as == .query ? CheckedTexts(queries: url) : CheckedTexts(documents: url)
     }
 
-    /// Reads and checks all texts without keeping them. A pipe can be read only once, so its texts are checked as they come.
-    /// - Returns: their number; nil for a pipe.
-    private func checkTexts() throws -> Int? {
+    /// Whether the texts come from a pipe. It can be read only once, so its texts are checked as they come.
+    private var isPipe: Bool {
         var status = stat()
-        if stat(input, &status) == 0, ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT) { return nil }
+        return stat(input, &status) == 0 && ![S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
+    }
+
+    /// Reads and checks all texts without keeping them.
+    /// - Returns: their number.
+    func checkTexts(_ open: () throws -> CheckedTexts) throws -> Int {
         var texts = try open()
         while try texts.next() != nil {}
         shared.context.warn(of: texts.warnings)
@@ -264,6 +289,12 @@ private final class JoiningProgress: Sendable {
         var texts = 0
         var asked = 0
         var computed = 0
+        /// Distinct texts of earlier blocks, and of this one, that the black box and the cache have answered.
+        var answered = (asked: 0, cached: 0)
+        var ofThisBlock = (asked: 0, cached: 0)
+        var whole: (asked: Int, cached: Int) {
+            (answered.asked + ofThisBlock.asked, answered.cached + ofThisBlock.cached)
+        }
     }
 
     private let bar: ProgressBar
@@ -274,12 +305,16 @@ private final class JoiningProgress: Sendable {
     }
 
     func begin(_ texts: Int) {
-        state.withLock { $0 = State(before: $0.before + $0.texts, texts: texts) }
+        state.withLock { $0 = State(before: $0.before + $0.texts, texts: texts, answered: $0.whole) }
     }
+
+    /// Distinct texts that the black box and the cache have answered so far.
+    var answered: (asked: Int, cached: Int) { state.withLock { $0.whole } }
 
     /// Reports the texts of this block that the black box has answered.
     @Sendable func asked(_ counts: EmbeddingCounts) {
         update {
+            $0.ofThisBlock = (counts.asked, counts.cached)
             $0.asked = counts.distinct == 0 ? 0 : $0.texts * (counts.distinct - counts.remaining) / counts.distinct
         }
     }

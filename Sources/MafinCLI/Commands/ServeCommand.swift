@@ -46,6 +46,12 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
+            "Search in these services instead of an index, separated by commas: each is a 'mafin serve' of the same artefact with the index of a part of the documents. The results are those of one index. Their key, if they need one, is read from \(RemoteShards.keyVariable).",
+            valueName: "url,url"))
+    var shardsOf: String?
+
+    @Option(
+        help: ArgumentHelp(
             "For a black box of stored answers (vectors:): the collection that maps the texts of requests to stored ids.",
             valueName: "path"))
     var data: String?
@@ -113,6 +119,15 @@ struct ServeCommand: AsyncParsableCommand {
         }
         if feedback != nil, index == nil {
             throw ValidationError("--feedback needs --index: it marks the index's documents.")
+        }
+        if shardsOf != nil {
+            for (flag, isGiven) in [
+                ("--index", index != nil), ("--ask-below", askBelow != nil), ("--feedback", feedback != nil),
+            ]
+            where isGiven {
+                throw ValidationError("\(flag) cannot be used with --shards-of: the shards have the index.")
+            }
+            _ = try shards()
         }
         try validateOffline()
         if let name, name.isEmpty || name.contains(":") || name.contains("/") {
@@ -184,6 +199,20 @@ struct ServeCommand: AsyncParsableCommand {
         }
     }
 
+    private func shards() throws -> RemoteShards? {
+        guard let shardsOf else { return nil }
+        let addresses = shardsOf.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+        for address in addresses {
+            guard let parts = URLComponents(string: address), ["http", "https"].contains(parts.scheme ?? ""),
+                parts.host != nil
+            else {
+                throw ValidationError("--shards-of takes addresses such as http://10.0.0.5:8080, found '\(address)'.")
+            }
+        }
+        if addresses.isEmpty { throw ValidationError("--shards-of names no service.") }
+        return try RemoteShards(addresses, timeout: .seconds(bounds.deadline))
+    }
+
     private func serviceOptions() throws -> ServiceOptions {
         var service = ServiceOptions()
         service.name = name
@@ -194,6 +223,7 @@ struct ServeCommand: AsyncParsableCommand {
         service.feedbackFolder = feedback.map { URL(fileURLWithPath: $0) }
         service.report = report.map { URL(fileURLWithPath: $0) }
         service.classify = UpstreamFailure.init(of:)
+        service.shards = try shards()
         service.watched = [options.folder.appendingPathComponent(Artefact.manifestName)]
         if let index {
             service.watched.append(URL(fileURLWithPath: index).appendingPathComponent(IndexManifest.fileName))

@@ -1,6 +1,8 @@
 import ArgumentParser
+import Foundation
 import MafinCommandLine
 import MafinEncoder
+import MafinMPI
 import MafinMethod
 import MafinPipeline
 import MafinRetrieval
@@ -21,6 +23,10 @@ struct TrainCommand: AsyncParsableCommand {
             can show what each part of the method contributes.
 
             Ctrl-C ends the training after the current step. The same command with --resume continues it.
+
+            Under mpirun (OpenMPI or MPICH) all processes train one encoder together: 'mpirun -n 4 mafin train …' computes each batch in four parts and \
+            gives the result of one process, up to rounding. The first process asks, writes and prints. If one ends, all end; the same command with \
+            --resume continues, with any number of processes. MAFIN_MPI=off makes each process train alone.
 
             --batch uses the provider's cheaper batch API. More flags: mafin train --help-hidden
             """)
@@ -138,10 +144,42 @@ struct TrainCommand: AsyncParsableCommand {
 
     func run() async throws {
         try computing.begin()
+        let communicator = try MPICommunicator.join()
+        guard communicator.count > 1 else { return try await run(communicator) }
+        if noLabels {
+            throw ValidationError("--no-labels cannot be used on several processes; MAFIN_MPI=off trains on one.")
+        }
+        do {
+            try await run(communicator)
+        } catch is TrainingWorkflow.IsHelper {
+        } catch is CancellationError {
+            // All processes end together, and the first has written a checkpoint.
+            let status = communicator.isFirst ? Self.report(CancellationError()) : .interrupted
+            MPICommunicator.end()
+            Foundation.exit(status.rawValue)
+        } catch {
+            // The same error often ends all processes. The first one's report is enough, and it ends the others.
+            if !communicator.isFirst { try? await Task.sleep(for: .seconds(2)) }
+            MPICommunicator.abort(status: Self.report(error).rawValue)
+        }
+        MPICommunicator.end()
+    }
+
+    private func run(_ communicator: any Communicator) async throws {
         if noLabels { return try await distil() }
+        var shared = shared
+        var context = shared.context
+        if !communicator.isFirst {
+            shared.quiet = true
+            context = WorkflowContext(isCancelled: { Interruption.isRequested })
+        }
         var training = TrainingWorkflow(
-            data: data, output: output, source: blackBox.source, context: shared.context,
+            data: data, output: output, source: blackBox.source, context: context,
             openBlackBox: blackBox.opening(shared))
+        training.communicator = communicator
+        if communicator.count > 1 {
+            shared.note("\(communicator.count) processes train together (\(MPICommunicator.library))")
+        }
         training.encoder = encoder.choice
         training.tuning = tuning.tuning
         training.time = time.duration

@@ -46,7 +46,7 @@ struct BlackBoxOptions: ParsableArguments {
 
     @Option(
         help: .expert(
-            "File that stores every answer, so that no text is paid for twice. (default: embeddings.sqlite in MAFIN_CACHE, otherwise in mafin's folder among the user's caches; all runs share it)",
+            "File that stores every answer, so that no text is paid for twice, or postgresql://USER@HOST/DATABASE, which workers on several hosts share with the account's rates and spending (password: PGPASSWORD or ~/.pgpass). (default: embeddings.sqlite in MAFIN_CACHE, otherwise in mafin's folder among the user's caches; all runs share it)",
             "file"), completion: .file())
     var cache: String?
 
@@ -119,7 +119,11 @@ struct BlackBoxOptions: ParsableArguments {
     private var settings: ProviderSettings {
         get throws {
             var settings = try asking.settings(key: apiKey.source)
-            settings.cacheFile = cache.map { URL(fileURLWithPath: $0) }
+            if let cache, ["postgresql://", "postgres://"].contains(where: { cache.hasPrefix($0) }) {
+                settings.sharedCache = cache
+            } else {
+                settings.cacheFile = cache.map { URL(fileURLWithPath: $0) }
+            }
             settings.providerFile = providerFile.map { URL(fileURLWithPath: $0) }
             return settings
         }

@@ -27,6 +27,8 @@ struct Dropout: Sendable {
     /// Probabilities of dropping an element of a layer's output and an attention weight.
     let hidden: Float
     let attention: Float
+    /// Tokens before the first one of the batch, if it is a part of a longer one.
+    var firstToken = 0
 
     /// A mask that drops nothing.
     static let noMask = mafin_dropout(seed: 0, first_row: 0, threshold: 0, scale: 1)
@@ -38,7 +40,7 @@ struct Dropout: Sendable {
             return Self.noMask
         }
         return mafin_dropout(
-            seed: RandomGenerator.mix(seed &+ RandomGenerator.mix(site.code)), first_row: UInt64(firstRow),
+            seed: RandomGenerator.mix(seed &+ RandomGenerator.mix(site.code)), first_row: UInt64(firstToken + firstRow),
             threshold: UInt32(Double(probability) * 0x1p32), scale: 1 / (1 - probability))
     }
 }

@@ -52,12 +52,18 @@ extension TransformerEncoder {
     ///   the same embeddings, in whatever way the batch is cut into chunks.
     /// - Throws: ``EncoderError/input(row:expected:found:)``
     public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?) throws -> ForwardPass {
+        try forward(batch, dropoutSeed: dropoutSeed, firstToken: 0)
+    }
+
+    /// The same for a part of a longer batch, with the dropout masks that its tokens have there.
+    /// - Parameter firstToken: number of tokens before this part.
+    public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?, firstToken: Int) throws -> ForwardPass {
         try check(batch)
         prepare(batch)
         let chunks = Chunk.cut(batch, threads: Parallelism.threads, maximumTokens: Self.trainingChunk)
         let dropout = Dropout(
             seed: dropoutSeed, hidden: dropoutProbability ?? configuration.hiddenDropout,
-            attention: dropoutProbability ?? configuration.attentionDropout)
+            attention: dropoutProbability ?? configuration.attentionDropout, firstToken: firstToken)
         let inputs = frozenOutputs(of: batch)
         let (storage, saved) = reserveActivations(for: chunks)
         var pooled = Matrix(rows: batch.count, columns: dimension)

@@ -69,6 +69,62 @@ final class Gradients {
         return sums.reduce(words, +)
     }
 
+    /// Replaces the gradients of the dense part by what `body` makes of them, as one block.
+    ///
+    /// If most parameters are trained, the block is the arena itself, in which the gradients of the others are 0. Otherwise
+    /// it is a copy of those that are trained.
+    func sum(_ body: (UnsafeMutableBufferPointer<Float>) throws -> Void) throws {
+        if isEmpty {
+            for range in trained { (base + range.lowerBound).update(repeating: 0, count: range.count) }
+            isEmpty = false
+        }
+        guard let first = trained.first, let last = trained.last else { return }
+        let span = last.upperBound - first.lowerBound
+        if denseCount > span / 2 {
+            return try body(UnsafeMutableBufferPointer(start: base + first.lowerBound, count: span))
+        }
+        let copy = FloatBuffer(count: denseCount)
+        var place = 0
+        for range in trained {
+            (copy.pointer + place).update(from: base + range.lowerBound, count: range.count)
+            place += range.count
+        }
+        try body(UnsafeMutableBufferPointer(start: copy.pointer, count: denseCount))
+        place = 0
+        for range in trained {
+            (base + range.lowerBound).update(from: copy.pointer + place, count: range.count)
+            place += range.count
+        }
+    }
+
+    /// Replaces the gradients of words by the sums of what `gather` returns, in that order. Each part is a number of words, the
+    /// words, and their gradients.
+    func sumWords(_ gather: (UnsafeRawBufferPointer) throws -> [[UInt8]]) throws {
+        let width = layout.words.width
+        let own = table.withRows { words, values in
+            var bytes: [UInt8] = []
+            bytes.reserveCapacity(4 * (1 + words.count * (1 + width)))
+            withUnsafeBytes(of: Int32(words.count)) { bytes += $0 }
+            bytes += UnsafeRawBufferPointer(words)
+            bytes += UnsafeRawBufferPointer(values)
+            return bytes
+        }
+        let parts = try own.withUnsafeBytes { try gather($0) }
+        table.clear()
+        for part in parts {
+            part.withUnsafeBytes { bytes in
+                let count = Int(bytes.loadUnaligned(as: Int32.self))
+                precondition(bytes.count == 4 * (1 + count * (1 + width)), "\(bytes.count) bytes of \(count) words")
+                guard count > 0, let base = bytes.baseAddress else { return }
+                let words = (base + 4).assumingMemoryBound(to: Int32.self)
+                table.add(
+                    UnsafeBufferPointer(start: words, count: count),
+                    (base + 4 * (1 + count)).assumingMemoryBound(to: Float.self))
+            }
+        }
+        isEmpty = false
+    }
+
     /// Calls `body` with each touched word and the gradient of its row, on all threads.
     func forEachWord(_ body: @Sendable (Int, UnsafePointer<Float>) -> Void) {
         let hidden = layout.words.width

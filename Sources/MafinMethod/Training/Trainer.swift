@@ -30,6 +30,8 @@ public final class Trainer<Encoder: TrainableEncoder> {
     let base: TrainingBase?
     let distillation: Distillation?
     let evaluation: Evaluation
+    /// The processes that train together.
+    let communicator: any Communicator
     /// Whether evaluations may measure only some of the development queries. An evaluation of the caller's own measures
     /// all of them. A mode that trains documents encodes the corpus for an evaluation, so a sample would save little.
     let samplesDevelopment: Bool
@@ -51,6 +53,8 @@ public final class Trainer<Encoder: TrainableEncoder> {
     ///   - checkpointFolder: the folder of checkpoints; `nil`: no checkpoints are written, and the run cannot be
     ///     resumed.
     ///   - evaluation: computes the figures by which states are chosen; `nil`: ``DevelopmentEvaluator``.
+    ///   - communicator: the processes that train together, which `queryEncoder` is distributed over
+    ///     (``DistributedEncoder``). All of them run the same trainer, and process 0 writes the checkpoints.
     ///   - untrainedQueries: gives the released encoder's query vectors; `nil`: the trainer makes them. Must be `nil`
     ///     in a mode that trains documents, because the time of a pass over the corpus is estimated from making them.
     /// - Throws: ``TrainingError`` if an option is out of range, a bank or an encoder has the wrong size, or there are
@@ -60,7 +64,7 @@ public final class Trainer<Encoder: TrainableEncoder> {
         mode: any TrainingMode, loss: any Loss, base: TrainingBase? = nil, distillation: Distillation? = nil,
         options: TrainingOptions = TrainingOptions(),
         documentBank: Matrix? = nil, checkpointFolder: URL? = nil, evaluation: Evaluation? = nil,
-        untrainedQueries: UntrainedQueries? = nil
+        untrainedQueries: UntrainedQueries? = nil, communicator: any Communicator = SingleProcess()
     ) throws {
         try options.validate()
         let check = TrainingError.requireSize
@@ -86,6 +90,7 @@ public final class Trainer<Encoder: TrainableEncoder> {
             }
         }
         self.distillation = distillation
+        self.communicator = communicator
         self.options = options
         precondition(
             untrainedQueries == nil || !mode.trainsDocuments,

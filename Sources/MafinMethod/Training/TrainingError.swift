@@ -17,6 +17,9 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
     /// A checkpoint belongs to another run, or is damaged.
     case checkpoint(path: String, expected: String, found: String)
 
+    /// The processes that train together failed, or do not agree any more.
+    case processes(reason: String)
+
     static func requireSize(_ part: String, _ found: Int, _ expected: Int) throws {
         guard found == expected else { throw TrainingError.size(part: part, expected: expected, found: found) }
     }
@@ -52,6 +55,7 @@ public enum TrainingError: Error, CustomStringConvertible, Equatable {
         case .notFinite(let what, let step, let value):
             "step \(step): the \(what) is \(value); the encoder was set back to its best state "
                 + "(a lower learning rate or a higher temperature usually helps)"
+        case .processes(let reason): "training on several processes: \(reason)"
         case .checkpoint(let path, let expected, let found):
             "\(path): expected \(expected), found \(found)"
         }

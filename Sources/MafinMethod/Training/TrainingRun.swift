@@ -9,6 +9,8 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     let trainer: Trainer<Encoder>
     private let engine: StepEngine<Encoder>
     let isCancelled: () -> Bool
+    /// Set when ``isCancelled`` could not ask the other processes.
+    private let fault: Fault
     let onEvent: (TrainingEvent) -> Void
 
     var state: TrainingState
@@ -41,6 +43,10 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         onEvent: @escaping (TrainingEvent) -> Void
     ) throws {
         self.trainer = trainer
+        let (communicator, fault) = (trainer.communicator, Fault())
+        self.fault = fault
+        let isCancelled =
+            communicator.count == 1 ? isCancelled : Self.together(isCancelled, communicator, fault)
         self.isCancelled = isCancelled
         self.onEvent = onEvent
         let (data, options) = (trainer.data, trainer.options)
@@ -61,7 +67,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             onEvent(.resumed(step: state.step))
             if let plan = state.plan { onEvent(.planned(plan)) }
         } else {
-            try trainer.checkpoints?.clear()
+            if trainer.communicator.isFirst { try trainer.checkpoints?.clear() }
             let start = try TrainingStart(trainer: trainer, isCancelled: isCancelled, onEvent)
             state = start.state
             bank = start.bank
@@ -78,6 +84,22 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             keepsBank: trainer.mode.usesBank || options.evaluationUsesBank)
     }
 
+    private final class Fault { var error: (any Error)? }
+
+    /// Whether any process is to end: processes that train together end together.
+    private static func together(
+        _ isCancelled: @escaping () -> Bool, _ communicator: any Communicator, _ fault: Fault
+    ) -> () -> Bool {
+        {
+            do {
+                return try communicator.isTrueAnywhere(isCancelled())
+            } catch {
+                fault.error = error
+                return true
+            }
+        }
+    }
+
     /// Seconds since the start of the run, including the parts before it was resumed.
     var elapsed: Double { elapsedBefore + seconds(since: began) }
 
@@ -88,7 +110,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
             while true {
                 let evaluates = evaluationIsDue
                 if evaluates { try evaluate() }
-                if let reason = reasonToStop {
+                if let reason = try reasonToStop() {
                     if state.history.last?.step != state.step { try evaluate() }
                     return try finish(reason)
                 }
@@ -100,6 +122,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
                 try update()
             }
         } catch let error as CancellationError {
+            if let error = fault.error { throw error }
             guard !state.history.isEmpty else { throw error }
             try save()
             return try finish(.cancelled)
@@ -114,10 +137,12 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         return plan.evaluates(after: state.step)
     }
 
-    private var reasonToStop: StopReason? {
+    private func reasonToStop() throws -> StopReason? {
         if let plan = state.plan, state.step >= plan.totalSteps { return .completed }
         if let patience = options.patience, state.withoutGain >= patience { return .noGain }
-        if let time = options.time, elapsed > time * options.timeTolerance { return .timeSpent }
+        if let time = options.time, try trainer.communicator.agreed(elapsed) > time * options.timeTolerance {
+            return .timeSpent
+        }
         return nil
     }
 
@@ -162,6 +187,8 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         } else {
             state.plan = .bySteps(options: options, stepsPerEpoch: stepsPerEpoch)
         }
+        // The plan follows from a clock.
+        state.plan = try trainer.communicator.agreed(state.plan)
         if let plan = state.plan { onEvent(.planned(plan)) }
     }
 
@@ -343,7 +370,7 @@ final class TrainingRun<Encoder: TrainableEncoder> {
     /// Writes a checkpoint of the present state.
     private func save() throws {
         state.timing.elapsed = elapsed
-        guard let checkpoints = trainer.checkpoints else { return }
+        guard let checkpoints = trainer.checkpoints, trainer.communicator.isFirst else { return }
         let start = ContinuousClock.now
         state.drift = bank.driftState
         try checkpoints.write(

@@ -36,10 +36,16 @@ package struct BlackBoxFactory: Sendable {
     }
 
     /// Opens the cache that the settings name, else the user's default cache.
+    /// - Throws: `ProviderError.cacheUnusable`, also for the batch API with a cache that hosts share: its jobs are in a file, so that
+    ///   another host would pay for the same texts again.
     package func openCache() throws -> EmbeddingCache {
-        try EmbeddingCache(
+        if settings.usesBatches, let shared = settings.sharedCache {
+            throw ProviderError.cacheUnusable(
+                path: shared, reason: "--batch needs a cache in a file, because no other host knows of its jobs")
+        }
+        return try EmbeddingCache(
             file: settings.cacheFile ?? EmbeddingCache.defaultFile(environment: environment),
-            precision: settings.cachePrecision, logger: context.logger)
+            precision: settings.cachePrecision, shared: settings.sharedCache, logger: context.logger)
     }
 
     /// Opens a black box. When a call ends or fails, its answers until then are in the cache.

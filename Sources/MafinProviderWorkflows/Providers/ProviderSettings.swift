@@ -8,6 +8,8 @@ package struct ProviderSettings: Sendable {
     package var key = APIKeySource()
     /// The file of the cache; nil: the user's default cache.
     package var cacheFile: URL?
+    /// `postgresql://…`, where hosts share vectors, rates and spending; nil: they are in the file.
+    package var sharedCache: String?
     /// The precision of new vectors in the cache.
     package var cachePrecision = VectorPrecision.float32
     /// An additional profile, besides those of the library and of the user's folder.

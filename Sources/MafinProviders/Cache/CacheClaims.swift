@@ -16,6 +16,7 @@ final class CacheClaims: Sendable {
 
     /// Registers a call in the file.
     static func enter(_ cache: EmbeddingCache) async throws -> CacheClaims {
+        if let shared = cache.shared { return CacheClaims(cache, owner: try await shared.enter()) }
         let owner = try await cache.write(cache.ledgerQueue) { database -> Int64 in
             try removeDead(database)
             try database.execute(
@@ -32,6 +33,10 @@ final class CacheClaims: Sendable {
         renewing = Task {
             while !Task.isCancelled {
                 guard (try? await Task.sleep(for: Self.renewal)) != nil else { return }
+                if let shared = cache.shared {
+                    try? await shared.renew(owner)
+                    continue
+                }
                 try? await cache.write(cache.ledgerQueue) { database in
                     try database.execute(
                         sql: "UPDATE owner SET expires = ? WHERE id = ?",
@@ -93,6 +98,10 @@ final class CacheClaims: Sendable {
         for start in stride(from: 0, to: keys.count, by: Self.window) {
             let range = start..<min(start + Self.window, keys.count)
             let part = Array(keys[range])
+            if let shared = cache.shared {
+                foreign += try await shared.claim(part, by: owner).map { $0 + start }
+                continue
+            }
             let taken = try await cache.write(cache.ledgerQueue) { database -> [Int] in
                 try Self.removeDead(database)
                 let statement = try database.cachedStatement(
@@ -115,6 +124,10 @@ final class CacheClaims: Sendable {
     func release() async {
         renewing.cancel()
         let owner = owner
+        if let shared = cache.shared {
+            try? await shared.release(owner)
+            return
+        }
         // An error is ignored: claims that cannot be removed end with their lease.
         try? await cache.write(cache.ledgerQueue) { try Self.remove(owner, $0) }
     }

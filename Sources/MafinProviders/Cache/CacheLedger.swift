@@ -159,8 +159,8 @@ struct CacheLedger: AccountLedger {
 }
 
 extension EmbeddingCache {
-    /// The ledger in this file.
-    var ledger: any AccountLedger { CacheLedger(self) }
+    /// The ledger in this file, or the one that hosts share.
+    var ledger: any AccountLedger { shared.map { SharedLedger($0) } ?? CacheLedger(self) }
 
     /// What was spent today (UTC) by all who use this file.
     public func spentToday(for purpose: Spending.Purpose) async throws -> DailySpending {

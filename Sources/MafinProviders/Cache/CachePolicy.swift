@@ -67,7 +67,10 @@ extension EmbeddingCache {
 
     /// To be called after vectors were stored. If the removable vectors take more bytes than the limit, the oldest are removed until they take
     /// nine tenths of it.
+    ///
+    /// What several hosts share is not one service's to remove: there nothing is removed.
     func evict(toBytes limit: Int, afterStoring vectors: Int, of dimension: Int) async throws {
+        if shared != nil { return }
         let added = vectors * (dimension * precision.width + Self.overhead)
         let known = losses.evictableBytes.withLock { bytes in
             bytes = bytes.map { $0 + added }

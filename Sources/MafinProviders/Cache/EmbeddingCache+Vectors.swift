@@ -7,7 +7,8 @@ import MafinNumerics
 extension EmbeddingCache {
     /// The number of vectors.
     public func count() async throws -> Int {
-        try await read { try Int.fetchOne($0, sql: "SELECT count(*) FROM vector") ?? 0 }
+        if let shared { return try await shared.count() }
+        return try await read { try Int.fetchOne($0, sql: "SELECT count(*) FROM vector") ?? 0 }
     }
 
     // MARK: - Reading
@@ -56,6 +57,7 @@ extension EmbeddingCache {
     func vectors(
         for keys: some RandomAccessCollection<EmbeddingKey> & Sendable, of source: EmbeddingKey.Source
     ) async throws -> (found: AnsweredRows, missing: [Int]) {
+        if let shared { return try await shared.vectors(for: Array(keys), of: source) }
         guard !keys.isEmpty, let dimension = try await dimension(of: source) else {
             return (.none, Array(0..<keys.count))
         }
@@ -75,7 +77,8 @@ extension EmbeddingCache {
 
     /// Positions of the keys without a vector. Values are not read.
     func absent(_ keys: [EmbeddingKey]) async throws -> [Int] {
-        try await read { database in
+        if let shared { return try await shared.absent(keys) }
+        return try await read { database in
             let statement = try database.cachedStatement(sql: "SELECT 1 FROM vector WHERE key = ?")
             return try keys.indices.filter { try Int.fetchOne(statement, arguments: [keys[$0].bytes]) == nil }
         }
@@ -83,7 +86,8 @@ extension EmbeddingCache {
 
     /// Numbers in a vector of a source, or nil if it has no vectors yet.
     func dimension(of source: EmbeddingKey.Source) async throws -> Int? {
-        try await read {
+        if let shared { return try await shared.dimension(of: source) }
+        return try await read {
             try Int.fetchOne(
                 $0, sql: "SELECT dimension FROM source WHERE description = ?", arguments: [source.description])
         }
@@ -91,7 +95,8 @@ extension EmbeddingCache {
 
     /// UTF-8 bytes of a source's answered texts, and the tokens that the provider has counted for them; (0, 0) if it has counted none.
     func counted(by source: EmbeddingKey.Source) async throws -> (bytes: Int, tokens: Int) {
-        try await read { database in
+        if let shared { return try await shared.counted(by: source) }
+        return try await read { database in
             let row = try Row.fetchOne(
                 database, sql: "SELECT counted_bytes, counted_tokens FROM source WHERE description = ?",
                 arguments: [source.description])
@@ -112,6 +117,7 @@ extension EmbeddingCache {
         _ rows: AnsweredRows, keys: [EmbeddingKey], source: EmbeddingKey.Source, isEvictable: Bool = false
     ) async throws {
         precondition(keys.count == rows.vectors.rows, "\(keys.count) keys for \(rows.vectors.rows) vectors")
+        if let shared { return try await shared.store(rows, keys: keys, source: source) }
         let (path, precision) = (path, precision)
         try await write { database in
             let dimension = rows.vectors.columns
@@ -148,6 +154,7 @@ extension EmbeddingCache {
     /// Adds to the bytes and tokens that a source has counted.
     func note(bytes: Int, tokens: Int, source: EmbeddingKey.Source) async throws {
         guard tokens > 0 else { return }
+        if let shared { return try await shared.note(bytes: bytes, tokens: tokens, source: source) }
         try await write { database in
             try database.execute(
                 sql: """
@@ -159,6 +166,7 @@ extension EmbeddingCache {
     }
 
     func remove(_ keys: [EmbeddingKey]) async throws {
+        if let shared { return try await shared.remove(keys) }
         try await write { database in
             let statement = try database.cachedStatement(sql: "DELETE FROM vector WHERE key = ?")
             for key in keys { try statement.execute(arguments: [key.bytes]) }

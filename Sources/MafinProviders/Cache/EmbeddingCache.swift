@@ -9,6 +9,7 @@ import MafinPipeline
 ///
 /// - A batch of answers is one transaction. After a kill, or if the disk is full, it is stored completely or not at all.
 /// - Each vector has a checksum over key and value. If it does not match, the vector is removed with a warning, and its text is sent again.
+/// - Workers on several hosts may share vectors, rates and spending in PostgreSQL. Replies and jobs of batch APIs stay in the file.
 /// - Several processes may use one file at a time (write-ahead log; writers wait for each other). If one has sent a text, the others wait for
 ///   its answer. They share the account's rates.
 public final class EmbeddingCache: Sendable {
@@ -22,6 +23,8 @@ public final class EmbeddingCache: Sendable {
     /// Entries of the ledger that are in memory because the disk is full.
     let unwritten = LocalLedger()
     let losses = CacheLosses()
+    /// Where vectors, claims, rates and spending are if hosts share them; nil: in the file.
+    let shared: SharedCache?
 
     /// Opens a cache. The file and its folder are created if needed. A new file can be read by its owner only, because texts can be guessed from
     /// vectors, and it holds replies of language models. Complexity: O(1) in the size of the file.
@@ -29,13 +32,18 @@ public final class EmbeddingCache: Sendable {
     ///   - file: the SQLite file.
     ///   - precision: the precision of new vectors. Those in the file stay as they are.
     ///   - busyTimeout: how many seconds to wait for other processes that are writing.
+    ///   - shared: `postgresql://…`: vectors, claims, rates and spending are there, and not in the file. The server is connected to
+    ///     when it is first needed.
     ///   - logger: told of damaged vectors.
     /// - Throws: ``ProviderError/cacheUnusable(path:reason:)``, ``ProviderError/cacheFull(path:)``
     public init(
         file: URL = EmbeddingCache.defaultFile(), precision: VectorPrecision = .float32,
-        busyTimeout: TimeInterval = 60, logger: Logger? = nil
+        busyTimeout: TimeInterval = 60, shared address: String? = nil, logger: Logger? = nil
     ) throws {
-        path = file.path
+        shared = try address.map {
+            try SharedCache($0, precision: precision, patience: busyTimeout, logger: logger)
+        }
+        path = shared?.path ?? file.path
         self.precision = precision
         self.logger = logger
         do {

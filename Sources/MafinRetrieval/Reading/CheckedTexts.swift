@@ -22,6 +22,8 @@ public struct CheckedTexts {
     private var lines: [String: Int] = [:]
     /// Line of the last returned text, from 1.
     public private(set) var line = 0
+    /// Whether having no text is no error: a part of a file may be empty.
+    private let mayBeEmpty: Bool
     /// Warnings so far.
     public private(set) var warnings: [CollectionWarning] = []
     /// Number of texts that were read so far.
@@ -31,6 +33,7 @@ public struct CheckedTexts {
     /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``.
     public init(documents url: URL) throws {
         kind = .document
+        mayBeEmpty = false
         objects = try Document.lines(of: url)
     }
 
@@ -38,7 +41,26 @@ public struct CheckedTexts {
     /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``.
     public init(queries url: URL) throws {
         kind = .query
+        mayBeEmpty = false
         objects = try Query.lines(of: url)
+    }
+
+    /// Opens a part of a plain file, or of the corpus or the queries of a BEIR folder. Identifiers are unique within the part.
+    /// - Parameter bytes: from ``LineCut``.
+    /// - Throws: ``RetrievalError/missingFile(path:expected:)``; ``RetrievalError/unreadableFile(path:reason:)``, also for a
+    ///   compressed file.
+    public init(partOf url: URL, bytes: Range<Int>, as kind: RetrievalError.TextKind) throws {
+        self.kind = kind
+        mayBeEmpty = true
+        let (fields, expected) =
+            kind == .document ? (Document.fields, Document.expected) : (Query.fields, Query.expected)
+        objects = try JSONLines(
+            contentsOf: Self.file(of: url, as: kind), bytes: bytes, fields: fields, expected: expected)
+    }
+
+    /// The file of JSON lines that texts are read from: `url` itself, or the one in a BEIR folder.
+    public static func file(of url: URL, as kind: RetrievalError.TextKind) -> URL {
+        kind == .document ? Document.file(of: url) : Query.file(of: url)
     }
 
     /// The next text; `nil` at the end of the file.
@@ -46,7 +68,7 @@ public struct CheckedTexts {
     ///   file without any text.
     public mutating func next() throws -> Text? {
         guard let object = try objects.next() else {
-            if lines.isEmpty { throw RetrievalError.emptyCollection(path: objects.path, kind: kind) }
+            if lines.isEmpty, !mayBeEmpty { throw RetrievalError.emptyCollection(path: objects.path, kind: kind) }
             return nil
         }
         let text: Text

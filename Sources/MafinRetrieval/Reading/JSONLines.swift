@@ -23,6 +23,17 @@ public struct JSONLines {
         self.fields = fields
     }
 
+    /// Opens a part of a plain file.
+    /// - Parameters:
+    ///   - bytes: from ``LineCut``.
+    ///   - fields: the members of each object that the caller wants.
+    ///   - expected: what the file is, for the error if it is missing.
+    /// - Throws: as ``init(contentsOf:fields:expected:)``.
+    public init(contentsOf url: URL, bytes: Range<Int>, fields: [String], expected: String) throws {
+        reader = try LineReader(contentsOf: url, bytes: bytes, expected: expected)
+        self.fields = fields
+    }
+
     /// The next object; `nil` at the end of the file.
     /// - Throws: ``RetrievalError/malformedJSON(path:line:column:reason:)``.
     public mutating func next() throws -> Object? {

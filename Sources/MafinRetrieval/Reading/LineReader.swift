@@ -17,6 +17,9 @@ final class LineReader {
     private var start = 0
     private var end = 0
     private var atEnd = false
+    /// Bytes of a part of a file that are not read yet; `nil`: the file is read to its end.
+    private var remaining: Int?
+    private let isAtStart: Bool
 
     /// Opens a file.
     /// - Parameter expected: what the file is, for the error if it is missing.
@@ -29,6 +32,31 @@ final class LineReader {
         }
         gzbuffer(file, 1 << 17)
         self.file = file
+        isAtStart = true
+        buffer = [UInt8](repeating: 0, count: bufferSize)
+    }
+
+    /// Opens a part of a plain file. The lines are those that end in it, and a last one without an end.
+    /// - Parameters:
+    ///   - bytes: from ``LineCut``, so that no line is cut.
+    ///   - expected: what the file is, for the error if it is missing.
+    init(contentsOf url: URL, bytes: Range<Int>, expected: String, bufferSize: Int = 1 << 20) throws {
+        // Lines are counted from the start of the part, so that errors must say where it starts.
+        path = bytes.lowerBound == 0 ? url.path : "\(url.path) from byte \(bytes.lowerBound)"
+        try LineCut.requirePlainFile(url, expected: expected)
+        let descriptor = open(url.path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw RetrievalError.unreadableFile(path: url.path, reason: String(cString: strerror(errno)))
+        }
+        guard lseek(descriptor, off_t(bytes.lowerBound), SEEK_SET) >= 0, let file = gzdopen(descriptor, "rb") else {
+            let reason = String(cString: strerror(errno))
+            close(descriptor)
+            throw RetrievalError.unreadableFile(path: url.path, reason: reason)
+        }
+        gzbuffer(file, 1 << 17)
+        self.file = file
+        isAtStart = bytes.lowerBound == 0
+        remaining = bytes.count
         buffer = [UInt8](repeating: 0, count: bufferSize)
     }
 
@@ -61,7 +89,9 @@ final class LineReader {
     private func finishLine(at lineEnd: Int, next: Int) -> Range<Int> {
         var first = start
         var last = lineEnd
-        if line == 0, last - first >= 3, buffer[first] == 0xEF, buffer[first + 1] == 0xBB, buffer[first + 2] == 0xBF {
+        if line == 0, isAtStart, last - first >= 3, buffer[first] == 0xEF, buffer[first + 1] == 0xBB,
+            buffer[first + 2] == 0xBF
+        {
             first += 3
         }
         if last > first, buffer[last - 1] == 13 { last -= 1 }
@@ -83,9 +113,14 @@ final class LineReader {
             start = 0
         }
         if end == buffer.count { buffer.append(contentsOf: repeatElement(0, count: buffer.count)) }
-        let count = buffer.withUnsafeMutableBytes { bytes in
-            gzread(file, bytes.baseAddress.map { $0 + end }, UInt32(min(bytes.count - end, 1 << 30)))
-        }
+        let wanted = min(buffer.count - end, remaining ?? Int.max, 1 << 30)
+        let count =
+            wanted == 0
+            ? 0
+            : buffer.withUnsafeMutableBytes { bytes in
+                gzread(file, bytes.baseAddress.map { $0 + end }, UInt32(wanted))
+            }
+        if let before = remaining { remaining = before - max(0, Int(count)) }
         var status: Int32 = Z_OK
         let message = gzerror(file, &status)
         // A stream that was cut off ends with Z_BUF_ERROR, after all its good bytes.

@@ -30,10 +30,14 @@ extension Document: CollectionText {
     var content: String { textForEncoding }
 
     static func lines(of url: URL) throws -> JSONLines {
-        try JSONLines(
-            contentsOf: url.isFolder ? url.plainOrCompressed("corpus.jsonl") : url, fields: ["_id", "title", "text"],
-            expected: "a corpus, one JSON object to a line")
+        try JSONLines(contentsOf: file(of: url), fields: fields, expected: expected)
     }
+
+    /// The file of JSON lines: `url` itself, or the one in a BEIR folder.
+    static func file(of url: URL) -> URL { url.isFolder ? url.plainOrCompressed("corpus.jsonl") : url }
+
+    static let fields = ["_id", "title", "text"]
+    static let expected = "a corpus, one JSON object to a line"
 
     init(_ object: JSONLines.Object) throws {
         self.init(
@@ -68,10 +72,14 @@ extension Query: CollectionText {
     var content: String { text.trimmedWhitespace }
 
     static func lines(of url: URL) throws -> JSONLines {
-        try JSONLines(
-            contentsOf: url.isFolder ? url.plainOrCompressed("queries.jsonl") : url, fields: ["_id", "text", "date"],
-            expected: "queries, one JSON object to a line")
+        try JSONLines(contentsOf: file(of: url), fields: fields, expected: expected)
     }
+
+    /// The file of JSON lines: `url` itself, or the one in a BEIR folder.
+    static func file(of url: URL) -> URL { url.isFolder ? url.plainOrCompressed("queries.jsonl") : url }
+
+    static let fields = ["_id", "text", "date"]
+    static let expected = "queries, one JSON object to a line"
 
     init(_ object: JSONLines.Object) throws {
         self.init(

@@ -21,7 +21,7 @@ extension ServedModel {
     }
 
     /// One result.
-    struct Hit: Sendable, Encodable {
+    struct Hit: Sendable, Codable {
         /// Place in its list, from 1.
         var rank: Int
         var id: String
@@ -35,7 +35,7 @@ extension ServedModel {
         var blackBoxRank: Int?
 
         /// What one source says.
-        struct Part: Sendable, Encodable {
+        struct Part: Sendable, Codable {
             var source: SourceName
             /// Its own score of the document.
             var score: Float
@@ -67,7 +67,14 @@ extension ServedModel {
     /// Searches the index. The ranking is that of ``MafinPipeline/SourceIndex`` with the same weights.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func search(_ request: SearchRequest, maximumTokens: Int) async throws -> SearchAnswer {
-        let answer = try await find(request, index: requireIndex(), maximumTokens: maximumTokens)
+        let answer: SearchAnswer
+        if let shards {
+            let wanted = try weights(of: request)
+            let expected = [wanted.asking, wanted.standIn, wanted.asking?.withoutBlackBox(sources)].compactMap(\.self)
+            answer = try await measured(.search) { try await shards.search(request, expected: expected) }
+        } else {
+            answer = try await find(request, index: requireIndex(), maximumTokens: maximumTokens)
+        }
         metrics.recordAnswer(answer.answeredBy)
         return answer
     }

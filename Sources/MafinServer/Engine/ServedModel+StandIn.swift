@@ -55,7 +55,7 @@ extension ServedModel {
     }
 
     /// What gave the query's vector, if a source needs one.
-    enum AnsweredBy: String, Sendable, Encodable {
+    enum AnsweredBy: String, Sendable, Codable {
         case blackBox = "black-box"
         case standIn = "stand-in"
     }

@@ -29,6 +29,8 @@ final class ServedModel: Sendable {
     /// `nil` if no source needs the black box, or if it is never asked.
     let upstream: UpstreamBatcher?
     let index: ServedIndex?
+    /// Services that search instead of an index of this one; `nil`: none.
+    let shards: (any SearchShards)?
     let searching: SearchQueue
     let readiness: ReadinessCheck
     let cache: (@Sendable () -> CacheFigures)?
@@ -49,6 +51,7 @@ final class ServedModel: Sendable {
         let artefact = loaded.model.artefact
         (isOffline, askBelow) = (options.isOffline, options.askBelow.flatMap { $0 < 1 ? $0 : nil })
         if options.isOffline || options.askBelow != nil { try artefact.requireOffline() }
+        shards = options.shards
         name = options.name ?? artefact.folder.standardizedFileURL.lastPathComponent
         manifest = artefact.manifest
         let url = artefact.folder.appendingPathComponent(Artefact.manifestName)

@@ -1,6 +1,8 @@
+import Foundation
 import MafinMethod
 import MafinPipeline
 import MafinRetrieval
+import NIOCore
 import Synchronization
 
 extension MafinService {
@@ -23,9 +25,17 @@ extension MafinService {
     }
 
     /// `GET /document?id=…`: a document of the index.
-    func document(_ request: ServedRequest, _ model: ServedModel) throws -> Reply {
+    func document(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         guard let id = request.parameter("id") else {
             throw ServiceError.invalid("id is missing: /document?id=…", parameter: "id")
+        }
+        if let shards = model.shards {
+            if let document = try await shards.document(id) {
+                return Reply(ByteBuffer(bytes: document), type: "application/json")
+            }
+            throw ServiceError(
+                .notFound, .invalidRequest, "no shard holds a document '\(id.clipped)'", parameter: "id",
+                code: "document_not_found")
         }
         let (index, row) = try model.row(of: id, parameter: "id")
         let document = try index.document(row)

@@ -220,7 +220,7 @@ package final class MafinService: Sendable {
         case .models: return try models(model)
         case .model: return try self.model(request.rest, model)
         case .search: return try await search(request, model)
-        case .document: return try document(request, model)
+        case .document: return try await document(request, model)
         case .context: return try await context(request, model)
         case .explain: return try await explain(request, model)
         case .feedback: return try await feedback(request, model)

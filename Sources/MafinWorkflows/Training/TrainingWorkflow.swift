@@ -44,6 +44,15 @@ package struct TrainingWorkflow {
     /// In which the artefact's encoders embed if rankings stay as they are; nil for the processor's default. Training computes in float32.
     package var precision: Precision?
 
+    /// The processes that train together. Each runs this workflow. The first one asks the black box, writes and reports, and all
+    /// read the same files: collection, encoder and, to resume, the folder of checkpoints.
+    package var communicator: any Communicator = SingleProcess()
+
+    /// Ends the workflow in the other processes, when all is trained.
+    package struct IsHelper: Error {
+        package init() {}
+    }
+
     /// A method that was trained, and its artefact.
     package struct TrainedMethod: Sendable, Encodable {
         package var name: String
@@ -109,7 +118,8 @@ package struct TrainingWorkflow {
     /// - Parameters:
     ///   - onEvent: is called with the events of each training.
     ///   - onStandIn: is called with the events of the stand-in's training.
-    /// - Throws: ``WorkflowError``, errors of the modules; `CancellationError` when the user asks to end, with checkpoints kept.
+    /// - Throws: ``WorkflowError``, errors of the modules; `CancellationError` when the user asks to end, with checkpoints kept;
+    ///   ``IsHelper`` in all processes but the first.
     package func run(
         onEvent: @escaping (Contender, TrainingEvent) -> Void = { _, _ in },
         onStandIn: @escaping (TrainingEvent) -> Void = { _ in }
@@ -138,11 +148,12 @@ package struct TrainingWorkflow {
         if let dimension = blackBox.identity.dimension {
             try indexSize?.require(below: dimension + encoder.encoder.dimension)
         }
-        let checkpoints = try prepareCheckpoints()
+        let isFirst = communicator.isFirst
+        let checkpoints = try isFirst ? prepareCheckpoints() : Self.checkpoints(of: output)
         // Removes the folder if it is empty, because then there is nothing to resume.
-        defer { rmdir(checkpoints.path) }
-        let stored = try storedPlan(checkpoints)
-        let vectors = try await BlackBoxVectors(asking: blackBox, documents: collection.documents, queries: queries)
+        defer { if isFirst { rmdir(checkpoints.path) } }
+        let stored = try communicator.agreed(isFirst ? storedPlan(checkpoints) : nil)
+        let vectors = try await vectors(of: collection.documents, queries, by: blackBox)
         try indexSize?.require(below: vectors.dimension + encoder.encoder.dimension)
         let training = try prepare(collection, splits, vectors, released, encoder, stored)
         let plan = try plan(training, released, stored, checkpoints)
@@ -158,6 +169,7 @@ package struct TrainingWorkflow {
                 context.warn("rival \(contender.rawValue) could not be trained and is left out: \(error)")
                 continue
             }
+            guard isFirst else { continue }
             let target = isRival ? ArtefactModel.rivalFolder(contender, in: folder) : folder
             let additions = try isRival ? Additions() : additions(to: trained, training, onStandIn)
             let artefact = try write(trained, additions, to: target, checkpoints)
@@ -171,6 +183,7 @@ package struct TrainingWorkflow {
             done.development.append(trained.development)
             result = done
         }
+        guard isFirst else { throw IsHelper() }
         guard var result else { preconditionFailure("the method is trained first, and its errors end the run") }
         if let indexSize {
             var reduction = ReductionWorkflow(
@@ -183,6 +196,22 @@ package struct TrainingWorkflow {
             splits: splits, vectors: vectors)
         try? FileManager.default.removeItem(at: checkpoints)
         return result
+    }
+
+    /// The black box's vectors. The first process asks for them, and the others get its answers.
+    private func vectors(
+        of documents: [Document], _ queries: [Query], by blackBox: any BlackBox
+    ) async throws -> BlackBoxVectors {
+        var asked: BlackBoxVectors?
+        if communicator.isFirst {
+            asked = try await BlackBoxVectors(asking: blackBox, documents: documents, queries: queries)
+            if communicator.count == 1, let asked { return asked }
+        }
+        let none = Matrix(rows: 0, columns: 0)
+        return try BlackBoxVectors(
+            identity: communicator.agreed(asked?.identity ?? blackBox.identity), queries: queries,
+            queryVectors: communicator.agreed(asked?.queryVectors ?? none),
+            documentVectors: communicator.agreed(asked?.documentVectors ?? none))
     }
 
     /// Loads the encoder and hashes its weights, on another core, while the collection is read.
@@ -220,6 +249,7 @@ package struct TrainingWorkflow {
         settings.mode = stored?.mode ?? mode
         settings.modeReason = stored?.modeReason
         settings.options.time = secondsEach
+        settings.communicator = communicator
         let progress = EncodingProgress(context)
         defer { progress.finish() }
         return try CollectionTraining(
@@ -241,8 +271,9 @@ package struct TrainingWorkflow {
         _ onEvent: @escaping (Contender, TrainingEvent) -> Void
     ) throws -> TrainedEncoder {
         let folder = checkpoints.appendingPathComponent(contender.rawValue)
+        let resumes = try communicator.agreed(resumes && CollectionTraining.canResume(from: folder))
         return try training.train(
-            contender, checkpointFolder: folder, resume: resumes && CollectionTraining.canResume(from: folder),
+            contender, checkpointFolder: folder, resume: resumes,
             isCancelled: context.isCancelled
         ) { onEvent(contender, $0) }
     }
@@ -392,6 +423,7 @@ extension TrainingWorkflow {
             }
             return stored
         }
+        guard communicator.isFirst else { return plan }
         try AtomicFile.write(
             JSONEncoder().encode(plan), to: checkpoints.appendingPathComponent(Self.planName))
         return plan

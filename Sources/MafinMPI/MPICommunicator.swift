@@ -1,0 +1,103 @@
+import CMPI
+import Foundation
+import MafinMethod
+
+/// Processes that were started by `mpirun`, `mpiexec` or `srun`.
+///
+/// The library is opened at run time: the one that fits the launcher, or the one that `MAFIN_MPI_LIBRARY` names. Calls come
+/// from one thread at a time.
+public final class MPICommunicator: Communicator {
+    public let rank: Int
+    public let count: Int
+
+    private init() {
+        rank = Int(mafin_mpi_rank())
+        count = Int(mafin_mpi_count())
+    }
+
+    /// The name and version of the library that was opened.
+    public static var library: String { String(cString: mafin_mpi_version()) }
+
+    /// The processes of this run; a ``SingleProcess`` if no launcher has started several, or if `MAFIN_MPI` is `off`. To be
+    /// called once.
+    /// - Throws: `TrainingError.processes` if the library cannot be opened.
+    public static func join(
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> any Communicator {
+        guard isLaunched(environment) else { return SingleProcess() }
+        var message = [CChar](repeating: 0, count: Int(MAFIN_MPI_MESSAGE))
+        let library = environment["MAFIN_MPI_LIBRARY"].flatMap { $0.isEmpty ? nil : $0 }
+        let code = message.withUnsafeMutableBufferPointer { buffer in
+            guard let base = buffer.baseAddress else { return Int32(1) }
+            return library.map { mafin_mpi_open($0, base) } ?? mafin_mpi_open(nil, base)
+        }
+        guard code == 0 else {
+            let text = String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+            throw TrainingError.processes(
+                reason:
+                    "\(text); install OpenMPI or MPICH, name the library in MAFIN_MPI_LIBRARY, or set MAFIN_MPI=off to train on one"
+            )
+        }
+        return MPICommunicator()
+    }
+
+    /// Whether a launcher has started several processes.
+    static func isLaunched(_ environment: [String: String]) -> Bool {
+        guard environment["MAFIN_MPI"] != "off" else { return false }
+        return ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].contains { (environment[$0].flatMap { Int($0) } ?? 1) > 1 }
+    }
+
+    /// Waits for all processes, and ends MPI.
+    public static func end() { mafin_mpi_finalize() }
+
+    /// Ends all processes of the run.
+    public static func abort(status: Int32) -> Never {
+        mafin_mpi_abort(status)
+        exit(status)
+    }
+
+    private func require(_ code: Int32, _ call: String) throws {
+        guard code == 0 else {
+            throw TrainingError.processes(reason: "\(call) of \(Self.library) failed with code \(code)")
+        }
+    }
+
+    public func sum(_ values: UnsafeMutableBufferPointer<Float>) throws {
+        guard let base = values.baseAddress, !values.isEmpty else { return }
+        try require(mafin_mpi_sum(base, Int64(values.count)), "the sum over processes")
+    }
+
+    public func gather(_ bytes: UnsafeRawBufferPointer) throws -> [[UInt8]] {
+        var lengths = [Int64](repeating: 0, count: count)
+        let equal = [Int64](repeating: 8, count: count)
+        try withUnsafeBytes(of: Int64(bytes.count)) { own in
+            try require(mafin_mpi_gather(own.baseAddress, &lengths, equal), "gathering")
+        }
+        let total = Int(lengths.reduce(0, +))
+        let all = try [UInt8](unsafeUninitializedCapacity: total) { buffer, initialized in
+            // A pointer is wanted even for no bytes.
+            var nothing: UInt8 = 0
+            try withUnsafeMutableBytes(of: &nothing) { none in
+                try require(
+                    mafin_mpi_gather(
+                        bytes.baseAddress ?? UnsafeRawPointer(none.baseAddress),
+                        buffer.baseAddress.map { UnsafeMutableRawPointer($0) } ?? none.baseAddress, lengths),
+                    "gathering")
+            }
+            initialized = total
+        }
+        var start = 0
+        return lengths.map { length in
+            defer { start += Int(length) }
+            return Array(all[start..<start + Int(length)])
+        }
+    }
+
+    public func broadcast(_ bytes: [UInt8]) throws -> [UInt8] {
+        var length = Int64(bytes.count)
+        try require(mafin_mpi_broadcast(&length, 8), "sending")
+        var all = isFirst ? bytes : [UInt8](repeating: 0, count: Int(length))
+        if length > 0 { try require(mafin_mpi_broadcast(&all, length), "sending") }
+        return all
+    }
+}

@@ -1,0 +1,111 @@
+import Foundation
+import MafinNumerics
+
+/// An encoder whose gradients several processes can add.
+public protocol DistributableEncoder: TrainableEncoder {
+    /// A forward pass over some rows of a longer batch, with the dropout masks that these rows have there.
+    /// - Parameter precedingLength: the sum of the lengths of the rows before.
+    func forward(_ inputs: Inputs, dropoutSeed: UInt64?, precedingLength: Int) throws -> Pass
+
+    /// Replaces the gradients that were added since the last step by their sums over all processes. A process may have
+    /// none.
+    func sumGradients(over communicator: any Communicator) throws
+}
+
+/// An encoder that computes each batch together with other processes (data parallelism).
+///
+/// Every process holds all weights. It runs its share of a batch, and the embeddings of all shares are gathered in the order of the
+/// ranks *before* the loss. So every process evaluates the loss of the whole batch: negatives are shared, and the loss is
+/// that of one process with the same batch, up to rounding. Its gradient goes back through the process's own rows, and the
+/// gradients of the weights are summed before the optimiser's step, which every process makes alike.
+public final class DistributedEncoder<Base: DistributableEncoder>: TrainableEncoder {
+    public typealias Inputs = Base.Inputs
+
+    /// This process's part of a pass, and the embeddings of all.
+    public struct Pass {
+        /// `nil`: the process has no row of this batch.
+        fileprivate var own: Base.Pass?
+        fileprivate var rows: Range<Int>
+        fileprivate var embeddings: Matrix
+    }
+
+    /// The encoder of this process.
+    public let base: Base
+    let communicator: any Communicator
+    /// Set when the weights of the processes differ, which ``weights()`` cannot throw.
+    private var difference: TrainingError?
+
+    /// Wraps an encoder. All processes wrap encoders with the same weights.
+    public init(_ base: Base, _ communicator: any Communicator) {
+        (self.base, self.communicator) = (base, communicator)
+    }
+
+    public var dimension: Int { base.dimension }
+    /// That of the base: a run may be resumed with another number of processes.
+    public var identity: String { base.identity }
+
+    private func share(of inputs: Inputs) -> (rows: Range<Int>, inputs: Inputs, precedingLength: Int) {
+        let lengths = (0..<inputs.count).map { inputs.length(of: $0) }
+        let rows = communicator.shares(of: lengths)[communicator.rank]
+        return (rows, inputs.selecting(rows: Array(rows)), lengths[..<rows.lowerBound].reduce(0, +))
+    }
+
+    public func embed(_ inputs: Inputs) throws -> Matrix {
+        let share = share(of: inputs)
+        let own = try share.rows.isEmpty ? Matrix(rows: 0, columns: dimension) : base.embed(share.inputs)
+        return try communicator.gather(own)
+    }
+
+    public func forward(_ inputs: Inputs, dropoutSeed: UInt64?) throws -> Pass {
+        let share = share(of: inputs)
+        let own =
+            try share.rows.isEmpty
+            ? nil
+            : base.forward(share.inputs, dropoutSeed: dropoutSeed, precedingLength: share.precedingLength)
+        let embeddings = own.map { base.embeddings(of: $0) } ?? Matrix(rows: 0, columns: dimension)
+        return Pass(own: own, rows: share.rows, embeddings: try communicator.gather(embeddings))
+    }
+
+    public func embeddings(of pass: Pass) -> Matrix { pass.embeddings }
+
+    public func backward(_ pass: Pass, gradient: Matrix) throws {
+        guard let own = pass.own else { return }
+        try base.backward(own, gradient: gradient.selecting(rows: pass.rows))
+    }
+
+    /// - Throws: ``TrainingError/processes(reason:)`` if the processes do not agree any more.
+    public func update(learningRate: Float, maximumGradientNorm: Float?) throws -> Float {
+        if let difference { throw difference }
+        try base.sumGradients(over: communicator)
+        let norm = try base.update(learningRate: learningRate, maximumGradientNorm: maximumGradientNorm)
+        try requireEqual([norm], "the sums of the gradients")
+        return norm
+    }
+
+    public func weights() -> [Float] {
+        let weights = base.weights()
+        do {
+            var hash = ContentHash()
+            weights.withUnsafeBytes { hash.update($0) }
+            try requireEqual(hash.finalize(), "the weights")
+        } catch {
+            difference = error as? TrainingError ?? .processes(reason: "\(error)")
+        }
+        return weights
+    }
+
+    /// MPI does not promise that all processes get the same bits of a sum, and hosts may compute differently. Weights that
+    /// drift apart would spoil a run without a sign.
+    private func requireEqual(_ values: [some BitwiseCopyable & Equatable], _ what: String) throws {
+        let all = try values.withUnsafeBytes { try communicator.gather($0) }
+        guard let other = all.indices.first(where: { all[$0] != all[0] }) else { return }
+        throw TrainingError.processes(
+            reason:
+                "\(what) of processes 0 and \(other) differ: all hosts must have the same processors and the same MPI library"
+        )
+    }
+
+    public func restore(weights: [Float]) { base.restore(weights: weights) }
+    public func saveTrainingState(to folder: URL) throws { try base.saveTrainingState(to: folder) }
+    public func restoreTrainingState(from folder: URL) throws { try base.restoreTrainingState(from: folder) }
+}

@@ -1,0 +1,171 @@
+"""Measures data-parallel training over networks between namespaces of this machine, and fits a cost model to it.
+
+    bench_mpi_network.py --mafin .build/release/mafin --encoder FOLDER [--data Samples/handbook] [--ranks 1,2,4] [--networks NAMES] [--json FILE]
+
+Networks: shared (all processes on one host, shared memory), and RATE:DELAY pairs such as 10000:100 (megabit a second : microseconds one way), each
+process on a host of its own. A host is a network namespace, and Tools/delaying_switch.c is the network between them, as many kernels have no netem.
+Needs root, OpenMPI, ip and a C compiler.
+
+The model: a step takes  compute · max(1, ranks · threads / cores) / ranks  +  bytes · 2 (ranks - 1) / ranks / rate
++  messages · log2(ranks) · delay  +  overhead · log2(ranks), where `bytes` are the gradients. compute and overhead are fitted, rate and delay are those
+of the network. It is fitted on every second point, and its error is that on the others.
+"""
+
+import argparse
+import json
+import math
+import os
+import pathlib
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+MESSAGES = 14  # collective calls of a step, counted in the code: see Documentation/scale.md
+
+
+def shell(*words, **options):
+    return subprocess.run([str(word) for word in words], check=True, **options)
+
+
+class Network:
+    """Namespaces h0, h1 … with the addresses 10.77.0.1, 10.77.0.2 …"""
+
+    def __init__(self, folder, hosts, rate, delay):
+        self.names = [f"mafin-h{i}" for i in range(hosts)]
+        program = folder / "delaying_switch"
+        if not program.exists():
+            shell("cc", "-O2", "-pthread", ROOT / "Tools" / "delaying_switch.c", "-o", program)
+        devices = [f"mtun{i}" for i in range(hosts)]
+        self.switch = subprocess.Popen([program, str(delay), str(rate), *devices], stdout=subprocess.PIPE, text=True)
+        assert self.switch.stdout.readline() == "ready\n", "the switch did not start"
+        for number, (name, device) in enumerate(zip(self.names, devices)):
+            shell("ip", "netns", "add", name)
+            shell("ip", "link", "set", device, "netns", name)
+            inside = ["ip", "netns", "exec", name]
+            shell(*inside, "ip", "link", "set", "lo", "up")
+            shell(*inside, "ip", "addr", "add", f"10.77.0.{number + 1}/24", "dev", device)
+            shell(*inside, "ip", "link", "set", device, "mtu", "9000", "up")
+        agent = folder / "agent.sh"
+        agent.write_text('#!/bin/sh\nhost=$1; shift\nexec ip netns exec mafin-h$((${host##*.} - 1)) sh -c "$*"\n')
+        agent.chmod(0o755)
+        self.agent = agent
+
+    def command(self, line):
+        hosts = ",".join(f"10.77.0.{i + 1}:1" for i in range(len(self.names)))
+        return ["ip", "netns", "exec", self.names[0], "mpirun.openmpi", "--allow-run-as-root", "--oversubscribe", "-n", str(len(self.names)),
+                "--host", hosts, "--mca", "plm_rsh_agent", str(self.agent), "--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include",
+                "10.77.0.0/24", "--mca", "oob_tcp_if_include", "10.77.0.0/24", *line]
+
+    def close(self):
+        self.switch.kill()
+        self.switch.wait()
+        for name in self.names:
+            subprocess.run(["ip", "netns", "del", name])
+
+
+def train(given, folder, ranks, network, threads):
+    output = folder / "artefact"
+    shutil.rmtree(output, ignore_errors=True)
+    shutil.rmtree(f"{output}.training", ignore_errors=True)
+    data = pathlib.Path(given.data).resolve()
+    line = [given.mafin, "train", "--data", str(data), "--black-box", f"vectors:{given.vectors or data / 'black-box'}", "--encoder",
+            str(pathlib.Path(given.encoder).resolve()), "--mode", "pair", "--epochs", "1", "--time", "2h", "--rivals", "none", "--output", str(output),
+            "--json", "--quiet", "--threads", str(threads)]
+    environment = os.environ | {"MAFIN_CACHE": str(folder / "cache"), "OMPI_MCA_mpi_yield_when_idle": "1"}
+    if ranks > 1:
+        if network is None:
+            line = ["mpirun.openmpi", "--allow-run-as-root", "--oversubscribe", "-n", str(ranks), *line]
+        else:
+            environment_words = [word for name in ["MAFIN_CACHE", "OMPI_MCA_mpi_yield_when_idle"] for word in ["-x", name]]
+            line = network.command([*environment_words, *line])
+    done = subprocess.run(line, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(line)}\nended with status {done.returncode}:\n{done.stderr[-3000:]}")
+    training = json.loads((output / "manifest.json").read_text())["training"]["hyperparameters"]
+    steps = json.loads(done.stdout)["contenders"][0]["steps"]
+    return training["stepSeconds"] / steps, steps
+
+
+def fit(points, bytes_, cores):
+    """compute and overhead that minimise the sum of squared relative errors."""
+    def known(point):
+        ranks, rate, delay = point["ranks"], point["rate"], point["delay"]
+        if ranks == 1:
+            return 0.0
+        wire = 0 if rate is None else bytes_ * 8 * 2 * (ranks - 1) / ranks / (rate * 1e6)
+        return wire + (0 if delay is None else MESSAGES * math.log2(ranks) * delay * 1e-6)
+
+    rows = []
+    for point in points:
+        ranks = point["ranks"]
+        rows.append((max(1, ranks * point["threads"] / cores) / ranks / point["seconds"], math.log2(ranks) / point["seconds"],
+                     1 - known(point) / point["seconds"]))
+    aa, ab, bb = (sum(x * y for x, y in pairs) for pairs in
+                  ([(r[0], r[0]) for r in rows], [(r[0], r[1]) for r in rows], [(r[1], r[1]) for r in rows]))
+    ay, by = sum(r[0] * r[2] for r in rows), sum(r[1] * r[2] for r in rows)
+    determinant = aa * bb - ab * ab
+    compute, overhead = (bb * ay - ab * by) / determinant, (aa * by - ab * ay) / determinant
+
+    def predict(point):
+        ranks = point["ranks"]
+        return compute * max(1, ranks * point["threads"] / cores) / ranks + overhead * math.log2(ranks) + known(point)
+
+    return compute, overhead, predict
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mafin", required=True)
+    parser.add_argument("--encoder", required=True)
+    parser.add_argument("--data", default=str(ROOT / "Samples" / "handbook"))
+    parser.add_argument("--vectors")
+    parser.add_argument("--ranks", default="1,2,4")
+    parser.add_argument("--networks", default="shared,10000:100,10000:1000,1000:100,1000:1000")
+    parser.add_argument("--json")
+    given = parser.parse_args()
+    given.mafin = str(pathlib.Path(given.mafin).resolve())
+    folder = pathlib.Path(tempfile.mkdtemp())
+    cores = os.cpu_count()
+    parameters = sum(
+        math.prod(tensor["shape"]) for name, tensor in json.loads(read_header(pathlib.Path(given.encoder) / "model.safetensors")).items()
+        if name != "__metadata__" and "word_embeddings" not in name and "pooler" not in name and tensor["dtype"].startswith("F"))
+    points = []
+    for name in given.networks.split(","):
+        rate, delay = (None, None) if name == "shared" else map(int, name.split(":"))
+        for ranks in map(int, given.ranks.split(",")):
+            if ranks == 1 and name != given.networks.split(",")[0]:
+                continue
+            network = None if rate is None or ranks == 1 else Network(folder, ranks, rate, delay)
+            try:
+                seconds, steps = train(given, folder, ranks, network, 1)
+            finally:
+                if network:
+                    network.close()
+            points.append({"network": name, "rate": rate, "delay": delay, "ranks": ranks, "threads": 1, "seconds": seconds, "steps": steps})
+            print(f"{name:12} {ranks} ranks: {1000 * seconds:.1f} ms a step of {steps}", flush=True)
+    compute, overhead, predict = fit(points[::2], 4 * parameters, cores)
+    errors = [abs(predict(point) / point["seconds"] - 1) for point in points[1::2]]
+    report = {"parameters": parameters, "cores": cores, "computeSeconds": compute, "overheadSeconds": overhead, "points": points,
+              "predicted": [predict(point) for point in points], "medianErrorOnHeldOut": statistics.median(errors) if errors else None}
+    if given.json:
+        pathlib.Path(given.json).write_text(json.dumps(report, indent=2) + "\n")
+    print(f"{parameters} dense parameters; compute {1000 * compute:.1f} ms, overhead {1000 * overhead:.1f} ms a doubling of ranks")
+    for point in points:
+        print(f"{point['network']:12} {point['ranks']} ranks: measured {1000 * point['seconds']:.1f} ms, model {1000 * predict(point):.1f} ms")
+    if errors:
+        print(f"error on points that were not fitted: median {100 * statistics.median(errors):.0f} %, largest {100 * max(errors):.0f} %")
+    shutil.rmtree(folder)
+
+
+def read_header(file):
+    with file.open("rb") as stream:
+        return stream.read(int.from_bytes(stream.read(8), "little")).decode()
+
+
+if __name__ == "__main__":
+    main()
