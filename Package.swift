@@ -39,6 +39,8 @@ let package = Package(
         .library(name: "MafinProviders", targets: ["MafinProviders"]),
         .library(name: "MafinReport", targets: ["MafinReport"]),
         .library(name: "MafinGeneration", targets: ["MafinGeneration"]),
+        // The C interface, for other languages: libMafinC.so and Sources/CMafin/include/mafin.h.
+        .library(name: "MafinC", type: .dynamic, targets: ["MafinC"]),
         .executable(name: "mafin", targets: ["MafinCLI"]),
         // Only the demo: it needs no package for networking, SQLite or TOML.
         .executable(name: "mafin-demo", targets: ["MafinDemo"]),
@@ -74,6 +76,8 @@ let package = Package(
             name: "CMafinKernels",
             cSettings: [.define("ACCELERATE_NEW_LAPACK", .when(platforms: [.macOS]))],
             linkerSettings: [.linkedFramework("Accelerate", .when(platforms: [.macOS]))]),
+        // C: the header of the C interface, and the layout of its structs.
+        .target(name: "CMafin"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         // One import for users of the library: the method, the pipeline and the comparison.
         .target(
@@ -95,6 +99,14 @@ let package = Package(
             [
                 "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
             ])
+        // The C interface. Its modules use no network.
+        + module(
+            "MafinC",
+            [
+                "CMafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                "MafinMethod", "MafinPipeline",
+            ],
+            goldens: false)
         + module(
             "MafinComparison",
             ["MafinNumerics", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline"],
@@ -102,7 +114,7 @@ let package = Package(
         + module(
             "MafinProviders",
             [
-                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration",
+                "CZlib", "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),

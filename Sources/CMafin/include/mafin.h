@@ -126,7 +126,7 @@ enum {
 
 /*
  * Called on the thread of the call, after each piece of the work: `done` of `total` texts are done. A value other than 0 ends the call with
- * MAFIN_CANCELLED after at most one more piece (64 texts). It must not unwind (no exception, no longjmp). It may call any function here.
+ * MAFIN_CANCELLED; a piece is at most 256 texts or 64 queries of a search. It must not unwind (no exception, no longjmp). It may call any function here.
  */
 typedef int32_t (*mafin_progress)(void *context, uint64_t done, uint64_t total);
 
@@ -277,7 +277,8 @@ mafin_status mafin_index_open(const mafin_model *model, const char *path, mafin_
  * Makes an index in memory.
  *   texts       of the documents. A title comes before the text, with a space between them.
  *   ids         of the documents, each once; NULL: "0", "1", …
- *   black_box   the black box's vectors of the documents; NULL if no source needs them, otherwise NULL is MAFIN_NEEDS_BLACK_BOX
+ *   black_box   the black box's vectors of the documents. NULL if no source needs them, or with MAFIN_WITHOUT_BLACK_BOX: then the sources that
+ *               need them cannot rank. Otherwise NULL is MAFIN_NEEDS_BLACK_BOX.
  *   index       receives the handle; to be closed with mafin_index_close. It keeps what it needs of the model.
  */
 mafin_status mafin_index_make(
@@ -348,8 +349,8 @@ typedef struct mafin_counters {
     uint64_t documents_encoded;
     /* Tokens of these texts, as far as they were not cut. */
     uint64_t tokens;
-    /* Texts of these that were cut to the maximum length. */
-    uint64_t texts_cut;
+    /* Texts of these that had the largest number of tokens: those that were cut, and those that just fit. */
+    uint64_t texts_at_limit;
     /* Seconds in which an encoder was at work. */
     double encoding_seconds;
     /* Queries that mafin_search and mafin_score answered, and the seconds that it took without encoding. */
