@@ -61,10 +61,11 @@ def main():
         named = dict.fromkeys((work / "autolink").read_text().split())
         libraries, archives = [], []
         # What Foundation's modules name only when they are imported as static ones.
-        extra = ["-lCoreFoundation", "-l_FoundationCShims", "-l_FoundationCollections"] if "-lFoundation" in named else []
+        parts = ["FoundationEssentials", "FoundationInternationalization", "_FoundationICU", "CoreFoundation", "_FoundationCShims", "_FoundationCollections"]
+        extra = [f"-l{part}" for part in parts] if "-lFoundation" in named else []
         # zlib and SQLite are named on SwiftPM's command line, through pkg-config, and not in objects.
         extra += ["-lz"] + (["-lsqlite3"] if arguments.kind == "program" else [])
-        for flag in [*named, *extra]:
+        for flag in dict.fromkeys([*named, *extra]):
             if flag in OF_GLIBC or not flag.startswith("-l"):
                 continue
             if (runtime / f"lib{flag[2:]}.a").exists():
@@ -87,6 +88,8 @@ def main():
         command = [*zig, "-o", arguments.output, runtime / machine / "swiftrt.o", *shims, "-Wl,--start-group", f"@{work / 'objects'}"]
         command += [f"-L{runtime}", *libraries, "-lswiftCore", "-ldispatch", "-lBlocksRuntime", *archives, "-Wl,--end-group"]
         command += [archive("stdc++"), run("clang", "-print-file-name=libgcc_s.so.1").strip(), "-lm", "-lpthread", "-lutil", "-ldl"]
+        # This machine's libgcc_s names functions of this machine's glibc. Each machine has its own.
+        command += ["-Wl,--allow-shlib-undefined"]
         # Without sections that nothing names: Swift finds its metadata by sections, which the linker would take for unused.
         command += ["-Wl,--no-gc-sections", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--build-id=sha1", "-s"]
         if arguments.kind == "library":

@@ -1,5 +1,6 @@
 import CMafin
 import Foundation
+import MafinMethod
 import MafinPipeline
 import Synchronization
 

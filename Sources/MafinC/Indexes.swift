@@ -2,6 +2,7 @@ import CMafin
 import Foundation
 import MafinNumerics
 import MafinPipeline
+import MafinRetrieval
 
 // The functions of `mafin.h` about indexes.
 

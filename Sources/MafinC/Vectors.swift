@@ -1,4 +1,5 @@
 import CMafin
+import MafinBlackBox
 import MafinNumerics
 import MafinPipeline
 

@@ -6,7 +6,6 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 import MafinTestSupport
-import Synchronization
 import Testing
 
 @testable import MafinC
@@ -223,9 +222,15 @@ import Testing
         #expect(refusal { mafin_open(nil, nil, &opened, $0) }?.message == "path is NULL")
         #expect(refusal { mafin_open(folder.url.path, nil, &opened, $0) }?.status == Int(MAFIN_NOT_FOUND))
         var output = [Float](repeating: 0, count: 32)
-        var bytes: [CChar] = [0x77, -1, 0x31]
-        var offsets: [UInt64] = [0, 3]
-        var texts = mafin_texts(utf8: &bytes, byte_count: 3, offsets: &offsets, count: 1)
+        let bytes = UnsafeMutablePointer<CChar>.allocate(capacity: 3)
+        let offsets = UnsafeMutablePointer<UInt64>.allocate(capacity: 2)
+        defer {
+            bytes.deallocate()
+            offsets.deallocate()
+        }
+        for (place, byte) in [0x77, -1, 0x31].enumerated() { bytes[place] = CChar(byte) }
+        (offsets[0], offsets[1]) = (0, 3)
+        var texts = mafin_texts(utf8: bytes, byte_count: 3, offsets: offsets, count: 1)
         func encode(_ capacity: UInt64 = 32, _ given: mafin_options? = nil) -> Refusal? {
             var given = given ?? options()
             return refusal { mafin_encode(model.handle, 0, &texts, &given, &output, capacity, $0) }
@@ -238,7 +243,7 @@ import Testing
         #expect(encode() == nil)
         offsets[1] = 4
         #expect(encode()?.status == Int(MAFIN_INVALID_ARGUMENT))
-        offsets = [2, 1]
+        (offsets[0], offsets[1]) = (2, 1)
         #expect(encode()?.status == Int(MAFIN_INVALID_ARGUMENT))
         #expect(refusal { mafin_encode(nil, 0, &texts, nil, &output, 32, $0) }?.message == "model is NULL")
         #expect(refusal { mafin_set_threads(5000, $0) }?.status == Int(MAFIN_INVALID_ARGUMENT))
@@ -277,19 +282,17 @@ import Testing
         let texts = (0..<300).map { "w\($0 % 59) w\($0 % 7)" }
         let expected = try model.encode(texts, 1)
         let query = try model.encode(["w3"], 0)
-        let different = Mutex(0)
-        await withTaskGroup(of: Void.self) { group in
+        let same = await withTaskGroup(of: Bool.self, returning: [Bool].self) { group in
             for task in 0..<8 {
                 group.addTask { [model] in
-                    for _ in 0..<5 {
-                        let same =
-                            task % 2 == 0
+                    (0..<5).allSatisfy { _ in
+                        task % 2 == 0
                             ? (try? model.encode(texts, 1)) == expected : (try? model.encode(["w3"], 0)) == query
-                        if !same { different.withLock { $0 += 1 } }
                     }
                 }
             }
+            return await group.reduce(into: []) { $0.append($1) }
         }
-        #expect(different.withLock { $0 } == 0)
+        #expect(same == [Bool](repeating: true, count: 8))
     }
 }

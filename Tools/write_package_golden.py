@@ -1,7 +1,7 @@
 """Writes Tests/MafinProvidersTests/Goldens/package.whl and package.json: a small wheel with stored and deflated entries, made by Python's own
 zipfile, and the SHA-256 of the wheel and of the files that are taken from it.
 
-    python3 Tools/package_golden.py
+    python3 Tools/write_package_golden.py
 """
 
 import hashlib
