@@ -5,15 +5,19 @@
 #   Scripts/test-c.sh LIBRARY TOY [OTHER-LIBRARY]
 #
 #   LIBRARY   the library, such as .build/static/libMafinC.so
-#   TOY       a folder with ART and INDEX (see Scripts/fuzz-c.sh)
+#   TOY       a folder with ART and INDEX; if it is not there, the tests of .build-test write it
 set -euo pipefail
 usage="usage: Scripts/test-c.sh LIBRARY TOY [OTHER-LIBRARY]"
 library=$(realpath "${1:?$usage}")
-toy=$(realpath "${2:?$usage}")
+toy=$(realpath -m "${2:?$usage}")
 other=${3:+$(realpath "$3")}
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 Scripts/fetch-model.sh
+if [ ! -d "$toy/INDEX" ]; then
+    MAFIN_TOY_FOLDER="$toy" swift test --skip-build --disable-xctest -c release -Xswiftc -enable-testing --scratch-path .build-test \
+        --filter InterfaceTests/aModelSaysWhatItIs >&2
+fi
 clang=$(dirname "$(realpath "$(command -v swiftc)")")/clang
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

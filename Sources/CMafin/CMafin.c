@@ -1,5 +1,5 @@
-// The layout of the structs is part of the interface: programs in other languages write these offsets down. A change that moves a field fails
-// to compile here.
+// The layout of the structs is part of the interface: programs in other languages write these offsets down. A change that moves a field
+// fails to compile here.
 #include "mafin.h"
 
 #include <stddef.h>

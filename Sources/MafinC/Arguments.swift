@@ -41,7 +41,8 @@ func texts(_ pointer: UnsafePointer<mafin_texts>?, _ name: String) throws -> [St
         let (start, end) = (offsets[number], offsets[number + 1])
         guard start <= end, end <= list.byte_count else {
             throw ArgumentFault(
-                "\(name): expected ascending offsets up to \(list.byte_count), found \(start) and \(end) at text \(number)")
+                "\(name): expected ascending offsets up to \(list.byte_count), found \(start) and \(end) at text \(number)"
+            )
         }
         guard let text = String(validating: bytes[Int(start)..<Int(end)], as: UTF8.self) else {
             throw ArgumentFault("\(name): text \(number) is no UTF-8")

@@ -42,7 +42,8 @@ final class IndexHandle: Sendable {
 }
 
 /// The object behind a handle.
-func object<Object: AnyObject>(_ handle: OpaquePointer?, _ name: String, as: Object.Type = Object.self) throws -> Object {
+func object<Object: AnyObject>(_ handle: OpaquePointer?, _ name: String, as: Object.Type = Object.self) throws -> Object
+{
     guard let handle else { throw ArgumentFault("\(name) is NULL") }
     return Unmanaged<Object>.fromOpaque(UnsafeRawPointer(handle)).takeUnretainedValue()
 }

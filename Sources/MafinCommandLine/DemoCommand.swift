@@ -89,7 +89,8 @@ package struct DemoCommand: AsyncParsableCommand {
         let installed = program?.deletingLastPathComponent().deletingLastPathComponent()
             .appendingPathComponent("share/mafin/handbook").path
         let candidates = given.map { [$0] } ?? ["Samples/handbook", installed].compactMap(\.self)
-        guard let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0 + "/corpus.jsonl") }) else {
+        guard let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0 + "/corpus.jsonl") })
+        else {
             throw ValidationError(
                 "there is no sample in \(candidates.joined(separator: " or in ")): run the demo in the repository, or name the folder with --sample."
             )

@@ -166,7 +166,8 @@ import Testing
             do { try body() } catch { return (error as? Refusal)?.status }
             return 0
         }
-        #expect(status { _ = try bare.search(["w5"], blackBox: blackBox(["w5"]), count: 3) } == Int(MAFIN_NEEDS_BLACK_BOX))
+        #expect(
+            status { _ = try bare.search(["w5"], blackBox: blackBox(["w5"]), count: 3) } == Int(MAFIN_NEEDS_BLACK_BOX))
         #expect(status { _ = try index.search(["w5"], blackBox: nil, count: 3) } == Int(MAFIN_NEEDS_BLACK_BOX))
         #expect(status { _ = try Index(model, texts, ids: ids, blackBox: nil) } == Int(MAFIN_NEEDS_BLACK_BOX))
         #expect(status { _ = try model.join(["w5"], 0, blackBox: nil) } == Int(MAFIN_NEEDS_BLACK_BOX))

@@ -36,7 +36,9 @@ import Testing
             switch request.target {
             case "/simple/tiny-encoder/":
                 isJSON
-                    ? .text(#"{"files": [{"filename": "x.whl", "url": "x"}, {"filename": "\#(name)", "url": "/f/\#(name)"}]}"#)
+                    ? .text(
+                        #"{"files": [{"filename": "x.whl", "url": "x"}, {"filename": "\#(name)", "url": "/f/\#(name)"}]}"#
+                    )
                     : .text(##"<a href="../../f/x.whl">x</a><a  href='../../f/\##(name)#sha256=00' data-x="1">y</a>"##)
             case "/f/\(name)": .text("", status: 302, headers: ["Location": "/g/file"])
             case "/g/file": StubHTTPServer.Response(body: wheel)

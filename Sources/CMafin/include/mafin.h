@@ -10,19 +10,20 @@
  *              vectors, or left out where MAFIN_OFFLINE allows it. Nothing is left out silently.
  * Threads      Every function may be called from any thread at any time, also for the same handle. A call takes all cores
  *              (mafin_set_threads). Calls that need the same encoder take turns, piece by piece, so that a single query does not wait for a
- *              thousand documents. A handle may be closed while another call uses it: what it holds is freed when that call ends. It must not
- *              be given to a call that begins after it was closed.
+ *              thousand documents. A handle may be closed while another call uses it: what it holds is freed when that call ends. It must
+ *              not be given to a call that begins after it was closed.
  * Forking      A process that has called one of these functions and forks must call no function here in the child before it calls `exec`.
  * Memory       The caller owns every buffer that it passes, and may free it once the call has returned. What the library allocates is freed
  *              by the function that is named beside it.
- * Errors       A function that can fail returns a `mafin_status`. It is MAFIN_OK, which is 0, or says what kind of error it was; then `error`,
- *              if it is not NULL, holds the status and one sentence. Outputs are undefined after an error. There is no global or per-thread error.
- * Texts        UTF-8 bytes one after another, and where each begins (`mafin_texts`). A text may be empty and may hold zero bytes. Bytes that
- *              are no UTF-8 are an error that names the text.
- * Numbers      32-bit floats in rows: element j of row i is at [i * columns + j]. Vectors that are given must be finite and not all zeros. They
- *              need not have unit length.
- * Versions     Within one MAFIN_ABI_VERSION functions, status codes and flags are only added, and structs grow only at their end. A struct of
- *              options begins with `struct_size`: set it to sizeof the struct, and everything that you do not need to 0.
+ * Errors       A function that can fail returns a `mafin_status`. It is MAFIN_OK, which is 0, or says what kind of error it was; then
+ *              `error`, if it is not NULL, holds the status and one sentence. Outputs are undefined after an error. There is no global or
+ *              per-thread error.
+ * Texts        UTF-8 bytes one after another, and where each begins (`mafin_texts`). A text may be empty and may hold zero bytes. Bytes
+ *              that are no UTF-8 are an error that names the text.
+ * Numbers      32-bit floats in rows: element j of row i is at [i * columns + j]. Vectors that are given must be finite and not all zeros.
+ *              They need not have unit length.
+ * Versions     Within one MAFIN_ABI_VERSION functions, status codes and flags are only added, and structs grow only at their end. A struct
+ *              of options begins with `struct_size`: set it to sizeof the struct, and everything that you do not need to 0.
  */
 
 #ifndef MAFIN_H
@@ -34,7 +35,7 @@
 extern "C" {
 #endif
 
-/* -- Versions ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- Versions -------------------------------------------------------------------------------------------------------------------------- */
 
 /* The version of this interface. It changes only if a program that was compiled with an older header would no longer work. */
 #define MAFIN_ABI_VERSION 1
@@ -45,7 +46,7 @@ uint32_t mafin_abi_version(void);
 /* The version of mafin, such as "0.1.0". Not to be freed. */
 const char *mafin_version(void);
 
-/* -- Errors ------------------------------------------------------------------------------------------------------------------------------ */
+/* -- Errors ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* What a function returns. */
 typedef int32_t mafin_status;
@@ -53,7 +54,9 @@ typedef int32_t mafin_status;
 enum {
     /* Done. */
     MAFIN_OK = 0,
-    /* A mistake of the caller: NULL where a value is needed, offsets out of order, bytes that are no UTF-8, a dimension that does not fit. */
+    /*
+     * A mistake of the caller: NULL where a value is needed, offsets out of order, bytes that are no UTF-8, a dimension that does not fit.
+     */
     MAFIN_INVALID_ARGUMENT = 1,
     /* A file, a folder or a document is not there. */
     MAFIN_NOT_FOUND = 2,
@@ -86,7 +89,7 @@ typedef struct mafin_error {
 /* The name of a status, such as "invalid argument". Not to be freed. */
 const char *mafin_status_name(mafin_status status);
 
-/* -- Threads ----------------------------------------------------------------------------------------------------------------------------- */
+/* -- Threads --------------------------------------------------------------------------------------------------------------------------- */
 
 /* Sets the number of threads of all work in this process; 0: as many as there are processors. At most 1024. */
 mafin_status mafin_set_threads(uint32_t threads, mafin_error *error);
@@ -94,7 +97,7 @@ mafin_status mafin_set_threads(uint32_t threads, mafin_error *error);
 /* The number of threads. */
 uint32_t mafin_threads(void);
 
-/* -- Texts, vectors, options ------------------------------------------------------------------------------------------------------------- */
+/* -- Texts, vectors, options ----------------------------------------------------------------------------------------------------------- */
 
 /* A list of texts. */
 typedef struct mafin_texts {
@@ -126,7 +129,8 @@ enum {
 
 /*
  * Called on the thread of the call, after each piece of the work: `done` of `total` texts are done. A value other than 0 ends the call with
- * MAFIN_CANCELLED; a piece is at most 256 texts or 64 queries of a search. It must not unwind (no exception, no longjmp). It may call any function here.
+ * MAFIN_CANCELLED; a piece is at most 256 texts or 64 queries of a search. It must not unwind (no exception, no longjmp). It may call any
+ * function here.
  */
 typedef int32_t (*mafin_progress)(void *context, uint64_t done, uint64_t total);
 
@@ -159,13 +163,13 @@ typedef struct mafin_options {
     /* mafin_encode: text before each text in place of that of the role, ending with a zero byte ("" for none); NULL: that of the role. */
     const char *prefix;
     /*
-     * mafin_score, mafin_search: mafin_source_count numbers that replace the weights, in the order of the sources; NULL: the artefact's own.
-     * Each is finite and not below 0, one is above 0.
+     * mafin_score, mafin_search: mafin_source_count numbers that replace the weights, in the order of the sources; NULL: the artefact's
+     * own. Each is finite and not below 0, one is above 0.
      */
     const float *weights;
 } mafin_options;
 
-/* -- Models ------------------------------------------------------------------------------------------------------------------------------ */
+/* -- Models ---------------------------------------------------------------------------------------------------------------------------- */
 
 /* An artefact, or a released encoder alone (which is then its one source, `local`). */
 typedef struct mafin_model mafin_model;
@@ -179,8 +183,9 @@ typedef struct mafin_open_options {
     /* A released encoder: texts are cut to this many tokens; 0: the checkpoint's own limit, at most 1024. An artefact knows its own. */
     uint32_t maximum_tokens;
     /*
-     * Folders that hold released encoders which an artefact names without a copy of its own, as the variable MAFIN_MODELS has them: separated
-     * by ':', ending with a zero byte. They come before the model hub's cache on this machine. NULL: that cache and MAFIN_MODELS alone.
+     * Folders that hold released encoders which an artefact names without a copy of its own, as the variable MAFIN_MODELS has them:
+     * separated by ':', ending with a zero byte. They come before the model hub's cache on this machine. NULL: that cache and MAFIN_MODELS
+     * alone.
      */
     const char *model_folders;
 } mafin_open_options;
@@ -211,10 +216,11 @@ enum {
 uint64_t mafin_dimension(const mafin_model *model, mafin_vector_kind kind);
 
 /*
- * What the model is, as JSON: `library`, `kind` ("artefact" or "encoder"), `path`; `dimensions` with `local`, `blackBox`, `joined`; `prefixes`
- * and `maximumTokens` of the local encoder; `sources`, each with `name`, `kind`, `weight`, `offlineWeight` (if there is a stand-in),
- * `dimension` (if it has vectors), `reads` of `query` and `document` ("black-box", "local", "text", "identifier", "estimate"); `standIn`,
- * whether MAFIN_OFFLINE is possible; and, for an artefact, `manifest`, the content of its manifest.json.
+ * What the model is, as JSON: `library`, `kind` ("artefact" or "encoder"), `path`; `dimensions` with `local`, `blackBox`, `joined`;
+ * `prefixes` and `maximumTokens` of the local encoder; `sources`, each with `name`, `kind`, `face`, `weight`, `offlineWeight` (if there
+ * is a stand-in), `dimension` (if it has vectors), `reads` of `query` and `document` ("black-box", "local", "text", "identifier",
+ * "estimate");
+ * `standIn`, whether MAFIN_OFFLINE is possible; and, for an artefact, `manifest`, the content of its manifest.json.
  *   json     receives UTF-8 that ends with a zero byte. It belongs to the model and is valid until the model is closed.
  */
 mafin_status mafin_describe(const mafin_model *model, const char **json, mafin_error *error);
@@ -222,30 +228,34 @@ mafin_status mafin_describe(const mafin_model *model, const char **json, mafin_e
 /* Number of sources whose weighted scores are added; at least 1. */
 uint64_t mafin_source_count(const mafin_model *model);
 
-/* The name of a source, such as "black-box", "local" or "bm25"; NULL if there is none of that number. It is valid until the model is closed. */
+/*
+ * The name of a source, such as "black-box", "local" or "bm25"; NULL if there is none of that number. It is valid until the model is
+ * closed.
+ */
 const char *mafin_source_name(const mafin_model *model, uint64_t source);
 
 /* The weight of a source in a ranking; with MAFIN_OFFLINE as `flags` that of a ranking with the stand-in. 0 if there is none. */
 float mafin_source_weight(const mafin_model *model, uint64_t source, uint64_t flags);
 
-/* -- Encoding ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- Encoding -------------------------------------------------------------------------------------------------------------------------- */
 
 /*
  * The local encoder's vectors, of unit length unless MAFIN_UNNORMALIZED is set.
  *   output      receives texts->count rows of mafin_dimension(model, MAFIN_LOCAL) numbers
  *   capacity    numbers that `output` has room for
- * MAFIN_UNSUPPORTED if no source is a local encoder. A text that gives a vector of zeros is MAFIN_BAD_VECTOR unless MAFIN_UNNORMALIZED is set.
+ * MAFIN_UNSUPPORTED if no source is a local encoder. A text that gives a vector of zeros is MAFIN_BAD_VECTOR unless MAFIN_UNNORMALIZED is
+ * set.
  */
 mafin_status mafin_encode(
     const mafin_model *model, mafin_role role, const mafin_texts *texts, const mafin_options *options, float *output, uint64_t capacity,
     mafin_error *error);
 
 /*
- * Joined vectors: those of all dense sources side by side, as `mafin embed` writes them. The inner product of a query's and a document's is the
- * part of their score that dense sources have.
+ * Joined vectors: those of all dense sources side by side, as `mafin embed` writes them. The inner product of a query's and a document's is
+ * the part of their score that dense sources have.
  *   ids         identifiers of documents, which moved documents are known by; NULL: none is known. Ignored for queries.
- *   black_box   the black box's vectors of the texts, texts->count rows of mafin_dimension(model, MAFIN_BLACK_BOX) numbers. NULL if no dense
- *               source needs them, or for queries with MAFIN_OFFLINE; otherwise NULL is MAFIN_NEEDS_BLACK_BOX.
+ *   black_box   the black box's vectors of the texts, texts->count rows of mafin_dimension(model, MAFIN_BLACK_BOX) numbers. NULL if no
+ *               dense source needs them, or for queries with MAFIN_OFFLINE; otherwise NULL is MAFIN_NEEDS_BLACK_BOX.
  *   output      receives texts->count rows of mafin_dimension(model, MAFIN_JOINED) numbers
  *   capacity    numbers that `output` has room for
  */
@@ -261,14 +271,14 @@ mafin_status mafin_encode_joined(
 mafin_status mafin_count_tokens(
     const mafin_model *model, mafin_role role, const mafin_texts *texts, uint64_t *counts, uint64_t capacity, mafin_error *error);
 
-/* -- Indexes and scores ------------------------------------------------------------------------------------------------------------------ */
+/* -- Indexes and scores ---------------------------------------------------------------------------------------------------------------- */
 
 /* Documents that are ready to be ranked by a model. */
 typedef struct mafin_index mafin_index;
 
 /*
- * Opens an index that `mafin index` wrote, for the model that made it or one with the same document vectors. The files are mapped, and must not
- * be overwritten in place.
+ * Opens an index that `mafin index` wrote, for the model that made it or one with the same document vectors. The files are mapped, and must
+ * not be overwritten in place.
  *   index       receives the handle; to be closed with mafin_index_close. It keeps what it needs of the model.
  */
 mafin_status mafin_index_open(const mafin_model *model, const char *path, mafin_index **index, mafin_error *error);
@@ -277,12 +287,13 @@ mafin_status mafin_index_open(const mafin_model *model, const char *path, mafin_
  * Makes an index in memory.
  *   texts       of the documents. A title comes before the text, with a space between them.
  *   ids         of the documents, each once; NULL: "0", "1", …
- *   black_box   the black box's vectors of the documents. NULL if no source needs them, or with MAFIN_WITHOUT_BLACK_BOX: then the sources that
- *               need them cannot rank. Otherwise NULL is MAFIN_NEEDS_BLACK_BOX.
+ *   black_box   the black box's vectors of the documents. NULL if no source needs them, or with MAFIN_WITHOUT_BLACK_BOX: then the sources
+ *               that need them cannot rank. Otherwise NULL is MAFIN_NEEDS_BLACK_BOX.
  *   index       receives the handle; to be closed with mafin_index_close. It keeps what it needs of the model.
  */
 mafin_status mafin_index_make(
-    const mafin_model *model, const mafin_texts *texts, const mafin_texts *ids, const mafin_vectors *black_box, const mafin_options *options,
+    const mafin_model *model, const mafin_texts *texts, const mafin_texts *ids, const mafin_vectors *black_box,
+    const mafin_options *options,
     mafin_index **index, mafin_error *error);
 
 /* Closes an index. NULL is ignored. */
@@ -299,8 +310,8 @@ uint64_t mafin_index_count(const mafin_index *index);
  *   count       results wanted for each query, at least 1
  *   rows        receives queries->count * count numbers: the rows of the documents in the index. Where there is none: UINT64_MAX.
  *   scores      receives as many scores; 0 where there is no document
- *   parts       receives queries->count * count * mafin_source_count numbers: the weighted score of each source; NULL: not wanted. The part of a
- *               source that takes no part in the ranking is NaN.
+ *   parts       receives queries->count * count * mafin_source_count numbers: the weighted score of each source; NULL: not wanted. The part
+ *               of a source that takes no part in the ranking is NaN.
  *   found       receives queries->count numbers of results; NULL: not wanted
  */
 mafin_status mafin_search(
@@ -338,7 +349,7 @@ void mafin_document_free(mafin_document *document);
 /* The row of the document with an identifier of `length` bytes. MAFIN_NOT_FOUND if the index does not hold it. */
 mafin_status mafin_index_row(const mafin_index *index, const char *id, uint64_t length, uint64_t *row, mafin_error *error);
 
-/* -- Counters ---------------------------------------------------------------------------------------------------------------------------- */
+/* -- Counters -------------------------------------------------------------------------------------------------------------------------- */
 
 /* What was done since a model was opened, its indexes included. Work that was cancelled counts as far as it was done. */
 typedef struct mafin_counters {

