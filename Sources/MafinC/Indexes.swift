@@ -6,6 +6,7 @@ import MafinRetrieval
 
 // The functions of `mafin.h` about indexes.
 
+/// `mafin_index_open`, as the header describes it.
 @_cdecl("mafin_index_open")
 public func openIndex(
     _ model: OpaquePointer?, _ path: UnsafePointer<CChar>?, _ index: UnsafeMutablePointer<OpaquePointer?>?,
@@ -21,6 +22,7 @@ public func openIndex(
     }
 }
 
+/// `mafin_index_make`, as the header describes it.
 @_cdecl("mafin_index_make")
 public func makeIndex(
     _ model: OpaquePointer?, _ texts: UnsafePointer<mafin_texts>?, _ ids: UnsafePointer<mafin_texts>?,
@@ -46,14 +48,17 @@ public func makeIndex(
     }
 }
 
+/// `mafin_index_close`, as the header describes it.
 @_cdecl("mafin_index_close")
 public func closeIndex(_ index: OpaquePointer?) { close(index, as: IndexHandle.self) }
 
+/// `mafin_index_count`, as the header describes it.
 @_cdecl("mafin_index_count")
 public func indexCount(_ index: OpaquePointer?) -> UInt64 {
     UInt64((try? object(index, "index", as: IndexHandle.self).index.count) ?? 0)
 }
 
+/// `mafin_search`, as the header describes it.
 @_cdecl("mafin_search")
 public func search(
     _ index: OpaquePointer?, _ queries: UnsafePointer<mafin_texts>?, _ blackBox: UnsafePointer<mafin_vectors>?,
@@ -89,6 +94,7 @@ public func search(
     }
 }
 
+/// `mafin_score`, as the header describes it.
 @_cdecl("mafin_score")
 public func score(
     _ index: OpaquePointer?, _ queries: UnsafePointer<mafin_texts>?, _ blackBox: UnsafePointer<mafin_vectors>?,
@@ -117,6 +123,7 @@ public func score(
     }
 }
 
+/// `mafin_index_document`, as the header describes it.
 @_cdecl("mafin_index_document")
 public func indexDocument(
     _ index: OpaquePointer?, _ row: UInt64, _ document: UnsafeMutablePointer<mafin_document>?,
@@ -138,6 +145,7 @@ public func indexDocument(
     }
 }
 
+/// `mafin_document_free`, as the header describes it.
 @_cdecl("mafin_document_free")
 public func freeDocument(_ document: UnsafeMutablePointer<mafin_document>?) {
     guard let document else { return }
@@ -145,6 +153,7 @@ public func freeDocument(_ document: UnsafeMutablePointer<mafin_document>?) {
     document.pointee = mafin_document()
 }
 
+/// `mafin_index_row`, as the header describes it.
 @_cdecl("mafin_index_row")
 public func indexRow(
     _ index: OpaquePointer?, _ id: UnsafePointer<CChar>?, _ length: UInt64, _ row: UnsafeMutablePointer<UInt64>?,

@@ -9,12 +9,15 @@ import MafinPipeline
 /// `strdup`ed once, and never freed.
 nonisolated(unsafe) private let version = UnsafePointer<CChar>(strdup(LibraryVersion.current.version))
 
+/// `mafin_abi_version`, as the header describes it.
 @_cdecl("mafin_abi_version")
 public func abiVersion() -> UInt32 { UInt32(MAFIN_ABI_VERSION) }
 
+/// `mafin_version`, as the header describes it.
 @_cdecl("mafin_version")
 public func libraryVersion() -> UnsafePointer<CChar>? { version }
 
+/// `mafin_set_threads`, as the header describes it.
 @_cdecl("mafin_set_threads")
 public func setThreads(_ threads: UInt32, _ error: UnsafeMutablePointer<mafin_error>?) -> mafin_status {
     answer(error) {
@@ -23,9 +26,11 @@ public func setThreads(_ threads: UInt32, _ error: UnsafeMutablePointer<mafin_er
     }
 }
 
+/// `mafin_threads`, as the header describes it.
 @_cdecl("mafin_threads")
 public func threads() -> UInt32 { UInt32(Parallelism.threads) }
 
+/// `mafin_open`, as the header describes it.
 @_cdecl("mafin_open")
 public func openModel(
     _ path: UnsafePointer<CChar>?, _ options: UnsafePointer<mafin_open_options>?,
@@ -52,9 +57,11 @@ public func openModel(
     }
 }
 
+/// `mafin_close`, as the header describes it.
 @_cdecl("mafin_close")
 public func closeModel(_ model: OpaquePointer?) { close(model, as: ModelHandle.self) }
 
+/// `mafin_dimension`, as the header describes it.
 @_cdecl("mafin_dimension")
 public func dimension(_ model: OpaquePointer?, _ kind: mafin_vector_kind) -> UInt64 {
     guard let model = try? object(model, "model", as: ModelHandle.self).model else { return 0 }
@@ -66,6 +73,7 @@ public func dimension(_ model: OpaquePointer?, _ kind: mafin_vector_kind) -> UIn
     }
 }
 
+/// `mafin_describe`, as the header describes it.
 @_cdecl("mafin_describe")
 public func describe(
     _ model: OpaquePointer?, _ json: UnsafeMutablePointer<UnsafePointer<CChar>?>?,
@@ -77,11 +85,13 @@ public func describe(
     }
 }
 
+/// `mafin_source_count`, as the header describes it.
 @_cdecl("mafin_source_count")
 public func sourceCount(_ model: OpaquePointer?) -> UInt64 {
     UInt64((try? object(model, "model", as: ModelHandle.self).model.sources.count) ?? 0)
 }
 
+/// `mafin_source_name`, as the header describes it.
 @_cdecl("mafin_source_name")
 public func sourceName(_ model: OpaquePointer?, _ source: UInt64) -> UnsafePointer<CChar>? {
     guard let names = try? object(model, "model", as: ModelHandle.self).sourceNames, source < UInt64(names.count) else {
@@ -90,6 +100,7 @@ public func sourceName(_ model: OpaquePointer?, _ source: UInt64) -> UnsafePoint
     return UnsafePointer(names[Int(source)])
 }
 
+/// `mafin_source_weight`, as the header describes it.
 @_cdecl("mafin_source_weight")
 public func sourceWeight(_ model: OpaquePointer?, _ source: UInt64, _ flags: UInt64) -> Float {
     guard let model = try? object(model, "model", as: ModelHandle.self).model, source < UInt64(model.sources.count)
@@ -97,6 +108,7 @@ public func sourceWeight(_ model: OpaquePointer?, _ source: UInt64, _ flags: UIn
     return model.weights(offline: flags & UInt64(MAFIN_OFFLINE) != 0)?[model.sources[Int(source)].name] ?? 0
 }
 
+/// `mafin_read_counters`, as the header describes it.
 @_cdecl("mafin_read_counters")
 public func readCounters(
     _ model: OpaquePointer?, _ counters: UnsafeMutablePointer<mafin_counters>?,

@@ -5,6 +5,7 @@ import MafinPipeline
 
 // The functions of `mafin.h` that make vectors.
 
+/// `mafin_encode`, as the header describes it.
 @_cdecl("mafin_encode")
 public func encode(
     _ model: OpaquePointer?, _ role: mafin_role, _ texts: UnsafePointer<mafin_texts>?,
@@ -23,6 +24,7 @@ public func encode(
     }
 }
 
+/// `mafin_encode_joined`, as the header describes it.
 @_cdecl("mafin_encode_joined")
 public func encodeJoined(
     _ model: OpaquePointer?, _ role: mafin_role, _ texts: UnsafePointer<mafin_texts>?,
@@ -56,6 +58,7 @@ public func encodeJoined(
     }
 }
 
+/// `mafin_count_tokens`, as the header describes it.
 @_cdecl("mafin_count_tokens")
 public func countTokens(
     _ model: OpaquePointer?, _ role: mafin_role, _ texts: UnsafePointer<mafin_texts>?,
