@@ -128,8 +128,8 @@ public func readCounters(
             encoding_seconds: values.encodingSeconds, searches: UInt64(values.searches),
             search_seconds: values.searchSeconds, errors: UInt64(values.errors))
         withUnsafeBytes(of: &result) { bytes in
-            UnsafeMutableRawPointer(counters).copyMemory(
-                from: bytes.baseAddress!, byteCount: min(bytes.count, Int(size)))
+            let known = UnsafeRawBufferPointer(rebasing: bytes.prefix(Int(size)))
+            UnsafeMutableRawBufferPointer(start: counters, count: known.count).copyMemory(from: known)
         }
     }
 }
