@@ -2,7 +2,7 @@
 # The targets run the short scripts in Scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache bench bench-guard lint format clean
+.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache bench bench-guard lint format clean test-c static wheel test-wheel install
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,21 @@ test-mpi: test-build ## train on several processes under OpenMPI and MPICH, and 
 test-shared-cache: test-build ## workers under kill -9 share a cache in a real PostgreSQL
 	@Scripts/test-shared-cache.sh
 
+static: libraries ## program and C library with everything but glibc inside: .build/static (Linux with glibc 2.28 or newer)
+	@Scripts/static.sh
+
+wheel: libraries ## the Python wheel: dist/mafin_embeddings-….whl
+	@Scripts/wheel.sh
+
+test-wheel: wheel ## install the wheel in fresh Debians without Swift and run the demo there (as root; ARGS=… names suites)
+	@Scripts/test-wheel.sh dist/*.whl $(or $(ARGS),bookworm bullseye)
+
+test-c: test-build static ## the C interface: its samples, its fuzzer, and the static library beside the other
+	@Scripts/test-c.sh .build/static/libMafinC.so .build-test/toy
+
+install: static ## install program, completions, man pages, sample, C library and header below PREFIX (default: /usr/local)
+	@Scripts/install.sh $(or $(PREFIX),/usr/local)
+
 bench: setup ## measure Mafin and its peers (ARGS=… chooses benchmarks of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)
 
@@ -63,4 +78,4 @@ format: ## format the sources
 	@Scripts/lint.sh --fix
 
 clean: ## remove build products; downloads stay in .cache
-	@rm -rf .build .build-test Benchmarks/.build
+	@rm -rf .build .build-test dist Benchmarks/.build

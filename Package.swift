@@ -39,6 +39,8 @@ let package = Package(
         .library(name: "MafinProviders", targets: ["MafinProviders"]),
         .library(name: "MafinReport", targets: ["MafinReport"]),
         .library(name: "MafinGeneration", targets: ["MafinGeneration"]),
+        // The C interface, for other languages: libMafinC.so and Sources/CMafin/include/mafin.h.
+        .library(name: "MafinC", type: .dynamic, targets: ["MafinC"]),
         .executable(name: "mafin", targets: ["MafinCLI"]),
         // Only the demo: it needs no package for networking, SQLite or TOML.
         .executable(name: "mafin-demo", targets: ["MafinDemo"]),
@@ -78,6 +80,8 @@ let package = Package(
         .target(name: "CMPI", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         // C: loads PostgreSQL's client library when it is first needed, so that the program starts without it.
         .target(name: "CPostgreSQL", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+        // C: the header of the C interface, and the layout of its structs.
+        .target(name: "CMafin"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
         // One import for users of the library: the method, the pipeline and the comparison.
         .target(
@@ -102,6 +106,14 @@ let package = Package(
             [
                 "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
             ])
+        // The C interface. Its modules use no network.
+        + module(
+            "MafinC",
+            [
+                "CMafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                "MafinMethod", "MafinPipeline",
+            ],
+            goldens: false)
         + module(
             "MafinComparison",
             ["MafinNumerics", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline"],
@@ -109,7 +121,7 @@ let package = Package(
         + module(
             "MafinProviders",
             [
-                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration", "CPostgreSQL",
+                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration", "CPostgreSQL", "CZlib",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),

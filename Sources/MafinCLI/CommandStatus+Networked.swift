@@ -39,8 +39,3 @@ extension StoreError: CommandStatusProviding {
 extension KeyError: CommandStatusProviding {
     package var commandStatus: CommandStatus { .usage }
 }
-
-extension IndexError: CommandStatusProviding {
-    // The folder to write to is the wrong one. Its content is not at fault.
-    package var commandStatus: CommandStatus { if case .occupied = self { .usage } else { .data } }
-}

@@ -20,14 +20,14 @@ extension CommandStatus {
             self = .failure
         case TrainingError.notFinite, ArtefactError.incompleteEncoder: self = .failure
         // The folder to write to is the wrong one. Its content is not at fault.
-        case ArtefactError.occupied, ComparisonError.occupied: self = .usage
+        case ArtefactError.occupied, ComparisonError.occupied, IndexError.occupied: self = .usage
         case RetrievalError.unknownMetric, BlackBoxError.badSpecification, TrainingError.option,
             ComparisonError.differs, is NameError, is ModelError:
             self = .usage
         case let error as WorkflowError: self = error.isWrongUse ? .usage : .data
         case is NumericsError, is TokenizerError, is EncoderError, is RetrievalError, is BlackBoxError,
-            is CombinationError, is CalibrationError, is TrainingError, is ArtefactError, is ReportError,
-            is ComparisonError:
+            is CombinationError, is CalibrationError, is TrainingError, is ArtefactError, is IndexError,
+            is ReportError, is ComparisonError:
             self = .data
         default: return nil
         }

@@ -35,18 +35,19 @@ package struct DemoCommand: AsyncParsableCommand {
         transform: TimeLimit.init(parsing:))
     var time = TimeLimit(.seconds(120))
 
-    @Option(help: "Folder of the sample.")
-    var sample = "Samples/handbook"
+    @Option(help: ArgumentHelp("Folder of the sample. (default: the bundled sample)", valueName: "folder"))
+    var sample: String?
 
-    @OptionGroup var encoder: EncoderOptions
+    @OptionGroup package var encoder: EncoderOptions
 
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
-    @OptionGroup var shared: SharedOptions
+    @OptionGroup package var shared: SharedOptions
 
     package func run() async throws {
         let search = ShellText.line(
-            "mafin", "search", ShellText.path(output), "--data", ShellText.path(sample), "who brings the soup report")
+            "mafin", "search", ShellText.path(output), "--data", ShellText.path(try Self.sample(sample)),
+            "who brings the soup report")
         try await run(then: "Try a search:\n  \(search)")
     }
 
@@ -55,10 +56,7 @@ package struct DemoCommand: AsyncParsableCommand {
     package func run(then next: String) async throws {
         try computing.begin()
         let start = ContinuousClock.now
-        guard FileManager.default.fileExists(atPath: sample) else {
-            throw ValidationError(
-                "there is no folder \(sample): run the demo in the repository, or name the folder with --sample.")
-        }
+        let sample = try Self.sample(sample)
         try FileManager.default.createDirectory(
             at: URL(fileURLWithPath: output).deletingLastPathComponent(), withIntermediateDirectories: true)
         let answers = "\(sample)/black-box"
@@ -80,5 +78,23 @@ package struct DemoCommand: AsyncParsableCommand {
         try format.print(evaluation, shared)
         fflush(nil)
         shared.note("\nAll of it took \((ContinuousClock.now - start).shortText). \(next)")
+    }
+
+    /// The folder of the sample: the given one; that of the repository in which the program runs; or the one that was installed with the program,
+    /// `share/mafin/handbook` beside its `bin`.
+    /// - Throws: `ValidationError` if there is none.
+    package static func sample(
+        _ given: String?, program: URL? = Bundle.main.executableURL?.resolvingSymlinksInPath()
+    ) throws -> String {
+        let installed = program?.deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("share/mafin/handbook").path
+        let candidates = given.map { [$0] } ?? ["Samples/handbook", installed].compactMap(\.self)
+        guard let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0 + "/corpus.jsonl") })
+        else {
+            throw ValidationError(
+                "there is no sample in \(candidates.joined(separator: " or in ")): run the demo in the repository, or name the folder with --sample."
+            )
+        }
+        return found
     }
 }

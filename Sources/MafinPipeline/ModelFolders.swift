@@ -4,7 +4,7 @@ import Foundation
 public struct ModelFolders: Sendable {
     /// The cache of Python's `huggingface_hub` (`HF_HUB_CACHE`, else `HUGGINGFACE_HUB_CACHE`, else `HF_HOME/hub`).
     public var cache: URL
-    /// Further folders that contain models under their plain names (`MAFIN_MODELS`).
+    /// Further folders that contain models under their plain names (`MAFIN_MODELS`, and `models` in mafin's caches).
     public var plain: [URL]
 
     /// The given folders.
@@ -18,6 +18,12 @@ public struct ModelFolders: Sendable {
         cache =
             hub.value("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE").map(hub.url) ?? hub.home.appendingPathComponent("hub")
         plain = (hub.value("MAFIN_MODELS") ?? "").split(separator: ":").map { hub.url(String($0)) }
+        plain.append(Self.ownFolder(environment))
+    }
+
+    /// The folder of encoders that did not come from the model hub, `models` in mafin's caches.
+    package static func ownFolder(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> URL {
+        UserFolder.caches(environment).appendingPathComponent("models")
     }
 
     /// The folder of an encoder: a local folder, a snapshot in ``cache``, or a folder of that name in one of ``plain``,

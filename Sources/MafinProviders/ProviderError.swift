@@ -147,3 +147,13 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 }
+
+extension ProviderError {
+    /// Whether it says that the model hub, rather than this machine or the name of the encoder, is at fault.
+    var isAboutHub: Bool {
+        switch self {
+        case .hubUnavailable, .hubAccessDenied, .refused, .badAnswer: true
+        default: false
+        }
+    }
+}

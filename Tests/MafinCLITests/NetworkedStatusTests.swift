@@ -1,4 +1,5 @@
 import MafinGeneration
+import MafinPipeline
 import MafinProviders
 import MafinServer
 import Testing

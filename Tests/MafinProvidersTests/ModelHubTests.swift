@@ -481,7 +481,7 @@ import Testing
             #expect(plain.endpoint == "https://huggingface.co" && plain.token == nil && !plain.isOffline)
             #expect(plain.cache.path == folder.url.path + "/.cache/huggingface/hub")
             // Whether an encoder is found does not depend on the working directory.
-            #expect(plain.modelFolders.isEmpty)
+            #expect(plain.modelFolders.map(\.path) == [folder.url.path + "/.cache/mafin/models"])
 
             try folder.write("hf_file\n", to: "home/token")
             let set = try location([

@@ -1,4 +1,5 @@
 import Foundation
+import MafinPipeline
 import MafinRetrieval
 import MafinTestSupport
 import Testing

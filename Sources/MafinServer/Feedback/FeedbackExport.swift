@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinNumerics
+import MafinPipeline
 import MafinRetrieval
 
 /// Makes a collection for `mafin train --data` of the marks that a service wrote.

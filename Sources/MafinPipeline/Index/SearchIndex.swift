@@ -3,7 +3,6 @@ import MafinBlackBox
 import MafinEncoder
 import MafinMethod
 import MafinNumerics
-import MafinPipeline
 import MafinRetrieval
 
 /// An index that `mafin index` wrote, mapped into memory: the vectors of every document, and the texts.
@@ -11,7 +10,7 @@ import MafinRetrieval
 /// Rows and texts are read from the files' own pages, which all processes share. While the files are mapped, replace them and never overwrite
 /// them in place: reading a page that no longer exists ends the process.
 package final class SearchIndex: Sendable {
-    static let corpusFile = "corpus.jsonl"
+    package static let corpusFile = "corpus.jsonl"
     static let offsetsFile = "corpus.offsets"
     static let lookupFile = "corpus.lookup"
 
@@ -156,7 +155,7 @@ package final class SearchIndex: Sendable {
 
     /// The bytes of `index.json`. An index that an interrupted writer has moved aside is put back first.
     /// - Throws: ``IndexError/notAnIndex(path:)``.
-    static func manifestData(in folder: URL) throws -> Data {
+    package static func manifestData(in folder: URL) throws -> Data {
         AtomicFile.recoverDirectory(at: folder)
         let url = folder.appendingPathComponent(IndexManifest.fileName)
         guard let data = FileManager.default.contents(atPath: url.path) else {

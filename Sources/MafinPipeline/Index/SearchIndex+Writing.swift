@@ -3,7 +3,6 @@ import MafinBlackBox
 import MafinEncoder
 import MafinMethod
 import MafinNumerics
-import MafinPipeline
 import MafinRetrieval
 
 extension SearchIndex {

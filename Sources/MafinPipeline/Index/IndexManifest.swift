@@ -1,7 +1,6 @@
 import MafinBlackBox
 import MafinEncoder
 import MafinMethod
-import MafinPipeline
 
 /// `index.json`: what an index holds, and which artefacts can search it.
 ///

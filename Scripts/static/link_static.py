@@ -1,0 +1,101 @@
+"""Links the objects of a SwiftPM product again, with Swift's runtime and all other libraries inside, for systems with an older glibc.
+
+    link_static.py program .build/release mafin    OUTPUT
+    link_static.py library .build/release MafinC   OUTPUT
+
+SwiftPM links Swift's runtime into programs (--static-swift-stdlib) but not into dynamic libraries, and always against the glibc of this
+machine. Here zig's linker and its stubs of glibc do it (`pip install ziglang`), so that the floor is glibc 2.28 wherever it is built.
+Only the C library and libgcc_s remain outside.
+"""
+
+import argparse
+import pathlib
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+GLIBC = "2.28"
+# Libraries that zig has stubs of, or that the C library contains.
+OF_GLIBC = {"-lm", "-lc", "-ldl", "-lpthread", "-lutil", "-lrt"}
+
+
+def run(*command):
+    result = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if result.returncode != 0:
+        sys.exit(f"error: {pathlib.Path(str(command[0])).name} failed:\n{(result.stderr or result.stdout)[-4000:]}")
+    return result.stdout
+
+
+def archive(name):
+    """A static library of this machine's compiler, by name."""
+    path = pathlib.Path(run("clang", f"-print-file-name=lib{name}.a").strip())
+    if not path.is_absolute():
+        sys.exit(f"error: there is no lib{name}.a on this machine; install the development package of lib{name}")
+    return path
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=["program", "library"])
+    parser.add_argument("folder", type=pathlib.Path, help="SwiftPM's folder of products")
+    parser.add_argument("product")
+    parser.add_argument("output", type=pathlib.Path)
+    parser.add_argument("--keep-icu-data", action="store_true", help="the library too keeps ICU's data of locales")
+    arguments = parser.parse_args()
+
+    swiftc = pathlib.Path(shutil.which("swiftc") or sys.exit("error: swiftc is not on the PATH")).resolve()
+    runtime = swiftc.parent.parent / "lib/swift_static/linux"
+    machine = platform.machine()
+    listing = arguments.folder / f"{arguments.product}.product/Objects.LinkFileList"
+    if not listing.exists():
+        sys.exit(f"error: there is no {listing}; build the product {arguments.product} first")
+    objects = [line.strip().strip("'\"").replace("\\ ", " ") for line in listing.read_text().splitlines() if line.strip()]
+
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        run(swiftc.parent / "swift-autolink-extract", *objects, "-o", work / "autolink")
+        named = dict.fromkeys((work / "autolink").read_text().split())
+        libraries, archives = [], []
+        # What Foundation's modules name only when they are imported as static ones.
+        parts = ["FoundationEssentials", "FoundationInternationalization", "_FoundationICU", "CoreFoundation", "_FoundationCShims", "_FoundationCollections"]
+        extra = [f"-l{part}" for part in parts] if "-lFoundation" in named else []
+        # zlib and SQLite are named on SwiftPM's command line, through pkg-config, and not in objects.
+        extra += ["-lz"] + (["-lsqlite3"] if arguments.kind == "program" else [])
+        for flag in dict.fromkeys([*named, *extra]):
+            if flag in OF_GLIBC or not flag.startswith("-l"):
+                continue
+            if (runtime / f"lib{flag[2:]}.a").exists():
+                libraries.append(flag)
+            elif flag != "-lstdc++":
+                archives.append(archive(flag[2:]))
+
+        zig = [sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-gnu.{GLIBC}"]
+        shims = [work / "older_glibc.o"]
+        run(*zig, "-O2", "-fPIC", "-Wall", "-Werror", "-c", HERE / "older_glibc.c", "-o", shims[0])
+        if arguments.kind == "library" and not arguments.keep_icu_data:
+            symbols = run("nm", "--defined-only", runtime / "lib_FoundationICU.a")
+            name = re.search(r" R (icudt\d+_dat)$", symbols, re.MULTILINE)
+            if not name:
+                sys.exit("error: lib_FoundationICU.a has no symbol icudt…_dat; link with --keep-icu-data")
+            shims.append(work / "empty_icu.o")
+            run(*zig, "-O2", "-fPIC", "-Wall", "-Werror", f"-DICU_DATA={name.group(1)}", "-c", HERE / "empty_icu.c", "-o", shims[1])
+
+        (work / "objects").write_text("\n".join(f'"{path}"' for path in objects))
+        command = [*zig, "-o", arguments.output, runtime / machine / "swiftrt.o", *shims, "-Wl,--start-group", f"@{work / 'objects'}"]
+        command += [f"-L{runtime}", *libraries, "-lswiftCore", "-ldispatch", "-lBlocksRuntime", *archives, "-Wl,--end-group"]
+        command += [archive("stdc++"), run("clang", "-print-file-name=libgcc_s.so.1").strip(), "-lm", "-lpthread", "-lutil", "-ldl"]
+        # This machine's libgcc_s names functions of this machine's glibc. Each machine has its own.
+        command += ["-Wl,--allow-shlib-undefined"]
+        # Without sections that nothing names: Swift finds its metadata by sections, which the linker would take for unused.
+        command += ["-Wl,--no-gc-sections", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--build-id=sha1", "-s"]
+        if arguments.kind == "library":
+            command += ["-shared", f"-Wl,--version-script={HERE / 'exports.map'}", "-Wl,-soname,libMafinC.so"]
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        run(*command)
+
+
+main()
