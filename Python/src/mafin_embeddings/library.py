@@ -1,13 +1,14 @@
 """The shared library, through ctypes. Its interface is described in ``mafin.h``, which is beside it.
 
 ``ctypes`` releases the interpreter's lock while the library computes, so other Python threads go on. The progress callback takes
-the lock again for a moment after each piece of work; there an interrupt (Ctrl-C) is noticed.
+the lock again for a moment after each piece of work. There an interrupt (Ctrl-C) is noticed, and ends the call.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -309,8 +310,36 @@ def _to_array(values: Any) -> Any:
     return values
 
 
+class _Interrupt:
+    """Notes an interrupt (Ctrl-C, or a notebook's stop button) while the library is at work, and raises it afterwards.
+
+    Python's own handler would raise ``KeyboardInterrupt`` on entry to the callback, before any ``try`` in it, and ctypes would print it and go on.
+    It is replaced only where it is Python's own, and only in the main thread, which is the one that gets interrupts.
+    """
+
+    def __init__(self) -> None:
+        self.is_noted = False
+        self._replaced = False
+
+    def __enter__(self) -> _Interrupt:
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._note)
+            self._replaced = True
+        return self
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.is_noted = True
+
+    def __exit__(self, *error: Any) -> None:
+        if self._replaced:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self.is_noted:
+            raise KeyboardInterrupt
+
+
 class CallOptions:
-    """A ``mafin_options`` with a progress callback in which interrupts are noticed."""
+    """A ``mafin_options`` with a callback that shows progress and notices interrupts."""
 
     def __init__(
         self,
@@ -321,6 +350,7 @@ class CallOptions:
     ) -> None:
         self._progress = progress
         self._raised: BaseException | None = None
+        self._interrupt = _Interrupt()
         # These are kept alive as long as the struct that points to them.
         self._callback = ProgressFunction(self._report)
         self._prefix = None if prefix is None else prefix.encode()
@@ -335,12 +365,12 @@ class CallOptions:
         )
 
     def _report(self, context: Any, done: int, total: int) -> int:
-        # Python runs signal handlers when the interpreter gets here, so KeyboardInterrupt is raised here. No exception may pass the
-        # library's frames.
         try:
+            if self._interrupt.is_noted:
+                return 1
             if self._progress is not None:
                 self._progress(done, total)
-        except BaseException as error:
+        except BaseException as error:  # no exception may pass the library's frames
             self._raised = error
             return 1
         return 0
@@ -350,9 +380,11 @@ class CallOptions:
 
         Raises:
             LibraryError: The library refused.
+            KeyboardInterrupt: It was interrupted.
         """
         try:
-            library().call(name, *arguments)
+            with self._interrupt:
+                library().call(name, *arguments)
         except LibraryError as error:
             if error.status == _CANCELLED and self._raised is not None:
                 raise self._raised from None
