@@ -120,3 +120,27 @@ def black_box(handbook):
         return np.stack([vectors[role][text] for text in texts])
 
     return embed
+
+
+@pytest.fixture(scope="session")
+def released(minilm, library):
+    """The released encoder."""
+    from mafin_embeddings import Artefact
+
+    return Artefact.load(minilm)
+
+
+@pytest.fixture(scope="session")
+def artefact(artefact_folder, library, black_box):
+    """The artefact with everything, and its black box."""
+    from mafin_embeddings import Artefact
+
+    return Artefact.load(artefact_folder, black_box=black_box)
+
+
+@pytest.fixture(scope="session")
+def pair(pair_folder, library, black_box):
+    """The artefact of two sources, and its black box."""
+    from mafin_embeddings import Artefact
+
+    return Artefact.load(pair_folder, black_box=black_box)

@@ -148,3 +148,25 @@ def test_damaged_files_are_named(tmp_path):
     (folder / "queries.jsonl").unlink()
     with pytest.raises(CollectionError, match="no such file"):
         read_collection(folder)
+
+
+def test_stored_vectors_are_found_by_text(tmp_path):
+    np = pytest.importorskip("numpy")
+    from mafin_embeddings import StoredVectors
+
+    rows = np.arange(6, dtype=np.float16).reshape(2, 3)
+    for name, ids in [("corpus", ["d2", "d1"]), ("queries", ["q1", "q2"])]:
+        np.save(tmp_path / f"{name}.npy", rows)
+        (tmp_path / f"{name}.ids").write_text("\n".join(ids) + "\n")
+    collection = Collection.of(CORPUS, QUERIES, {"test": TEST})
+    stored = StoredVectors(tmp_path, collection)
+    assert stored([collection.text("d1"), collection.text("d2")], "document").tolist() == rows[::-1].tolist()
+    assert stored(["wo ist 東京"], "query").tolist() == rows[1:].tolist()
+    with pytest.raises(LookupError, match="no vector is stored for the query 'another'"):
+        stored(["another"], "query")
+    (tmp_path / "queries.ids").write_text("q1\n")
+    with pytest.raises(ValueError, match="a row for each of the 1 ids"):
+        StoredVectors(tmp_path, collection)
+    (tmp_path / "queries.ids").write_text("q1\nq3\n")
+    with pytest.raises(ValueError, match="no text with the id 'q3'"):
+        StoredVectors(tmp_path, collection)

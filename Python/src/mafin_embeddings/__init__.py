@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .artefact import Artefact, Encoder
-    from .black_box import BlackBox, as_black_box
+    from .black_box import BlackBox, StoredVectors, as_black_box
     from .collection import Collection, read_collection, write_collection
     from .errors import (
         BudgetError,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 # The module of each name. A name is imported when it is first used, so that `import mafin_embeddings` costs nothing.
 _MODULES = {
     "artefact": ["Artefact", "Encoder"],
-    "black_box": ["BlackBox", "as_black_box"],
+    "black_box": ["BlackBox", "StoredVectors", "as_black_box"],
     "collection": ["Collection", "read_collection", "write_collection"],
     "errors": [
         "BudgetError",
@@ -88,6 +88,7 @@ __all__ = [
     "PendingError",
     "Plan",
     "ProgramError",
+    "StoredVectors",
     "Training",
     "UsageError",
     "as_black_box",

@@ -272,7 +272,7 @@ class PackedTexts:
                 raise ValueError(f"{what} {number}: it cannot be written as UTF-8 ({error.reason} at {error.start})") from None
         self._bytes = b"".join(pieces)
         self._offsets = np.zeros(len(pieces) + 1, dtype=np.uint64)
-        np.cumsum([len(piece) for piece in pieces], out=self._offsets[1:])
+        np.cumsum(np.fromiter(map(len, pieces), dtype=np.uint64, count=len(pieces)), out=self._offsets[1:])
         self.count = len(pieces)
         self._struct = Texts(self._bytes, len(self._bytes), self._offsets.ctypes.data, self.count)
 

@@ -102,7 +102,13 @@ class Bars:
         if self._bar is None or progress.title != self._title or self._bar.total != progress.total:
             self.close()
             self._title = progress.title
-            self._bar = self._tqdm(total=progress.total, desc=progress.title, unit=f" {progress.unit}")
+            # The program's own rate is in the postfix. tqdm's would count what was done before.
+            self._bar = self._tqdm(
+                total=progress.total,
+                desc=progress.title,
+                unit=f" {progress.unit}",
+                bar_format="{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{unit}{postfix}",
+            )
         self._bar.update(progress.completed - self._bar.n)
         self._bar.set_postfix_str(progress.detail)
         if progress.finished:
