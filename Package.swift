@@ -83,9 +83,13 @@ let package = Package(
         // C: the header of the C interface, and the layout of its structs.
         .target(name: "CMafin"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
-        // One import for users of the library: the method, the pipeline and the comparison.
+        // One import for users of the library: the method, the pipeline and the comparison, and the types in their interfaces.
         .target(
-            name: "Mafin", dependencies: ["MafinMethod", "MafinPipeline", "MafinComparison"], swiftSettings: strict),
+            name: "Mafin",
+            dependencies: [
+                "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline",
+                "MafinComparison",
+            ], swiftSettings: strict),
         .target(
             name: "MafinTestSupport", dependencies: ["CMafinKernels", "MafinNumerics"],
             path: "Tests/MafinTestSupport", swiftSettings: strict),
