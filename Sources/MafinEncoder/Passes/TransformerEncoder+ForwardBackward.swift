@@ -155,10 +155,10 @@ extension TransformerEncoder {
                 let sink = GradientSink(
                     gradients: encoder.gradients, isAdding: isAdding || index > 0, order: order, chunk: index)
                 encoder.withFrame(
-                    .training, chunks[index], pass.batch, pass.dropout, saved, workspace, inputs: pass.inputs
-                ) {
-                    frame in
-                    if pass.saved[index] == nil { encoder.forward(frame, pooled: nil) }
+                    .training, chunks[index], pass.batch, pass.dropout, activations, workspace, halved: halved,
+                    inputs: pass.inputs
+                ) { frame in
+                    if !isKept[index] { encoder.forward(frame, pooled: nil) }
                     encoder.backward(frame, pass.batch, gradient: gradient, into: sink)
                 }
             }
