@@ -5,20 +5,23 @@ import MafinText
 /// Forward and backward passes of one chunk on one thread, and their preparation.
 extension TransformerEncoder {
     /// Calls `body` with everything that operations need for a chunk.
-    /// - Parameter scratch: the thread's own workspace; `nil`: `workspace`.
+    /// - Parameters:
+    ///   - purpose: what the pass is for, which decides its precision.
+    ///   - scratch: the thread's own workspace; `nil`: `workspace`.
     func withFrame(
-        _ chunk: Chunk, _ batch: TokenBatch, _ dropout: Dropout, _ activations: Activations, _ workspace: Workspace,
-        scratch: Workspace? = nil, inputs: FloatBuffer? = nil, _ body: (Frame) -> Void
+        _ purpose: Frame.Purpose, _ chunk: Chunk, _ batch: TokenBatch, _ dropout: Dropout, _ activations: Activations,
+        _ workspace: Workspace, scratch: Workspace? = nil, halved: HalvedActivations? = nil, inputs: FloatBuffer? = nil,
+        _ body: (Frame) -> Void
     ) {
         batch.ids.withUnsafeBufferPointer { ids in
             guard let ids = ids.baseAddress else { return }
             let inputs = inputs.map { $0.pointer + chunk.firstToken * dimension }
             body(
                 Frame(
-                    chunk, ids: ids + chunk.firstToken, parameters: parameters.pointer, packed: packed,
-                    dropout: dropout,
-                    activations, workspace, scratch: scratch ?? workspace,
-                    inputs: inputs.map { (layer: frozenLayers, rows: UnsafePointer($0)) }))
+                    purpose, chunk, ids: ids + chunk.firstToken, parameters: parameters.pointer,
+                    packed: packed(precision(of: purpose)), dropout: dropout, activations, workspace,
+                    scratch: scratch ?? workspace,
+                    halved: halved, inputs: inputs.map { (layer: frozenLayers, rows: UnsafePointer($0)) }))
         }
     }
 
@@ -38,6 +41,7 @@ extension TransformerEncoder {
     func lookUp(_ frame: Frame) {
         frame.layer = Activations.embeddings
         frame.clock.time(.embeddings, floats: 6 * frame.chunk.tokens * dimension) { network.embedding.forward(frame) }
+        frame.halved?.keep(Activations.embeddings, from: frame.activations)
     }
 
     /// Runs the operations of one section.
@@ -49,6 +53,7 @@ extension TransformerEncoder {
                 for operation in section.operations[run] { operation.forward(rows, columns: nil, frame) }
             }
         }
+        frame.halved?.keep(index, from: frame.activations)
     }
 
     /// Pools the token vectors in the stream to one vector per text.
@@ -70,6 +75,8 @@ extension TransformerEncoder {
         _ frame: Frame, _ batch: TokenBatch, gradient: UnsafePointer<Float>, into sink: GradientSink
     ) {
         let chunk = frame.chunk
+        let last = configuration.layerCount
+        for section in [last, last - 1] { frame.halved?.restore(section, into: frame.activations) }
         frame.clock.time(.pooling, floats: chunk.tokens * dimension) {
             if pooling == .maximum { computeOutputAgain(frame) }
             for (number, text) in chunk.texts.enumerated() {
@@ -80,7 +87,9 @@ extension TransformerEncoder {
                     into: frame.workspace.gradient.pointer + rows.lowerBound * dimension)
             }
         }
-        for index in (frozenLayers...configuration.layerCount).reversed() {
+        for index in (frozenLayers...last).reversed() {
+            // An operation may read the last norm of the section before it.
+            if index < last { frame.halved?.restore(index - 1, into: frame.activations) }
             backward(section: index, frame, into: sink)
         }
         guard network.trained.includes(layout.tensors[0]) else { return }
@@ -139,14 +148,22 @@ extension TransformerEncoder {
             expected: "token ids below \(configuration.vocabularySize)", found: "\(batch.ids[bad])")
     }
 
+    /// The numbers of the products of a pass.
+    func precision(of purpose: Frame.Purpose) -> Precision {
+        switch purpose {
+        case .embedding: precision
+        case .training: trainingPrecision
+        }
+    }
+
     /// Updates the weights that a forward pass over a batch reads.
-    func prepare(_ batch: TokenBatch) {
+    func prepare(_ batch: TokenBatch, for purpose: Frame.Purpose) {
         if hasOptimizer {
             let words = Array(Set(batch.ids.map(Int.init)))
             timed(.adamW, floats: 6 * words.count * dimension) { optimizer.bringUpToDate(words) }
         }
         timed(.weightPacking, floats: 2 * linearWeights) {
-            packed.prepare(from: parameters, forward: true, backward: false)
+            packed(precision(of: purpose)).prepare(from: parameters, forward: true, backward: false)
         }
     }
 

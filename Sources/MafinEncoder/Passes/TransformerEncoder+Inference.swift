@@ -10,7 +10,7 @@ extension TransformerEncoder {
     ///   vocabulary.
     public func embed(_ batch: TokenBatch) throws -> Matrix {
         try check(batch)
-        prepare(batch)
+        prepare(batch, for: .embedding)
         let threads = Parallelism.threads
         let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.embeddingChunk)
         if chunks.count < threads, let pass = CooperativeForward(self, batch, threads: threads) {
@@ -21,7 +21,7 @@ extension TransformerEncoder {
             let pooled = UnsafeTransfer(values.baseAddress)
             forEach(chunks, training: false) { encoder, index, workspace in
                 let saved = workspace.transientActivations(tokens: chunks[index].tokens)
-                encoder.withFrame(chunks[index], batch, .none, saved, workspace) {
+                encoder.withFrame(.embedding, chunks[index], batch, .none, saved, workspace) {
                     encoder.forward($0, pooled: pooled.value)
                 }
             }
