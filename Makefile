@@ -2,7 +2,7 @@
 # The targets run the short scripts in Scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders bench bench-guard lint format clean
+.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders test-stores bench bench-guard lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test-service: test-build ## check `mafin serve` with the official clients, promt
 
 test-encoders: test-build ## train, evaluate and search with a small random encoder of every family
 	@Scripts/test-encoders.sh
+
+test-stores: test-build ## export into PostgreSQL with pgvector, Chroma and files, with kills in between, and read them back with the official clients
+	@Scripts/test-stores.sh
 
 bench: setup ## measure Mafin and its peers (ARGS=… chooses benchmarks of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)

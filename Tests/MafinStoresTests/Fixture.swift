@@ -1,8 +1,8 @@
 import Foundation
 import MafinNumerics
-import MafinPipeline
 import Testing
 
+@testable import MafinPipeline
 @testable import MafinStores
 
 /// Two texts with vectors whose numbers no format can change, and what the official clients write of them

@@ -2,18 +2,16 @@ import Foundation
 import MafinBlackBox
 import MafinMethod
 import MafinNumerics
-import MafinPipeline
 import MafinTestSupport
 import NIOHTTP1
 import Testing
 
+@testable import MafinPipeline
 @testable import MafinStores
 
 /// Against a real server: `Scripts/test-stores.sh` starts one and names it in `MAFIN_TEST_CHROMA` (`http://HOST:PORT`).
-@Suite(.enabled(if: LiveChromaTests.server != nil, "MAFIN_TEST_CHROMA names no server"))
+@Suite(.enabled(if: LiveServers.chroma != nil, "MAFIN_TEST_CHROMA names no server"))
 struct LiveChromaTests {
-    static let server = ProcessInfo.processInfo.environment["MAFIN_TEST_CHROMA"]
-
     private func joined(_ batch: StoreBatch) -> StoreBatch {
         var values: [Float] = []
         for row in 0..<batch.count { for part in batch.dense { values += part.row(row) } }
@@ -24,7 +22,7 @@ struct LiveChromaTests {
 
     @Test func theBestTenAreOursAndVectorsComeBack() async throws {
         let world = LiveWorld(documents: 2300)
-        let url = try #require(Self.server)
+        let url = try #require(LiveServers.chroma)
         let name = "c\(UUID().uuidString.lowercased())"
         let schema = StoreSchema(parts: [StorePart(name: "joined", face: .dense, dimension: 128)])
         let store = try ChromaStore(url: url, collection: name, StoreConnection())
@@ -77,7 +75,7 @@ struct LiveChromaTests {
     }
 
     @Test func otherSpacesAndDimensionsAreRefused() async throws {
-        let url = try #require(Self.server)
+        let url = try #require(LiveServers.chroma)
         let server = try StoreServer(.chroma, url: url, StoreConnection())
         let name = "c\(UUID().uuidString.lowercased())"
         let body: JSONNode = ["name": .text(name), "configuration": ["hnsw": ["space": "l2"]]]

@@ -2,25 +2,29 @@ import Foundation
 import MafinBlackBox
 import MafinMethod
 import MafinNumerics
-import MafinPipeline
 import MafinTestSupport
 import Testing
 
+@testable import MafinPipeline
 @testable import MafinStores
 
 /// Against a real server with pgvector: `Scripts/test-stores.sh` starts one and names it in `MAFIN_TEST_POSTGRESQL`
 /// (`postgresql://USER@HOST:PORT/DATABASE`).
-@Suite(.enabled(if: LivePostgreSQLTests.server != nil, "MAFIN_TEST_POSTGRESQL names no server"))
+@Suite(.enabled(if: LiveServers.postgreSQL != nil, "MAFIN_TEST_POSTGRESQL names no server"))
 struct LivePostgreSQLTests {
-    static let server = ProcessInfo.processInfo.environment["MAFIN_TEST_POSTGRESQL"]
-
     private func address(_ more: String = "") throws -> PostgreSQLAddress {
         let table = "t\(UUID().uuidString.replacingOccurrences(of: "-", with: "").lowercased().prefix(12))"
-        return try PostgreSQLAddress(parsing: "\(Self.server ?? "")?table=\(table)\(more)")
+        return try PostgreSQLAddress(parsing: "\(LiveServers.postgreSQL ?? "")?table=\(table)\(more)")
     }
 
     private func sql(_ address: PostgreSQLAddress, _ statement: String) async throws -> [[String?]] {
         try await PostgreSQLConnection.open(address).run { try $0.rows(statement, what: "a test") }
+    }
+
+    /// Another test may install it at the same moment, which PostgreSQL refuses.
+    private func installExtension(_ address: PostgreSQLAddress) async throws {
+        _ = try? await sql(address, "CREATE EXTENSION IF NOT EXISTS vector")
+        #expect(try await sql(address, "SELECT 1 FROM pg_extension WHERE extname = 'vector'").count == 1)
     }
 
     private func search(_ connection: PostgreSQLConnection, _ statement: String) async throws -> [(
@@ -124,7 +128,7 @@ struct LivePostgreSQLTests {
         let world = LiveWorld(documents: 300)
         let address = try address("&id=key")
         let table = address.table
-        _ = try await sql(address, "CREATE EXTENSION IF NOT EXISTS vector")
+        try await installExtension(address)
         _ = try await sql(
             address, "CREATE TABLE \(table) (key bigint PRIMARY KEY, owner text NOT NULL, embedding vector(96))")
         let rows = (0..<300).map { row in
@@ -167,7 +171,7 @@ struct LivePostgreSQLTests {
     @Test(arguments: ["vector(96)", "halfvec(96)", "real[]"]) func vectorsAreTakenBack(_ type: String) async throws {
         let world = LiveWorld(documents: 50)
         let address = try address("&vector=e")
-        _ = try await sql(address, "CREATE EXTENSION IF NOT EXISTS vector")
+        try await installExtension(address)
         _ = try await sql(address, "CREATE TABLE \(address.table) (id text, e \(type))")
         let rows = (0..<50).map { row in
             let vector = world.documents.blackBox?.row(row).map(\.description).joined(separator: ",") ?? ""
@@ -176,7 +180,9 @@ struct LivePostgreSQLTests {
         _ = try await sql(address, "INSERT INTO \(address.table) VALUES \(rows.joined(separator: ",")), ('none', NULL)")
         try await TemporaryFolder.with { folder in
             let file = folder.url.appendingPathComponent("corpus.npy")
-            let taken = try await VectorImport(parsing: "\(Self.server ?? "")?table=\(address.table)&vector=e").write(
+            let taken = try await VectorImport(
+                parsing: "\(LiveServers.postgreSQL ?? "")?table=\(address.table)&vector=e"
+            ).write(
                 to: file)
             #expect(taken.vectors == 50 && taken.dimension == 96 && taken.withoutVector == 1)
             let stored = try StoredVectors(contentsOf: file)

@@ -1,11 +1,17 @@
 import Foundation
 import MafinMethod
 import MafinNumerics
-import MafinPipeline
 import MafinRetrieval
 import Testing
 
+@testable import MafinPipeline
 @testable import MafinStores
+
+/// The servers that the environment names.
+enum LiveServers {
+    static let postgreSQL = ProcessInfo.processInfo.environment["MAFIN_TEST_POSTGRESQL"]
+    static let chroma = ProcessInfo.processInfo.environment["MAFIN_TEST_CHROMA"]
+}
 
 /// Documents and queries with vectors of a black box and a local encoder, and texts for BM25; and our own exact search of them.
 struct LiveWorld {

@@ -1,6 +1,5 @@
 import Foundation
 import MafinNumerics
-import MafinPipeline
 import Testing
 
 @testable import MafinStores

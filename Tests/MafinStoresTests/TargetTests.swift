@@ -1,6 +1,7 @@
-import MafinPipeline
+import Foundation
 import Testing
 
+@testable import MafinPipeline
 @testable import MafinStores
 
 @Suite struct TargetTests {

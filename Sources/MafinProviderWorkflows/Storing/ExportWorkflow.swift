@@ -68,7 +68,7 @@ package struct ExportWorkflow {
         let count = try checkTexts()
         let plan = try ExportPlan(
             target, parts: vectors.allParts, others: vectors.others, texts: count, isHalf: stores.isHalf,
-            wantsIndex: stores.wantsIndex, isReduced: model.manifest.reduction != nil)
+            wantsIndex: stores.wantsIndex, isReduced: model.manifest.reduction != nil, foreign: stores.foreign)
         if isPlanOnly { return Result(plan: plan, written: 0, skipped: 0, notes: [], isPlanOnly: true) }
         context.note(plan.text)
         if !plan.leftOut.isEmpty {
