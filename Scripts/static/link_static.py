@@ -75,6 +75,15 @@ def main():
 
         zig = [sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-gnu.{GLIBC}"]
         shims = [work / "older_glibc.o"]
+        if arguments.kind == "program":
+            # SwiftPM gives the entry point of a program the name of its target, so that tests can link it.
+            entry = re.findall(r" T (\w+_main)$", run("nm", "--defined-only", *objects), re.MULTILINE)
+            if len(entry) != 1:
+                sys.exit(f"error: expected one entry point in {listing}, found {len(entry)}")
+            source = work / "main.c"
+            source.write_text(f"int {entry[0]}(int, char **);\nint main(int count, char **given) {{ return {entry[0]}(count, given); }}\n")
+            shims.append(work / "main.o")
+            run(*zig, "-O2", "-fPIC", "-c", source, "-o", shims[-1])
         run(*zig, "-O2", "-fPIC", "-Wall", "-Werror", "-c", HERE / "older_glibc.c", "-o", shims[0])
         if arguments.kind == "library" and not arguments.keep_icu_data:
             symbols = run("nm", "--defined-only", runtime / "lib_FoundationICU.a")
@@ -82,7 +91,7 @@ def main():
             if not name:
                 sys.exit("error: lib_FoundationICU.a has no symbol icudt…_dat; link with --keep-icu-data")
             shims.append(work / "empty_icu.o")
-            run(*zig, "-O2", "-fPIC", "-Wall", "-Werror", f"-DICU_DATA={name.group(1)}", "-c", HERE / "empty_icu.c", "-o", shims[1])
+            run(*zig, "-O2", "-fPIC", "-Wall", "-Werror", f"-DICU_DATA={name.group(1)}", "-c", HERE / "empty_icu.c", "-o", shims[-1])
 
         (work / "objects").write_text("\n".join(f'"{path}"' for path in objects))
         command = [*zig, "-o", arguments.output, runtime / machine / "swiftrt.o", *shims, "-Wl,--start-group", f"@{work / 'objects'}"]
