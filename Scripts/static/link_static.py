@@ -44,7 +44,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path, help="SwiftPM's folder of products")
     parser.add_argument("product")
     parser.add_argument("output", type=pathlib.Path)
-    parser.add_argument("--keep-icu-data", action="store_true", help="the library too keeps ICU's data of locales")
+    parser.add_argument("--keep-icu-data", action="store_true", help="keep ICU's data of locales (empty_icu.c says what for)")
     arguments = parser.parse_args()
 
     swiftc = pathlib.Path(shutil.which("swiftc") or sys.exit("error: swiftc is not on the PATH")).resolve()
@@ -75,14 +75,23 @@ def main():
 
         zig = [sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-gnu.{GLIBC}"]
         shims = [work / "older_glibc.o"]
+        if arguments.kind == "program":
+            # SwiftPM gives the entry point of a program the name of its target, so that tests can link it.
+            entry = re.findall(r" T (\w+_main)$", run("nm", "--defined-only", *objects), re.MULTILINE)
+            if len(entry) != 1:
+                sys.exit(f"error: expected one entry point in {listing}, found {len(entry)}")
+            source = work / "main.c"
+            source.write_text(f"int {entry[0]}(int, char **);\nint main(int count, char **given) {{ return {entry[0]}(count, given); }}\n")
+            shims.append(work / "main.o")
+            run(*zig, "-O2", "-fPIC", "-c", source, "-o", shims[-1])
         run(*zig, "-O2", "-fPIC", "-Wall", "-Werror", "-c", HERE / "older_glibc.c", "-o", shims[0])
-        if arguments.kind == "library" and not arguments.keep_icu_data:
+        if not arguments.keep_icu_data:
             symbols = run("nm", "--defined-only", runtime / "lib_FoundationICU.a")
             name = re.search(r" R (icudt\d+_dat)$", symbols, re.MULTILINE)
             if not name:
                 sys.exit("error: lib_FoundationICU.a has no symbol icudt…_dat; link with --keep-icu-data")
             shims.append(work / "empty_icu.o")
-            run(*zig, "-O2", "-fPIC", "-Wall", "-Werror", f"-DICU_DATA={name.group(1)}", "-c", HERE / "empty_icu.c", "-o", shims[1])
+            run(*zig, "-O2", "-fPIC", "-Wall", "-Werror", f"-DICU_DATA={name.group(1)}", "-c", HERE / "empty_icu.c", "-o", shims[-1])
 
         (work / "objects").write_text("\n".join(f'"{path}"' for path in objects))
         command = [*zig, "-o", arguments.output, runtime / machine / "swiftrt.o", *shims, "-Wl,--start-group", f"@{work / 'objects'}"]
@@ -93,7 +102,12 @@ def main():
         # Without sections that nothing names: Swift finds its metadata by sections, which the linker would take for unused.
         command += ["-Wl,--no-gc-sections", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--build-id=sha1", "-s"]
         if arguments.kind == "library":
-            command += ["-shared", f"-Wl,--version-script={HERE / 'exports.map'}", "-Wl,-soname,libMafinC.so"]
+            # Only what the header declares: the kernels have names like these, and two copies of Swift's runtime in one process must not mix.
+            header = (HERE.parent.parent / "Sources/CMafin/include/mafin.h").read_text(encoding="utf-8")
+            declared = sorted(set(re.findall(r"^[a-z].*?\b\*?(mafin_\w+)\($|^[a-z].*?\b\*?(mafin_\w+)\(\w", header, re.MULTILINE)))
+            names = sorted({name for pair in declared for name in pair if name})
+            (work / "exports").write_text("{ global: " + " ".join(f"{name};" for name in names) + " local: *; };\n")
+            command += ["-shared", f"-Wl,--version-script={work / 'exports'}", "-Wl,-soname,libMafinC.so"]
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         run(*command)
 
