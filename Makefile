@@ -2,7 +2,7 @@
 # The targets run the short scripts in Scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders bench bench-guard lint format clean
+.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders test-python test-samples bench bench-guard lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ test-service: test-build ## check `mafin serve` with the official clients, promt
 
 test-encoders: test-build ## train, evaluate and search with a small random encoder of every family
 	@Scripts/test-encoders.sh
+
+test-python: test-build ## the Python package with the packages that it adapts to, the notebook, and the lines of Documentation/how-do-i.md
+	@Scripts/test-python.sh $(ARGS)
+
+test-samples: test-build ## compile and run Samples: the Swift client, and the clients of the service
+	@Scripts/test-samples.sh
 
 bench: setup ## measure Mafin and its peers (ARGS=… chooses benchmarks of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)
