@@ -11,7 +11,9 @@ let package = Package(
         .package(name: "mafin", path: "../..")
     ],
     targets: [
-        .executableTarget(name: "SwiftClient", dependencies: [.product(name: "Mafin", package: "mafin")])
+        .executableTarget(
+            name: "SwiftClient",
+            dependencies: [.product(name: "Mafin", package: "mafin"), .product(name: "MafinReport", package: "mafin")])
     ],
     swiftLanguageModes: [.v6]
 )

@@ -2,9 +2,11 @@ import Foundation
 import Mafin
 
 /// Trains an artefact, embeds with it and searches with it: `swift run SwiftClient DATA VECTORS ENCODER ART`.
+/// `SwiftClient how-do-i` runs the lines of Documentation/how-do-i.md.
 @main
 struct SwiftClient {
     static func main() async throws {
+        if CommandLine.arguments.dropFirst() == ["how-do-i"] { return try await howDoI() }
         let paths = CommandLine.arguments.dropFirst().map { URL(fileURLWithPath: $0) }
         guard paths.count == 4 else {
             print("usage: SwiftClient DATA VECTORS ENCODER ART")
