@@ -83,10 +83,24 @@ public struct RetryPolicy: Sendable, Hashable {
     /// Reads a date in the format of HTTP: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7; the two obsolete forms are not sent any more).
     private static func httpDate(_ text: String) -> Date? {
         // Not by a DateFormatter, which needs ICU's data of locales: the static program has none (`Scripts/static/empty_icu.c`).
+        let fields = text.split(separator: " ", omittingEmptySubsequences: false)
+        guard fields.count == 6, fields[5] == "GMT", fields[0].count == 4, fields[0].hasSuffix(","),
+            let day = Int32(fields[1]), (1...31).contains(day), let month = months.firstIndex(of: fields[2]),
+            let year = Int32(fields[3]), (1970...9999).contains(year)
+        else { return nil }
+        let time = fields[4].split(separator: ":", omittingEmptySubsequences: false).map { Int32($0) ?? -1 }
+        guard time.count == 3, (0..<24).contains(time[0]), (0..<60).contains(time[1]), (0...60).contains(time[2]) else {
+            return nil
+        }
         var parts = tm()
-        guard let rest = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &parts), rest.pointee == 0 else { return nil }
+        (parts.tm_year, parts.tm_mon, parts.tm_mday) = (year - 1900, Int32(month), day)
+        (parts.tm_hour, parts.tm_min, parts.tm_sec) = (time[0], time[1], time[2])
         return Date(timeIntervalSince1970: TimeInterval(timegm(&parts)))
     }
+
+    private static let months: [Substring] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
 }
 
 extension Duration {
