@@ -2,7 +2,7 @@
 # The targets run the short scripts in Scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders test-python test-samples bench bench-guard lint format clean
+.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders test-python test-samples docs bench bench-guard lint format clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ test-python: test-build ## the Python package with the packages that it adapts t
 
 test-samples: test-build ## compile and run Samples: the Swift client, and the clients of the service
 	@Scripts/test-samples.sh
+
+docs: test-build ## the DocC pages of the library's products, without warnings: .cache/docs
+	@Scripts/docs.sh $(ARGS)
 
 bench: setup ## measure Mafin and its peers (ARGS=… chooses benchmarks of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)
