@@ -26,6 +26,8 @@ cat "$work/swift"
 ln -s "$data" "$work/DATA"
 ln -s "$encoder" "$work/ENCODER"
 (cd "$work" && "$client" how-do-i) || die "the Swift lines of Documentation/how-do-i.md failed"
+"$client" tutorials "$data" "$encoder" "$work" || die "the Swift lines of the products' articles failed"
+[ -s "$work/index.html" ] || die "the article of MafinReport wrote no page"
 # The artefact that the Swift program wrote is read by the program.
 "$mafin" inspect "$work/art" >/dev/null
 

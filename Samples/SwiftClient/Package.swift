@@ -13,7 +13,9 @@ let package = Package(
     targets: [
         .executableTarget(
             name: "SwiftClient",
-            dependencies: [.product(name: "Mafin", package: "mafin"), .product(name: "MafinReport", package: "mafin")])
+            dependencies: ["Mafin", "MafinGeneration", "MafinReport", "MafinText"].map {
+                .product(name: $0, package: "mafin")
+            })
     ],
     swiftLanguageModes: [.v6]
 )
