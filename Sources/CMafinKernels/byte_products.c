@@ -68,12 +68,12 @@ static void row_portable(ptrdiff_t width, const int8_t *row, int queries, const 
                                             _mm256_set1_epi16(1)))
 ROW_FUNCTION(avx2, TARGET_AVX2, __m256i, 32, _mm256_setzero_si256(), LOAD256, ABSOLUTE, ADD_AVX2)
 
-#define TARGET_AVX_VNNI __attribute__((target("avx2,avxvnni")))
+#define TARGET_AVX_VNNI TARGET_WITH("avx2,avxvnni")
 #define ADD_AVX_VNNI(sum, size, row, query) _mm256_dpbusd_avx_epi32(sum, size, _mm256_sign_epi8(query, row))
 ROW_FUNCTION(avx_vnni, TARGET_AVX_VNNI, __m256i, 32, _mm256_setzero_si256(), LOAD256, ABSOLUTE, ADD_AVX_VNNI)
 
 // Without an instruction for signs: the query is negated where the row is negative.
-#define TARGET_AVX512_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+#define TARGET_AVX512_VNNI TARGET_WITH("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
 #define LOAD512(from) _mm512_loadu_si512(from)
 #define ABSOLUTE512(row) _mm512_abs_epi8(row)
 #define ADD_AVX512_VNNI(sum, size, row, query) \
