@@ -206,7 +206,8 @@ let package = Package(
         + module(
             "MafinCLI",
             [
-                "MafinNumerics", "MafinParquet", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinNumerics", "MafinParquet", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                "MafinMethod",
                 "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
                 "MafinStores", "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine", "MafinMPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -99,15 +99,15 @@ def check_pgvector(vectors):
     quiet = [flag for name in memory for flag in ("--weight", f"{name}=0")]
     with connect() as connection:
         for number, identifier in enumerate(vectors.queries):
-            if number % 5:
+            if number % 60:
                 continue
             statement = run("export", artefact, "--to", target, "--show-query", "--query", vectors.texts[identifier], "--quiet")
             rows = [(row[0], row[1]) for row in connection.execute(statement).fetchall()]
             assert len(rows) == min(100, count)
             same_ranking(rows, scores[number], vectors.documents)
-            if number < 15:
+            if number < 200:
                 own = json.loads(run(
-                    "search", artefact, "--data", data, "--query", vectors.texts[identifier], "--count", 100, "--json", *quiet, "--quiet"))
+                    "search", artefact, "--data", data, vectors.texts[identifier], "--top", 100, "--json", *quiet, "--quiet"))
                 found = [(hit["id"], hit["score"]) for hit in own["results"]]
                 same_ranking(rows[: len(found)], scores[number], vectors.documents)
                 equal = sum(a[0] == b[0] for a, b in zip(rows, found))
@@ -139,7 +139,7 @@ def check_chroma(vectors):
     collection = json.load(urllib.request.urlopen(f"{base}/handbook"))["id"]
     scores = vectors.scores(vectors.dense)
     for number, identifier in enumerate(vectors.queries[:10]):
-        text = run("export", artefact, "--to", target, "--show-query", "--query", vectors.texts[identifier], "--count", 10, "--quiet")
+        text = run("export", artefact, "--to", target, "--show-query", "--query", vectors.texts[identifier], "--top", 10, "--quiet")
         body = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
         request = urllib.request.Request(f"{base}/{collection}/query", body.encode(), {"content-type": "application/json"})
         answer = json.load(urllib.request.urlopen(request))
@@ -205,7 +205,7 @@ def check_qdrant(vectors):
     scores = vectors.scores(vectors.dense + vectors.sparse)
     for number, identifier in enumerate(vectors.queries[:10]):
         text = run("export", artefact, "--to", f"qdrant:{work / 'qdrant'}", "--show-query", "--query", vectors.texts[identifier],
-                   "--count", 20, "--quiet")
+                   "--top", 20, "--quiet")
         body = m.QueryRequest.model_validate_json("\n".join(line for line in text.splitlines() if not line.startswith("#")))
         answer = client.query_points(
             "docs", prefetch=body.prefetch, query=body.query, limit=body.limit, with_payload=body.with_payload)
@@ -284,14 +284,14 @@ def soak(kills):
     words = sorted({word for line in open(corpus) for word in json.loads(line)["text"].split()})
     generator = random.Random(11)
     texts = work / "soak.jsonl"
-    count = 4000
+    count = 2000
     with open(texts, "w") as file:
         for number in range(count):
             text = " ".join(generator.choice(words) for _ in range(6))
             file.write(json.dumps({"_id": f"s{number}", "text": text}) + "\n")
 
     def arguments(table):
-        return ["export", artefact, "--input", str(texts), "--to", f"{postgresql}?table={table}", "--export-batch", "100", "--quiet"]
+        return ["export", artefact, "--input", str(texts), "--to", f"{postgresql}?table={table}", "--export-batch", "50", "--quiet"]
 
     interrupted, last = 0, 0
     with connect() as connection:
@@ -303,7 +303,7 @@ def soak(kills):
             exists, = connection.execute("select to_regclass('soaked') is not null").fetchone()
             if exists:
                 held, distinct = connection.execute("select count(*), count(distinct id) from soaked").fetchone()
-                assert held == distinct and held >= last and held % 100 == 0, (held, distinct, last)
+                assert held == distinct and held >= last and held % 50 == 0, (held, distinct, last)
                 last = held
         done = json.loads(run(*arguments("soaked"), "--json"))
         assert done["written"] + done["skipped"] == count and done["skipped"] == last, (done, last)

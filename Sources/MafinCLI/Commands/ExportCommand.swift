@@ -45,7 +45,7 @@ struct ExportCommand: AsyncParsableCommand {
     var query: String?
 
     @Option(help: .expert("With --show-query: number of results.", "n"))
-    var count = 100
+    var top = 100
 
     @Option(
         help: .expert(
@@ -105,7 +105,7 @@ struct ExportCommand: AsyncParsableCommand {
         }
         try require(
             [
-                "--count": count, "--export-batch": exportBatch, "--candidates": candidates,
+                "--top": top, "--export-batch": exportBatch, "--candidates": candidates,
                 "--hnsw-connections": hnswConnections,
                 "--hnsw-candidates": hnswCandidates,
             ],
@@ -181,7 +181,7 @@ struct ExportCommand: AsyncParsableCommand {
             artefact: options.artefact, target: try target, context: shared.context,
             openBlackBox: options.blackBox.opening(shared))
         workflow.stores = try stores
-        (workflow.query, workflow.count, workflow.candidates, workflow.isOffline) = (query, count, candidates, offline)
+        (workflow.query, workflow.count, workflow.candidates, workflow.isOffline) = (query, top, candidates, offline)
         let text = try await workflow.run()
         try format.print(Printed(query: text), or: text)
     }
