@@ -1,6 +1,6 @@
 import Foundation
 import MafinEncoder
-import MafinRetrieval
+@testable import MafinRetrieval
 import Testing
 
 @testable import MafinPipeline
