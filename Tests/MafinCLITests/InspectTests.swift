@@ -3,13 +3,13 @@ import MafinBlackBox
 import MafinEncoder
 import MafinMethod
 import MafinNumerics
-import MafinPipeline
-import MafinRetrieval
 import MafinTestSupport
 import MafinWorkflows
 import Testing
 
 @testable import MafinCLI
+@testable import MafinPipeline
+@testable import MafinRetrieval
 
 /// The text of `mafin inspect`.
 @Suite struct InspectTests {
