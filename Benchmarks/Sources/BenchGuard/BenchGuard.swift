@@ -101,6 +101,22 @@ struct BenchGuard: ParsableCommand {
         try check("embedding, 64 texts of 16 tokens", bound: 0.45, operations: 2 * weights * Double(short.tokenCount)) {
             _ = try encoder.embed(short)
         }
+        // Lower precision, where the processor has instructions for it; the share is of products in single precision.
+        let kernels = Processor.productKernels
+        if kernels.int8 != "portable" {
+            encoder.precision = .int8
+            try check(
+                "embedding in bytes, 16 texts of 256 tokens", bound: 0.60,
+                operations: 2 * weights * Double(long.tokenCount)
+            ) { _ = try encoder.embed(long) }
+        }
+        if Processor.multipliesBFloat16 {
+            encoder.precision = .bfloat16
+            try check(
+                "embedding in bfloat16, 16 texts of 256 tokens", bound: 0.60,
+                operations: 2 * weights * Double(long.tokenCount)
+            ) { _ = try encoder.embed(long) }
+        }
         try check(
             "top 100 of 100,000 x 384, 100 queries", bound: 0.30,
             operations: 2 * Double(rows.rows * rows.columns * queries.rows)
