@@ -115,22 +115,22 @@ struct Attention: Operation {
     }
 
     /// Turns queries and keys by their positions, or looks up the numbers of the distances.
-    private func prepare(_ head: Head, _ frame: Frame, rotates: Bool = true) {
+    /// - Parameter isForward: whether queries and keys have not been turned.
+    private func prepare(_ head: Head, _ frame: Frame, isForward: Bool = true) {
         frame.clock.time(.positions, floats: 4 * head.length * headSize) {
             switch positions {
             case .none: break
             case .rotary(let rotary):
-                guard rotates else { return }
+                guard isForward else { return }
                 rotary.rotate(head.query, length: head.length, stride: stride)
                 rotary.rotate(head.query + hidden, length: head.length, stride: stride)
-                guard frame.roundsKept else { return }
-                for row in 0..<head.length {
-                    mafin_round_to_bfloat16(headSize, head.query + row * stride)
-                    mafin_round_to_bfloat16(headSize, head.query + hidden + row * stride)
-                }
             case .relative(let relative):
                 relative.expand(
                     head: head.index, length: head.length, frame.parameters, into: frame.scratch.distances.pointer)
+            }
+            guard isForward, frame.roundsKept else { return }
+            for row in 0..<head.length {
+                for part in 0..<3 { mafin_round_to_bfloat16(headSize, head.query + row * stride + part * hidden) }
             }
         }
     }
@@ -170,7 +170,7 @@ struct Attention: Operation {
         let clock = frame.clock
         let (dkeys, dvalues) = (workspace.keyGradient.pointer, workspace.valueGradient.pointer)
         let products = Products(headSize: headSize, inBFloat16: frame.attendsInBFloat16)
-        prepare(head, frame, rotates: false)
+        prepare(head, frame, isForward: false)
         if case .relative = positions {
             workspace.distanceGradient.pointer.update(repeating: 0, count: 2 * head.length - 1)
         }

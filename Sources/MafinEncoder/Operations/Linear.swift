@@ -45,15 +45,12 @@ struct Linear: Operation {
         let x = frame.row(rows.lowerBound, of: input, width: inputs)
         let fusesGELU = isBeforeGELU && frame.fusesActivations
         let y = frame.row(rows.lowerBound, of: fusesGELU ? .wideBlock : output, width: outputs)
-        // What is kept of queries, keys and values is what attention reads.
-        let rounds = role == .queryKeyValue && frame.roundsKept
         let added = (addsBias || fusesGELU ? bias : nil).map { frame.parameters + $0.offset }
         timed(role.times.forward, rows.count, frame.clock) {
             for columns in columns ?? [0..<outputs] {
                 guard frame.packed.precision == .float32 else {
                     frame.packed.forward(
                         index, columns: columns, rows: rows.count, x, .init(bias: added, gelu: fusesGELU), into: y)
-                    if rounds { mafin_round_to_bfloat16(rows.count * outputs, y) }
                     continue
                 }
                 frame.packed.forward(index, columns: columns, rows: rows.count, x, into: y)
