@@ -139,8 +139,10 @@ struct BenchGuard: ParsableCommand {
             _ = try encoder.embed(short)
         }
         for precision in [Precision.bfloat16, .int8] {
-            // bfloat16 without instructions for it is there for tests alone.
-            guard precision == .int8 || Precision.hardwareDefault == .bfloat16 else { continue }
+            // Without instructions for it, a precision is there for tests alone.
+            let isFast =
+                precision == .int8 ? Processor.productKernels.int8 != "portable" : Processor.multipliesBFloat16
+            guard isFast else { continue }
             try checkProducts(precision)
             let bounds = Self.lowPrecisionBounds[precision] ?? (0, 0)
             encoder.precision = precision
