@@ -295,16 +295,25 @@ def soak(kills):
 
     interrupted, last = 0, 0
     with connect() as connection:
+
+        def held():
+            exists, = connection.execute("select to_regclass('soaked') is not null").fetchone()
+            return connection.execute("select count(*), count(distinct id) from soaked").fetchone() if exists else (0, 0)
+
         for _ in range(kills):
             process = subprocess.Popen([mafin, *arguments("soaked")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(generator.uniform(0.2, 1.5))
+            # Only once it has written something, so that the kill comes in the middle.
+            while process.poll() is None and held()[0] == last:
+                time.sleep(0.01)
+            time.sleep(generator.uniform(0, 0.15))
             process.send_signal(signal.SIGKILL)
             interrupted += process.wait() == -signal.SIGKILL
-            exists, = connection.execute("select to_regclass('soaked') is not null").fetchone()
-            if exists:
-                held, distinct = connection.execute("select count(*), count(distinct id) from soaked").fetchone()
-                assert held == distinct and held >= last and held % 50 == 0, (held, distinct, last)
-                last = held
+            # A statement that was sent may still end.
+            time.sleep(0.3)
+            rows, distinct = held()
+            assert rows == distinct and rows >= last and rows % 50 == 0, (rows, distinct, last)
+            last = rows
+        assert interrupted >= 3 and 0 < last < count, f"{interrupted} exports were killed, and {last} of {count} rows were there"
         done = json.loads(run(*arguments("soaked"), "--json"))
         assert done["written"] + done["skipped"] == count and done["skipped"] == last, (done, last)
         run(*arguments("calm"))
