@@ -36,7 +36,7 @@ package struct DemoCommand: AsyncParsableCommand {
     var time = TimeLimit(.seconds(120))
 
     @Option(help: ArgumentHelp("Folder of the sample. (default: the bundled sample)", valueName: "folder"))
-    var sample: String?
+    package var sample: String?
 
     @OptionGroup package var encoder: EncoderOptions
 

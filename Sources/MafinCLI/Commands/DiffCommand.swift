@@ -17,6 +17,8 @@ struct DiffCommand: AsyncParsableCommand {
             --data and --split. Without labels only ranks are compared. A report is the JSON of 'mafin evaluate' or 'mafin compare'. Paired \
             tests of reports need the values of single queries in them. The system 'artefact' is what an evaluation measured, or what a \
             comparison ships.
+
+            More flags: mafin diff --help-hidden
             """)
 
     @Argument(help: "The earlier run or report.", completion: .file())

@@ -11,6 +11,8 @@ struct DownloadingDemoCommand: AsyncParsableCommand {
     @OptionGroup var server: ConnectionOptions
 
     func run() async throws {
+        // Before anything is downloaded.
+        _ = try DemoCommand.sample(demo.sample)
         let choice = demo.encoder.choice
         do {
             _ = try choice.resolve()

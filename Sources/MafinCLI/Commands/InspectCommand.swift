@@ -13,7 +13,8 @@ import MafinWorkflows
 struct InspectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
-        abstract: "Describe an artefact, and check that its files are unchanged.")
+        abstract: "Describe an artefact, and check that its files are unchanged.",
+        discussion: "More flags: mafin inspect --help-hidden")
 
     @Argument(help: "Folder that 'mafin train', 'compare' or 'ship' wrote.")
     var artefact: String

@@ -47,7 +47,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Search in these services instead of an index, separated by commas: each is a 'mafin serve' of the same artefact with the index of a part of the documents. The results are those of one index. Their key, if they need one, is read from \(RemoteShards.keyVariable).",
-            valueName: "url,url"))
+            valueName: "url,url", visibility: .hidden))
     var shardsOf: String?
 
     @Option(
