@@ -75,6 +75,11 @@ let package = Package(
             cSettings: [.define("ACCELERATE_NEW_LAPACK", .when(platforms: [.macOS]))],
             linkerSettings: [.linkedFramework("Accelerate", .when(platforms: [.macOS]))]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
+        .systemLibrary(
+            name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"]), .brew(["jpeg-turbo"])]),
+        // C: pictures to pixels, and pixels to another size.
+        .target(name: "CMafinImages", dependencies: ["CPNG", "CJPEG"]),
         // One import for users of the library: the method, the pipeline and the comparison.
         .target(
             name: "Mafin", dependencies: ["MafinMethod", "MafinPipeline", "MafinComparison"], swiftSettings: strict),
@@ -83,12 +88,13 @@ let package = Package(
             path: "Tests/MafinTestSupport", swiftSettings: strict),
     ]
         + module("MafinNumerics", ["CMafinKernels"])
+        + module("MafinImages", ["MafinNumerics", "CMafinImages"])
         + module("MafinText", ["MafinNumerics"])
         + module("MafinEncoder", ["MafinNumerics", "MafinText", "CMafinKernels"])
-        + module("MafinRetrieval", ["MafinNumerics", "CMafinKernels", "CZlib"])
+        + module("MafinRetrieval", ["MafinNumerics", "MafinImages", "CMafinKernels", "CZlib"])
         + module(
             "MafinBlackBox",
-            ["MafinNumerics", "MafinText", "MafinEncoder"])
+            ["MafinNumerics", "MafinImages", "MafinText", "MafinEncoder"])
         + module("MafinMethod", ["MafinNumerics", "MafinRetrieval", "CMafinKernels"])
         + module(
             "MafinPipeline",
