@@ -108,7 +108,7 @@ let package = Package(
         + module(
             "MafinProviders",
             [
-                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration",
+                "MafinNumerics", "MafinImages", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -149,7 +149,8 @@ let package = Package(
         + module(
             "MafinWorkflows",
             [
-                "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline",
+                "MafinNumerics", "MafinImages", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinPipeline",
                 "MafinComparison", "MafinReport",
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -166,7 +167,8 @@ let package = Package(
         + module(
             "MafinCommandLine",
             [
-                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinNumerics", "MafinImages", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                "MafinMethod",
                 "MafinPipeline", "MafinComparison", "MafinReport", "MafinWorkflows",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

@@ -61,6 +61,7 @@ public struct FrozenEncoder: BlackBox {
     /// Unit vectors of the items' texts, in order.
     /// - Throws: ``BlackBoxError`` where the weights give no finite vector; `CancellationError`
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
+        try BlackBoxError.refuseImages(items, model: "the encoder \(path)")
         let vectors = try await engine.embed(items.map(\.text), prefix: identity.prefix(for: role))
         try VectorCheck.require(vectors, path: path) { items[$0].id }
         return vectors

@@ -20,7 +20,8 @@ struct MafinCommand: AsyncParsableCommand {
             """,
         version: LibraryVersion.current.version,
         subcommands: [
-            DemoCommand.self, ModelCommand.self, GenerateCommand.self, AdaptCommand.self, TrainCommand.self,
+            DemoCommand.self, ModelCommand.self, CollectionCommand.self, GenerateCommand.self, AdaptCommand.self,
+            TrainCommand.self,
             EvaluateCommand.self, CompareCommand.self, ShipCommand.self, MigrateCommand.self, ReduceCommand.self,
             EmbedCommand.self,
             SearchCommand.self,

@@ -60,7 +60,7 @@ package struct ComparisonWorkflow {
         let prelude = ComparisonPrelude(split, collection, context)
         prelude.describe([("train", labels.train), ("dev", labels.dev), (split, labels.measured)])
         try LeakGuard.announce(splits, context)
-        let leaks = LeakReport(collection, learned: [labels.train, labels.dev], measured: labels.measured)
+        let leaks = try LeakReport(collection, learned: [labels.train, labels.dev], measured: labels.measured)
         prelude.list(leaks)
 
         let blackBox = try await openBlackBox(nil)
