@@ -90,7 +90,7 @@ let package = Package(
         + module("MafinNumerics", ["CMafinKernels"])
         + module("MafinImages", ["MafinNumerics", "CMafinImages"])
         + module("MafinText", ["MafinNumerics"])
-        + module("MafinEncoder", ["MafinNumerics", "MafinText", "CMafinKernels"])
+        + module("MafinEncoder", ["MafinNumerics", "MafinImages", "MafinText", "CMafinKernels"])
         + module("MafinRetrieval", ["MafinNumerics", "MafinImages", "CMafinKernels", "CZlib"])
         + module(
             "MafinBlackBox",
@@ -99,7 +99,8 @@ let package = Package(
         + module(
             "MafinPipeline",
             [
-                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinNumerics", "MafinImages", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                "MafinMethod",
             ])
         + module(
             "MafinComparison",
@@ -150,8 +151,7 @@ let package = Package(
             "MafinWorkflows",
             [
                 "MafinNumerics", "MafinImages", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
-                "MafinPipeline",
-                "MafinComparison", "MafinReport",
+                "MafinPipeline", "MafinComparison", "MafinReport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             goldens: false)
@@ -181,8 +181,9 @@ let package = Package(
         + module(
             "MafinCLI",
             [
-                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
-                "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
+                "MafinNumerics", "MafinImages", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                "MafinMethod", "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport",
+                "MafinServer",
                 "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

@@ -2,6 +2,8 @@
 ///
 /// `name` is the path of a file; for an image from memory, what the caller calls it.
 public enum ImageError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// An image cannot be written as a file.
+    case unwritable(name: String)
     /// There is no file at the path.
     case missingFile(path: String)
     /// The file exists, but it cannot be read.
@@ -22,6 +24,7 @@ public enum ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     /// One sentence: which image, what was expected, what was found.
     public var description: String {
         switch self {
+        case .unwritable(let name): "\(name): there is no memory to write it as a PNG"
         case .missingFile(let path): "\(path): no such file; expected an image"
         case .unreadable(let path, let reason): "\(path): cannot be read: \(reason)"
         case .unknownFormat(let name, let found): "\(name): expected a PNG or a JPEG, found \(found)"

@@ -55,6 +55,11 @@ int32_t mafin_image_resample(
     const uint8_t *pixels, size_t width, size_t height, size_t channels, int32_t filter, size_t to_width,
     size_t to_height, const mafin_image_window *window, uint8_t *output);
 
+// Writes RGB pixels, interleaved, as a PNG into `capacity` bytes. Twice the bytes of the pixels and 4096 are enough.
+// Returns the number of bytes; 0 if they do not fit or there is no memory.
+size_t mafin_image_write_png(
+    const uint8_t *pixels, uint32_t width, uint32_t height, uint8_t *output, size_t capacity);
+
 // RGB pixels, interleaved, to three planes of float: plane[c][i] = table[c * 256 + pixel].
 void mafin_image_planes(const uint8_t *pixels, size_t count, const float *table, float *planes);
 

@@ -1,4 +1,5 @@
 import Foundation
+import MafinImages
 import MafinNumerics
 import MafinText
 
@@ -44,11 +45,8 @@ extension TransformerEncoder {
     private static let copiedFiles =
         TokenizerFiles.names + [
             "special_tokens_map.json", "added_tokens.json", "sentence_bert_config.json",
-            "config_sentence_transformers.json",
+            "config_sentence_transformers.json", ImageProcessor.fileName,
         ]
-
-    /// The file that says how images become pixels.
-    static let processorFile = "preprocessor_config.json"
 
     /// Writes the encoder in the sentence-transformers layout into an existing folder; a network that reads images in that of transformers.
     ///
@@ -67,9 +65,6 @@ extension TransformerEncoder {
             try AtomicFile.write(data, to: folder.appendingPathComponent(name))
         }
         if architecture.images != nil {
-            if let data = files.contents(atPath: source.appendingPathComponent(Self.processorFile).path) {
-                try AtomicFile.write(data, to: folder.appendingPathComponent(Self.processorFile))
-            }
             return try saveWeights(to: folder.appendingPathComponent("model.safetensors"))
         }
         var modules = [("", "Transformer"), ("1_Pooling", "Pooling")]

@@ -21,6 +21,11 @@ public enum ItemBatch: Sendable {
         }
     }
 
+    /// Whether training changes the inputs at random, beyond dropout.
+    public var isAugmented: Bool {
+        if case .images(let batch) = self { batch.isAugmented } else { false }
+    }
+
     /// Calls `body` with bytes that determine an item and are the same on every machine: its token ids, little-endian, or the hash of its image.
     public func withContent(of row: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
         switch self {

@@ -4,8 +4,7 @@ import MafinImages
 package enum ItemContent {
     /// A text without an image is itself. An image is its hash, which no text can be, before the text beside it.
     package static func identity(text: String, image: ItemImage?) -> String {
-        guard let image else { return text }
-        return "\u{0}image \(image.contentHash)\n\(text)"
+        Item(text, image: image).content
     }
 
     /// The same with the text normalised (``TextShingles/normalized(_:)``); empty if there is no word and no image.

@@ -120,6 +120,8 @@ package struct ComparisonWorkflow {
             "--epochs": text(tuning.epochs), "--patience": text(tuning.patience),
             "--allow-leak": "\(allowsLeaks)",
         ]
+        if let side = released.imageSide { request.facts["--image-side"] = "\(side)" }
+        if !tuning.augments { request.facts["--no-augmentation"] = "true" }
         return request
     }
 
@@ -127,6 +129,11 @@ package struct ComparisonWorkflow {
     private func hashes(_ collection: RetrievalCollection) throws -> [String: String] {
         var hashes: [String: String] = [:]
         for file in collection.sourceFiles { hashes[file.lastPathComponent] = try ContentHash.sha256(of: file) }
+        // The files of the collection have only the images' paths.
+        if collection.hasImages {
+            let images = collection.documents.compactMap(\.image) + collection.queries.compactMap(\.image)
+            hashes["images"] = ContentHash.sha256(of: images.map(\.contentHash).joined(separator: "\n"))
+        }
         return hashes
     }
 
@@ -224,9 +231,10 @@ package struct ComparisonWorkflow {
                         Setting("SHA-256 of its weights", record.weightsSHA256),
                         Setting("prefix of a query", "'\(record.queryPrefix)'"),
                         Setting("prefix of a document", "'\(record.documentPrefix)'"),
-                        Setting(
-                            "tokens of a text, at most",
-                            record.maximumLength.map(String.init) ?? "as the checkpoint says"),
+                        record.imageSide.map { Setting("pixels of a side of an image", "\($0)") }
+                            ?? Setting(
+                                "tokens of a text, at most",
+                                record.maximumLength.map(String.init) ?? "as the checkpoint says"),
                         Setting("pooling", record.pooling ?? "unknown"), Setting("dimensions", "\(record.dimension)"),
                     ]))
         }
