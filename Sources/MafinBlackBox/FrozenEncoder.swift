@@ -60,7 +60,7 @@ public struct FrozenEncoder: BlackBox {
     }
 
     /// Unit vectors of the items' texts or images, in order.
-    /// - Throws: ``BlackBoxError/cannotRead(path:id:expected:)`` for an item that it cannot read, or ``BlackBoxError`` where the weights give no finite vector; `CancellationError`
+    /// - Throws: ``BlackBoxError`` for an item that it cannot read, and where the weights give no finite vector; `CancellationError`
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let vectors = try await engine.embed(
             items, prefix: identity.prefix(for: role), path: path)
@@ -93,12 +93,13 @@ public struct FrozenEncoder: BlackBox {
         }
 
         func embed(_ items: [EmbeddingItem], prefix: String, path: String) throws -> Matrix {
-            let read = items.map { Item($0.text, image: $0.image) }
-            if let row = read.firstIndex(where: { !encoder.reads($0) }) {
-                throw BlackBoxError.cannotRead(
-                    path: path, id: items[row].id, expected: encoder.readsImages ? "an image" : "a text")
+            let model = "the encoder \(path)"
+            if encoder.readsImages {
+                try BlackBoxError.refuseTexts(items, model: model)
+            } else {
+                try BlackBoxError.refuseImages(items, model: model)
             }
-            return try encoder.embed(read, prefix: prefix)
+            return try encoder.embed(items.map { Item($0.text, image: $0.image) }, prefix: prefix)
         }
     }
 }
