@@ -10,7 +10,7 @@ extension TransformerEncoder {
     public final class ForwardPass {
         /// `(batch.count, dimension)`, pooled, not normalised.
         public let embeddings: Matrix
-        let batch: TokenBatch
+        let batch: LoadedBatch
         let chunks: [Chunk]
         let dropout: Dropout
         /// The activations of each chunk; `nil` if the backward pass recomputes them.
@@ -21,7 +21,7 @@ extension TransformerEncoder {
         private let store: ActivationStore
 
         init(
-            embeddings: Matrix, batch: TokenBatch, chunks: [Chunk], dropout: Dropout, saved: [Activations?],
+            embeddings: Matrix, batch: LoadedBatch, chunks: [Chunk], dropout: Dropout, saved: [Activations?],
             inputs: FloatBuffer?, storage: ActivationStore.Slice, of store: ActivationStore
         ) {
             self.embeddings = embeddings
@@ -50,15 +50,16 @@ extension TransformerEncoder {
     ///
     /// - Parameter dropoutSeed: seed of all dropout masks; `nil`: no dropout. The same inputs, weights and seed give
     ///   the same embeddings, in whatever way the batch is cut into chunks.
-    /// - Throws: ``EncoderError/input(row:expected:found:)``
-    public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?) throws -> ForwardPass {
+    ///   It also seeds the random changes of augmented images.
+    /// - Throws: ``EncoderError/input(row:expected:found:)``; what reading an image throws.
+    public func forward(_ batch: ItemBatch, dropoutSeed: UInt64?) throws -> ForwardPass {
         try forward(batch, dropoutSeed: dropoutSeed, firstToken: 0)
     }
 
     /// The same for a part of a longer batch, with the dropout masks that its tokens have there.
     /// - Parameter firstToken: number of tokens before this part.
-    public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?, firstToken: Int) throws -> ForwardPass {
-        try check(batch)
+    public func forward(_ batch: ItemBatch, dropoutSeed: UInt64?, firstToken: Int) throws -> ForwardPass {
+        let batch = try load(batch, seed: dropoutSeed)
         prepare(batch)
         let chunks = Chunk.cut(batch, threads: Parallelism.threads, maximumTokens: Self.trainingChunk)
         let dropout = Dropout(
@@ -79,6 +80,11 @@ extension TransformerEncoder {
         return ForwardPass(
             embeddings: pooled, batch: batch, chunks: chunks, dropout: dropout, saved: saved, inputs: inputs,
             storage: storage, of: activationStore)
+    }
+
+    /// The same for texts.
+    public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?) throws -> ForwardPass {
+        try forward(.tokens(batch), dropoutSeed: dropoutSeed)
     }
 
     /// Reserves activations for as many chunks as the budget allows.
@@ -127,7 +133,7 @@ extension TransformerEncoder {
                 encoder.withFrame(chunks[index], pass.batch, pass.dropout, saved, workspace, inputs: pass.inputs) {
                     frame in
                     if pass.saved[index] == nil { encoder.forward(frame, pooled: nil) }
-                    encoder.backward(frame, pass.batch, gradient: gradient, into: sink)
+                    encoder.backward(frame, gradient: gradient, into: sink)
                 }
             }
         }

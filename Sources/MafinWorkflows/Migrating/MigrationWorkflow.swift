@@ -108,8 +108,8 @@ package struct MigrationWorkflow {
         let queries = try MigrationQueries(
             split, of: collection, for: model.artefact, allowsLeaks: allowsLeaks, context)
         let items = (
-            queries: queries.all.map { EmbeddingItem(id: $0.id, text: $0.text) },
-            documents: collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+            queries: queries.all.map { EmbeddingItem($0) },
+            documents: collection.documents.map { EmbeddingItem($0) }
         )
         let sample = try sample(of: items.documents.count)
         if let reduction = model.manifest.reduction {
