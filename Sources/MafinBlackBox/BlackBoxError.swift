@@ -26,6 +26,8 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
     case unwritableID(path: String, id: String)
     /// Items have images, and the black box reads texts alone.
     case cannotReadImages(model: String, count: Int, first: [String])
+    /// Items have an image and a text, and the black box reads either alone.
+    case cannotReadImagesWithTexts(model: String, count: Int, first: [String])
     /// There are vectors of the other role only.
     case missingRole(path: String, role: TextRole)
 
@@ -54,6 +56,8 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
             "\(path): the id \(String(reflecting: id)) contains a line break, so it cannot be written to a file with one id per line"
         case .cannotReadImages(let model, let count, let first):
             "\(model) reads no images, and \(count) items have one: \(Self.list(first, of: count))"
+        case .cannotReadImagesWithTexts(let model, let count, let first):
+            "\(model) reads an image or a text, and \(count) items have both: \(Self.list(first, of: count))"
         case .missingRole(let path, let role):
             "\(path): holds no \(role.rawValue) vectors"
         }

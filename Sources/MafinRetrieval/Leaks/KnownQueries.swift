@@ -1,4 +1,5 @@
 import Foundation
+import MafinImages
 import MafinNumerics
 
 /// The texts of the queries that a system learned from or was chosen on. It must not be measured on queries with these
