@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
     if (header.width < 1 || header.height < 1 || header.orientation < 1 || header.orientation > 8) { abort(); }
     size_t width = (size_t)header.width, height = (size_t)header.height;
     // The limit of the caller, small so that a run is fast.
-    const size_t limit = 1 << 16;
+    const size_t limit = 1 << 13;
     if (width * height > limit) { return 0; }
     // Exactly as large as needed, so that the sanitizer sees the first byte beyond.
     uint8_t *pixels = malloc(3 * width * height), *turned = malloc(3 * width * height);

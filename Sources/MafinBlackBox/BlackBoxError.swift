@@ -28,6 +28,8 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
     case cannotReadImages(model: String, count: Int, first: [String])
     /// Items have no image, and the black box reads images alone.
     case cannotReadTexts(model: String, count: Int, first: [String])
+    /// Items have an image and a text, and the black box reads either alone.
+    case cannotReadImagesWithTexts(model: String, count: Int, first: [String])
     /// There are vectors of the other role only.
     case missingRole(path: String, role: TextRole)
 
@@ -58,6 +60,8 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
             "\(model) reads no images, and \(count) items have one: \(Self.list(first, of: count))"
         case .cannotReadTexts(let model, let count, let first):
             "\(model) reads images, and \(count) items have none: \(Self.list(first, of: count))"
+        case .cannotReadImagesWithTexts(let model, let count, let first):
+            "\(model) reads an image or a text, and \(count) items have both: \(Self.list(first, of: count))"
         case .missingRole(let path, let role):
             "\(path): holds no \(role.rawValue) vectors"
         }
