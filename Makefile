@@ -2,7 +2,7 @@
 # The targets run the short scripts in Scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache bench bench-guard lint format clean test-c static wheel test-wheel install
+.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache bench bench-guard lint format clean test-c static wheel test-wheel install test-stores test-python test-samples docs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,18 @@ test-c: test-build static ## the C interface: its samples, its fuzzer, and the s
 
 install: static ## install program, completions, man pages, sample, C library and header below PREFIX (default: /usr/local)
 	@Scripts/install.sh $(or $(PREFIX),/usr/local)
+
+test-stores: test-build ## export into PostgreSQL with pgvector, Chroma and files, with kills in between, and read them back with the official clients
+	@Scripts/test-stores.sh
+
+test-python: test-build ## the Python package with the packages that it adapts to, the notebook, and the lines of Documentation/how-do-i.md
+	@Scripts/test-python.sh $(ARGS)
+
+test-samples: test-build ## compile and run Samples: the Swift client, and the clients of the service
+	@Scripts/test-samples.sh
+
+docs: test-build ## the DocC pages of the library's products, without warnings: .cache/docs
+	@Scripts/docs.sh $(ARGS)
 
 bench: setup ## measure Mafin and its peers (ARGS=… chooses benchmarks of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)

@@ -151,7 +151,7 @@ let package = Package(
                 "CPostgreSQL",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
-            ])
+            ], tests: ["MafinRetrieval"])
         + module("MafinGeneration", ["MafinNumerics", "MafinRetrieval"])
         + module(
             "MafinReport",

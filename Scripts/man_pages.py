@@ -11,7 +11,8 @@ import sys
 def escaped(text):
     """Text for troff: nothing in it is a request or an escape."""
     lines = text.replace("\\", "\\e").replace("-", "\\-").splitlines()
-    return "\n".join("\\&" + line if line[:1] in (".", "'") else line for line in lines)
+    text = "\n".join("\\&" + line if line[:1] in (".", "'") else line for line in lines)
+    return "".join(letter if ord(letter) < 128 else f"\\[u{ord(letter):04X}]" for letter in text)
 
 
 def paragraphs(text):
@@ -23,13 +24,13 @@ def paragraphs(text):
             yield f".PP\n{escaped(block)}"
 
 
-def flag(argument):
-    """How an option is written: -o, --output <output>."""
+def flag(argument, short=False):
+    """How an option is written: --output, -o output; with `short` by its first name alone."""
     names = [("-" if name["kind"] == "short" else "--" if name["kind"] == "long" else "-") + name["name"] for name in argument.get("names", [])]
     value = argument.get("valueName", "value")
     if argument["kind"] == "positional":
         return f"\\fI{escaped(value)}\\fR"
-    written = ", ".join(f"\\fB{escaped(name)}\\fR" for name in names)
+    written = ", ".join(f"\\fB{escaped(name)}\\fR" for name in (names[:1] if short else names))
     return written + (f" \\fI{escaped(value)}\\fR" if argument["kind"] == "option" else "")
 
 
@@ -46,7 +47,7 @@ def page(command, names, version):
             part = flag(argument) + (" ..." if argument.get("isRepeating") else "")
             synopsis += f" [{part}]" if argument.get("isOptional") else f" {part}"
         elif not argument.get("isOptional"):
-            synopsis += f" {flag(argument)}"
+            synopsis += f" {flag(argument, short=True)}"
     yield f".SH SYNOPSIS\n{synopsis}" + (" \\fIcommand\\fR" if subcommands else "") + " [\\fIoptions\\fR]"
     if command.get("discussion"):
         yield ".SH DESCRIPTION"

@@ -91,11 +91,143 @@ def check_written(path):
         assert found[0]["id"] == "", found
 
 
+# The batch of Tests/MafinStoresTests/Fixture.swift.
+IDS, HASHES, TEXTS = ["d1", "döc 2"], ["a1", "b2"], ["wing flow", "a \"quoted\" text\nof two lines"]
+DENSE = {"black-box": [[0.5, -0.25, 1.0], [0.0, 0.125, -2.0]], "local": [[1.5, 0.75], [-1.0, 3.0]]}
+TERMS = [[(3, "wing", 1.25), (17, "flow", 0.5)], []]
+VOCABULARY = 32
+WEIGHTS = [0.625, 0.375, 0.25]
+
+
+def qdrant():
+    """Requests as the models of the official client write them. The models refuse unknown members and wrong types."""
+    import uuid
+
+    from qdrant_client.http import models as m
+
+    def dump(model):
+        return json.loads(model.model_dump_json(exclude_none=True))
+
+    vectors = {name: m.VectorParams(size=len(rows[0]), distance=m.Distance.DOT) for name, rows in DENSE.items()}
+    collection = m.CreateCollection(vectors=vectors, sparse_vectors={"bm25": m.SparseVectorParams()})
+
+    def vector(row):
+        sparse = m.SparseVector(indices=[t[0] for t in TERMS[row]], values=[t[2] for t in TERMS[row]])
+        return {**{name: rows[row] for name, rows in DENSE.items()}, "bm25": sparse}
+
+    def uuid5(text):
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, text))
+
+    points = m.PointsList(points=[
+        m.PointStruct(id=uuid5(IDS[row]), vector=vector(row), payload={"_id": IDS[row], "mafin_hash": HASHES[row], "text": TEXTS[row]})
+        for row in range(2)])
+    foreign = [7, "cbca1785-765f-58e2-88eb-d1725e16827a"]
+    additions = m.UpdateOperations(operations=[
+        m.UpdateVectorsOperation(update_vectors=m.UpdateVectors(points=[
+            m.PointVectors(id=foreign[row], vector={"local": DENSE["local"][row], "bm25": vector(row)["bm25"]}) for row in range(2)]))
+    ] + [
+        m.SetPayloadOperation(set_payload=m.SetPayload(payload={"mafin_hash": HASHES[row]}, points=[foreign[row]])) for row in range(2)])
+    sums = [m.MultExpression(mult=[weight, f"$score[{place}]"]) for place, weight in enumerate(WEIGHTS)]
+    queries = [[1.0, 0.5, 0.25], [0.5, -0.5], m.SparseVector(indices=[3, 5], values=[1.5, 2.0])]
+    search = m.QueryRequest(
+        prefetch=[m.Prefetch(query=query, using=name, limit=50) for query, name in zip(queries, ["black-box", "local", "bm25"])],
+        query=m.FormulaQuery(formula=m.SumExpression(sum=sums), defaults={f"$score[{place}]": 0.0 for place in range(3)}),
+        limit=10, with_payload=["_id"])
+    name = m.DenseVectorNameConfig(dense=m.DenseVectorConfig(size=2, distance=m.Distance.DOT, datatype=m.VectorStorageDatatype.FLOAT16))
+    scroll = m.ScrollRequest(limit=256, with_payload=["_id"], with_vector=["local"], offset=foreign[1])
+    return {
+        "collection": dump(collection), "points": dump(points), "additions": dump(additions), "search": dump(search),
+        "name": dump(name), "sparseName": dump(m.SparseVectorNameConfig(sparse=m.SparseVectorConfig())), "scroll": dump(scroll),
+    }
+
+
+def elasticsearch():
+    """The lines of `_bulk` as the bulk helpers of the official client write them."""
+    from elasticsearch.helpers import expand_action
+    from elasticsearch.serializer import NdjsonSerializer
+
+    lines = []
+    for row in range(2):
+        document = {"black-box": DENSE["black-box"][row], "local": DENSE["local"][row], "bm25": {t[1]: t[2] for t in TERMS[row]},
+                    "mafin_hash": HASHES[row], "text": TEXTS[row]}
+        lines += expand_action({"_index": "docs", "_id": IDS[row], "_source": document})
+    return NdjsonSerializer().dumps(lines).decode()
+
+
+def opensearch():
+    """The same from OpenSearch's client."""
+    from opensearchpy.helpers import expand_action
+
+    lines = []
+    for row in range(2):
+        document = {"black-box": DENSE["black-box"][row], "local": DENSE["local"][row], "bm25": {t[1]: t[2] for t in TERMS[row]},
+                    "mafin_hash": HASHES[row], "text": TEXTS[row]}
+        lines += expand_action({"_index": "docs", "_id": IDS[row], "_source": document})
+    return [line for line in lines]
+
+
+def weaviate():
+    """The class as the official client writes it, without what it leaves to the server."""
+    from weaviate.classes.config import Configure, DataType, Property, Tokenization, VectorDistances
+    from weaviate.collections.classes.config import _CollectionConfigCreate
+
+    config = _CollectionConfigCreate(
+        name="Docs",
+        properties=[
+            Property(name="doc_id", data_type=DataType.TEXT, tokenization=Tokenization.FIELD),
+            Property(name="mafin_hash", data_type=DataType.TEXT, tokenization=Tokenization.FIELD),
+            Property(name="text", data_type=DataType.TEXT),
+        ],
+        vector_config=[
+            Configure.Vectors.self_provided(
+                name=name, vector_index_config=Configure.VectorIndex.hnsw(distance_metric=VectorDistances.DOT))
+            for name in ["black_box", "local"]
+        ])
+    return config._to_dict()
+
+
+def redis():
+    """The bytes of commands as the official client sends them, in base64."""
+    import base64
+
+    from redis.connection import Connection
+
+    packer = Connection()
+    index = ["FT.CREATE", "docs", "ON", "HASH", "PREFIX", "1", "doc:", "SCHEMA", "vector", "VECTOR", "HNSW", "6", "TYPE", "FLOAT32",
+             "DIM", "5", "DISTANCE_METRIC", "IP"]
+    commands = [index]
+    for row in range(2):
+        vector = np.array(DENSE["black-box"][row] + DENSE["local"][row], "<f4").tobytes()
+        commands.append(["HSET", f"doc:{IDS[row]}", "vector", vector, "mafin_hash", HASHES[row], "text", TEXTS[row]])
+    return base64.b64encode(b"".join(b"".join(packer.pack_command(*command)) for command in commands)).decode()
+
+
+def pgvector():
+    """The binary form of values as pgvector's Python package writes it, in hexadecimal."""
+    from pgvector import HalfVector, SparseVector, Vector
+
+    return {
+        "vector": Vector(DENSE["black-box"][0]).to_binary().hex(),
+        "halfvec": HalfVector(DENSE["black-box"][0]).to_binary().hex(),
+        "sparsevec": SparseVector({t[0]: t[2] for t in TERMS[0]}, VOCABULARY).to_binary().hex(),
+    }
+
+
+def write_stores():
+    STORES.mkdir(parents=True, exist_ok=True)
+    goldens = {
+        "qdrant": qdrant(), "elasticsearch": elasticsearch(), "opensearch": opensearch(), "weaviate": weaviate(), "redis": redis(),
+        "pgvector": pgvector(),
+    }
+    (STORES / "requests.json").write_text(json.dumps(goldens, indent=1, ensure_ascii=False) + "\n")
+
+
 def main():
     if sys.argv[1:2] == ["--check"]:
         check_written(sys.argv[2])
         print("read by pyarrow, DuckDB and LanceDB")
         return
+    write_stores()
     write_parquet()
     check_written(PARQUET / "written.parquet")
 

@@ -1,5 +1,7 @@
 import io
 
+import pytest
+
 from mafin_embeddings.progress import Bars, Lines, Progress, parse, sink
 
 
@@ -37,6 +39,7 @@ def test_lines_and_bars_show_the_same_job():
 
 
 def test_a_bar_follows_the_jobs(capsys):
+    pytest.importorskip("tqdm")
     from tqdm.auto import tqdm
 
     bars = Bars(tqdm)
@@ -50,6 +53,7 @@ def test_a_bar_follows_the_jobs(capsys):
 
 
 def test_what_shows_progress():
+    pytest.importorskip("tqdm")
     assert isinstance(sink(None), Bars)
     own = Lines()
     assert sink(own) is own

@@ -11,7 +11,11 @@ let package = Package(
         .package(name: "mafin", path: "../..")
     ],
     targets: [
-        .executableTarget(name: "SwiftClient", dependencies: [.product(name: "Mafin", package: "mafin")])
+        .executableTarget(
+            name: "SwiftClient",
+            dependencies: ["Mafin", "MafinGeneration", "MafinReport", "MafinText"].map {
+                .product(name: $0, package: "mafin")
+            })
     ],
     swiftLanguageModes: [.v6]
 )

@@ -45,7 +45,8 @@ def main():
     parser.add_argument("--vectors")
     parser.add_argument("--data")
     given = parser.parse_args()
-    ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False)
+    # One processor more than workers, because reading and writing take one too. On a cluster leave num_cpus out.
+    ray.init(num_cpus=given.workers + 1, include_dashboard=False, log_to_driver=False)
     ray.data.DataContext.get_current().execution_options.preserve_order = True
     ray.data.read_json(given.corpus, lines=True).map_batches(
         Embed, fn_constructor_args=(given.artefact, given.vectors, given.data), batch_format="pyarrow", batch_size=64,

@@ -24,11 +24,12 @@ def main():
     def number(version):
         return tuple(int(part) for part in version.split("."))
 
-    faults, floor = [], "0"
+    faults, floor, has_memcpy = [], "0", False
     for line in lines("objdump", "-T", arguments.file):
         found = re.search(r"\*UND\*.*?(\S+)$", line)
         if not found:
             continue
+        has_memcpy |= found.group(1) == "memcpy"
         version = re.search(r"\(?(GLIBC|GCC|GLIBCXX|CXXABI)_(\d[\d.]*)\)?", line)
         if version is None:
             # A weak symbol may be missing.
@@ -40,6 +41,8 @@ def main():
                 faults.append(f"the symbol {found.group(1)} needs glibc {version.group(2)}")
         elif version.group(1) != "GCC":
             faults.append(f"the symbol {found.group(1)} needs libstdc++")
+    if not has_memcpy:
+        faults.append("it has a memcpy of its own in place of glibc's, which is slower: the linker took it from another runtime")
     for line in lines("objdump", "-p", arguments.file):
         needed = re.match(r"\s+NEEDED\s+(\S+)", line)
         if needed and not EVERYWHERE.match(needed.group(1)):

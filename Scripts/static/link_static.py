@@ -4,7 +4,7 @@
     link_static.py library .build/release MafinC   OUTPUT
 
 SwiftPM links Swift's runtime into programs (--static-swift-stdlib) but not into dynamic libraries, and always against the glibc of this
-machine. Here zig's linker and its stubs of glibc do it (`pip install ziglang`), so that the floor is glibc 2.28 wherever it is built.
+machine. Here it is linked against zig's stubs of an older glibc (`pip install ziglang`), so that the floor is glibc 2.28 wherever it is built.
 Only the C library and libgcc_s remain outside.
 """
 
@@ -38,13 +38,28 @@ def archive(name):
     return path
 
 
+def parts_of_glibc(zig, work):
+    """What zig makes of the wanted version of glibc: the objects that start a program, and stubs of its libraries.
+
+    zig itself does not link, because its own runtime would bring a slower memcpy and another rounding of exp.
+    """
+    source = work / "empty.c"
+    source.write_text("int main(void) { return 0; }\n")
+    shown = subprocess.run([*zig, "-pie", "-v", source, "-o", work / "empty"], capture_output=True, text=True)
+    found = {path.name: path.resolve() for path in map(pathlib.Path, re.findall(r"\S+/o/[0-9a-f]{32}/\S+", shown.stdout + shown.stderr))}
+    libraries = ["libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "libutil.so.1", "librt.so.1", "libld.so.2", "libc_nonshared.a"]
+    if missing := [name for name in ["Scrt1.o", *libraries] if name not in found]:
+        sys.exit(f"error: zig links no {missing[0]}; is another version of ziglang installed?\n{shown.stderr[-2000:]}")
+    return [found["Scrt1.o"]], ["-Wl,--as-needed", *(found[name] for name in libraries), "-Wl,--no-as-needed"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=["program", "library"])
     parser.add_argument("folder", type=pathlib.Path, help="SwiftPM's folder of products")
     parser.add_argument("product")
     parser.add_argument("output", type=pathlib.Path)
-    parser.add_argument("--keep-icu-data", action="store_true", help="the library too keeps ICU's data of locales")
+    parser.add_argument("--keep-icu-data", action="store_true", help="keep ICU's data of locales (empty_icu.c says what for)")
     arguments = parser.parse_args()
 
     swiftc = pathlib.Path(shutil.which("swiftc") or sys.exit("error: swiftc is not on the PATH")).resolve()
@@ -73,27 +88,44 @@ def main():
             elif flag != "-lstdc++":
                 archives.append(archive(flag[2:]))
 
-        zig = [sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-gnu.{GLIBC}"]
+        # Without its sanitizer, which zig adds to unoptimised code, and whose runtime brings a slower memcpy and other rounding of exp.
+        zig = [sys.executable, "-m", "ziglang", "cc", "-target", f"{machine}-linux-gnu.{GLIBC}", "-fno-sanitize=undefined"]
         shims = [work / "older_glibc.o"]
+        if arguments.kind == "program":
+            # SwiftPM gives the entry point of a program the name of its target, so that tests can link it.
+            entry = re.findall(r" T (\w+_main)$", run("nm", "--defined-only", *objects), re.MULTILINE)
+            if len(entry) != 1:
+                sys.exit(f"error: expected one entry point in {listing}, found {len(entry)}")
+            source = work / "main.c"
+            source.write_text(f"int {entry[0]}(int, char **);\nint main(int count, char **given) {{ return {entry[0]}(count, given); }}\n")
+            shims.append(work / "main.o")
+            run(*zig, "-O2", "-fPIC", "-c", source, "-o", shims[-1])
         run(*zig, "-O2", "-fPIC", "-Wall", "-Werror", "-c", HERE / "older_glibc.c", "-o", shims[0])
-        if arguments.kind == "library" and not arguments.keep_icu_data:
+        if not arguments.keep_icu_data:
             symbols = run("nm", "--defined-only", runtime / "lib_FoundationICU.a")
             name = re.search(r" R (icudt\d+_dat)$", symbols, re.MULTILINE)
             if not name:
                 sys.exit("error: lib_FoundationICU.a has no symbol icudt…_dat; link with --keep-icu-data")
             shims.append(work / "empty_icu.o")
-            run(*zig, "-O2", "-fPIC", "-Wall", "-Werror", f"-DICU_DATA={name.group(1)}", "-c", HERE / "empty_icu.c", "-o", shims[1])
+            run(*zig, "-O2", "-fPIC", "-Wall", "-Werror", f"-DICU_DATA={name.group(1)}", "-c", HERE / "empty_icu.c", "-o", shims[-1])
 
+        startup, glibc = parts_of_glibc(zig, work)
+        gcc = [run("clang", f"-print-file-name={name}").strip() for name in ["crtbeginS.o", "crtendS.o"]]
         (work / "objects").write_text("\n".join(f'"{path}"' for path in objects))
-        command = [*zig, "-o", arguments.output, runtime / machine / "swiftrt.o", *shims, "-Wl,--start-group", f"@{work / 'objects'}"]
-        command += [f"-L{runtime}", *libraries, "-lswiftCore", "-ldispatch", "-lBlocksRuntime", *archives, "-Wl,--end-group"]
-        command += [archive("stdc++"), run("clang", "-print-file-name=libgcc_s.so.1").strip(), "-lm", "-lpthread", "-lutil", "-ldl"]
+        command = ["clang", "-nostdlib", "-o", arguments.output]
+        if arguments.kind == "program":
+            command += ["-pie", *startup]
+        else:
+            # Only what the header declares: the kernels have names like these, and two copies of Swift's runtime in one process must not mix.
+            header = (HERE.parent.parent / "Sources/CMafin/include/mafin.h").read_text(encoding="utf-8")
+            names = sorted(set(re.findall(r"^[a-z][^;({]*?\b(mafin_\w+)\(", header, re.MULTILINE)))
+            (work / "exports").write_text("{ global: " + " ".join(f"{name};" for name in names) + " local: *; };\n")
+            command += ["-shared", f"-Wl,--version-script={work / 'exports'}", "-Wl,-soname,libMafinC.so"]
+        command += [gcc[0], runtime / machine / "swiftrt.o", *shims, "-Wl,--start-group", f"@{work / 'objects'}"]
+        command += [f"-L{runtime}", *libraries, "-lswiftCore", "-ldispatch", "-lBlocksRuntime", *archives, archive("stdc++"), "-Wl,--end-group"]
         # This machine's libgcc_s names functions of this machine's glibc. Each machine has its own.
-        command += ["-Wl,--allow-shlib-undefined"]
-        # Without sections that nothing names: Swift finds its metadata by sections, which the linker would take for unused.
-        command += ["-Wl,--no-gc-sections", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--build-id=sha1", "-s"]
-        if arguments.kind == "library":
-            command += ["-shared", f"-Wl,--version-script={HERE / 'exports.map'}", "-Wl,-soname,libMafinC.so"]
+        command += [*glibc, run("clang", "-print-file-name=libgcc_s.so.1").strip(), archive("gcc"), "-Wl,--allow-shlib-undefined", gcc[1]]
+        command += ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,--build-id=sha1", "-Wl,--hash-style=gnu", "-Wl,--eh-frame-hdr", "-s"]
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         run(*command)
 

@@ -66,6 +66,9 @@ static bool may_use_tiles(void) {
 }
 
 static unsigned processor_features(void) {
+#ifdef MAFIN_EMULATED
+    return HAS_AVX2 | HAS_AVX_VNNI | HAS_AVX512 | HAS_AVX512_VNNI | HAS_AVX512_BF16 | HAS_AMX;
+#endif
     unsigned has = 0;
     if (!__builtin_cpu_supports("x86-64-v3")) return has;
     has |= HAS_AVX2;

@@ -58,7 +58,14 @@ enum { PORTABLE, AVX2, AVX512 };
 
 // x86-64-v3 and x86-64-v4, feature by feature: with "arch=x86-64-v4" the compiler would prefer vectors of 256 bits.
 #define TARGET_AVX2 __attribute__((target("avx2,fma,f16c,bmi,bmi2,lzcnt,movbe")))
-#define TARGET_AVX512 __attribute__((target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,fma,f16c,bmi,bmi2,lzcnt,movbe")))
+#ifdef MAFIN_EMULATED
+// Tools/emulated-kernels puts C in the place of instructions that a machine lacks.
+#define TARGET_WITH(extensions) TARGET_AVX2
+#define TARGET_AVX512 TARGET_AVX2
+#else
+#define TARGET_WITH(extensions) __attribute__((target(extensions)))
+#define TARGET_AVX512 TARGET_WITH("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,fma,f16c,bmi,bmi2,lzcnt,movbe")
+#endif
 
 // Whether the processor has the SHA extensions. None of the instruction sets above implies them.
 bool mafin_has_sha_instructions(void);

@@ -6,7 +6,7 @@
 
 #include "gemm_tiles.h"
 
-#define TARGET __attribute__((target("amx-tile,amx-bf16,amx-int8")))
+#define TARGET TARGET_WITH("amx-tile,amx-bf16,amx-int8")
 
 // Palette 1: eight tiles of 16 rows of 64 bytes.
 static const struct {

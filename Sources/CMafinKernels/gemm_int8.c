@@ -5,6 +5,10 @@
 #include "gemm_tiles.h"
 #include "vector_math.h"
 
+// With fused operations, which only some instruction sets have, a number near the middle of two integers would become
+// either.
+#pragma clang fp contract(off)
+
 // The largest integer of a weight and of an activation.
 #define WEIGHT_LIMIT 64.0f
 #define ROW_LIMIT 127.0f

@@ -6,7 +6,7 @@
 
 #include "gemm_tiles.h"
 
-#define TARGET __attribute__((target("amx-tile,amx-bf16,amx-int8")))
+#define TARGET TARGET_WITH("amx-tile,amx-bf16,amx-int8")
 
 // The tiles and their use are those of gemm_bfloat16_amx.c.
 TARGET static void tile(int rows, int slivers, ptrdiff_t depth, const uint8_t *a, const int8_t *b, int32_t *sums,

@@ -7,7 +7,7 @@
 
 #include "gemm_tiles.h"
 
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+#define TARGET TARGET_WITH("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")
 #define UNROLLED _Pragma("clang loop unroll(full)")
 
 enum { ROWS = 12, SLIVERS = 2 };

@@ -7,7 +7,7 @@
 
 #include "gemm_tiles.h"
 
-#define TARGET __attribute__((target("avx2,avxvnni")))
+#define TARGET TARGET_WITH("avx2,avxvnni")
 #define UNROLLED _Pragma("clang loop unroll(full)")
 
 enum { ROWS = 6 };

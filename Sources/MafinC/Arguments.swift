@@ -140,7 +140,8 @@ func read<Struct>(
     // The size alone is certainly there.
     let given = UnsafeRawPointer(pointer).load(as: UInt64.self)
     let (own, least) = (MemoryLayout<Struct>.size, MemoryLayout<UInt64>.size)
-    guard given >= UInt64(least), given <= UInt64(max(own, 4096)) else {
+    // A size that ends inside a field would give half of a pointer.
+    guard given >= UInt64(least), given <= UInt64(max(own, 4096)), given % UInt64(least) == 0 else {
         throw ArgumentFault("\(name): struct_size is \(given), expected \(own)")
     }
     return try withUnsafeTemporaryAllocation(

@@ -72,6 +72,8 @@ public func search(
         let done = options.done(of: request.texts.count)
         guard count > 0 else { throw ArgumentFault("expected a count of at least 1, found 0") }
         let places = try product(UInt64(request.texts.count), count, size: MemoryLayout<UInt64>.stride, "rows")
+        // Without a query any count fits.
+        let wanted = Int(clamping: count)
         let width = index.model.sources.count
         let rows = try output(rows, places, "rows")
         let scores = try output(scores, places, "scores")
@@ -81,8 +83,8 @@ public func search(
         rows.update(repeating: .max)
         scores.update(repeating: 0)
         parts?.update(repeating: .nan)
-        try index.search(request, count: Int(count), parts: parts != nil, done: done) { query, best, own in
-            let start = query * Int(count)
+        try index.search(request, count: wanted, parts: parts != nil, done: done) { query, best, own in
+            let start = query * wanted
             for (place, entry) in best.enumerated() {
                 rows[start + place] = UInt64(entry.index)
                 scores[start + place] = entry.score

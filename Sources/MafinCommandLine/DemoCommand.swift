@@ -84,11 +84,12 @@ package struct DemoCommand: AsyncParsableCommand {
     /// `share/mafin/handbook` beside its `bin`.
     /// - Throws: `ValidationError` if there is none.
     package static func sample(
-        _ given: String?, program: URL? = Bundle.main.executableURL?.resolvingSymlinksInPath()
+        _ given: String?, inRepository own: String = "Samples/handbook",
+        program: URL? = Bundle.main.executableURL?.resolvingSymlinksInPath()
     ) throws -> String {
         let installed = program?.deletingLastPathComponent().deletingLastPathComponent()
             .appendingPathComponent("share/mafin/handbook").path
-        let candidates = given.map { [$0] } ?? ["Samples/handbook", installed].compactMap(\.self)
+        let candidates = given.map { [$0] } ?? [own, installed].compactMap(\.self)
         guard let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0 + "/corpus.jsonl") })
         else {
             throw ValidationError(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MafinNumerics
 
 /// The time at which the program began.
 let programStart = ContinuousClock.now
@@ -19,8 +20,15 @@ extension ParsableCommand {
                 try command.run()
             }
         } catch {
+            warnOfKernels()
             exitReporting(error)
         }
+        warnOfKernels()
+    }
+
+    /// Tells which kernels were found wrong on this processor at their first use, so that slower ones computed the results.
+    private static func warnOfKernels() {
+        for warning in Processor.kernelWarnings() { StandardError.writeLine("warning: \(warning)") }
     }
 
     /// Lets a program in the checkout where it was built find the encoder that `make setup` put there, whatever the working

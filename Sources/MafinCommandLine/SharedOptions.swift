@@ -93,7 +93,7 @@ extension ParsableArguments {
     }
 }
 
-/// The flag of every command that computes with vectors.
+/// The flags of every command that computes with vectors.
 package struct ComputingOptions: ParsableArguments {
     package init() {}
 
@@ -102,6 +102,12 @@ package struct ComputingOptions: ParsableArguments {
             "Threads to compute with. Results differ between thread counts only by rounding. (default: MAFIN_THREADS, otherwise one a core)",
             "n"))
     var threads: Int?
+
+    @Option(
+        help: .expert(
+            "Instructions to compute with, at most: portable, avx2, avx-vnni, avx512, avx512-vnni, avx512-bf16, amx, as far as the processor has them. To compare, and to work around a fault. (default: MAFIN_INSTRUCTION_SET, otherwise the widest)",
+            "set"))
+    var instructionSet: String?
 
     package func validate() throws {
         try require(["--threads": threads], atLeast: 1)
@@ -118,8 +124,18 @@ package struct ComputingOptions: ParsableArguments {
         return count
     }
 
-    /// Sets the number of threads of the process.
+    /// Sets the number of threads and the instructions of the process. A command calls it before it computes anything.
+    /// - Throws: `ValidationError` for a number of threads, or for a set that is unknown or that the processor lacks.
     package func apply() throws {
+        do {
+            if let instructionSet {
+                try Processor.limitInstructionSet(to: instructionSet)
+            } else {
+                try Processor.checkInstructionSet()
+            }
+        } catch let error as NumericsError {
+            throw ValidationError("\(error)")
+        }
         if let count = try threadCount() { Parallelism.threads = count }
     }
 

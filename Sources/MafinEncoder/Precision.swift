@@ -1,3 +1,5 @@
+import MafinNumerics
+
 /// The numbers in which an encoder multiplies.
 ///
 /// Sums, norms, softmax and the embeddings' tables are in single precision whatever it is.
@@ -12,5 +14,5 @@ public enum Precision: String, Sendable, Codable, CaseIterable {
 
     /// The fastest precision that this processor has instructions of its own for, and that ranks like ``float32``: ``bfloat16`` where there is
     /// AMX or AVX512-BF16, else ``float32``.
-    public static var hardwareDefault: Precision { .float32 }
+    public static var hardwareDefault: Precision { Processor.multipliesBFloat16 ? .bfloat16 : .float32 }
 }

@@ -26,17 +26,22 @@ public final class TransformerEncoder {
     /// Probability of dropping an element of a branch's output or an attention weight in training; `nil`: the two probabilities of
     /// the checkpoint's configuration.
     public var dropoutProbability: Float?
-    /// The numbers in which ``embed(_:)`` multiplies. Weights are packed for each precision when it is first used.
+    /// The numbers in which ``embed(_:)`` multiplies. Weights are packed for each precision when it is first used, and stay packed.
     public var precision = Precision.float32
-    /// The numbers in which training multiplies: ``Precision/float32`` or ``Precision/bfloat16``. Weights, moments and sums of gradients are in
-    /// single precision either way.
-    public var trainingPrecision = Precision.float32
+    /// The numbers in which training multiplies: ``Precision/float32`` or ``Precision/bfloat16``. Weights, moments, gradients and sums are in
+    /// single precision either way; what a forward pass keeps for its backward pass is in this precision.
+    public var trainingPrecision = Precision.float32 {
+        didSet {
+            precondition(trainingPrecision != .int8, "bytes are not for training")
+            if trainingPrecision != oldValue { frozenOutputCache.clear() }
+        }
+    }
     /// Settings of the optimiser. They are read at the first update.
     public var optimizerOptions = AdamWOptions()
 
     let network: Network
     let parameters: FloatBuffer
-    let packed: PackedWeights
+    private var packings: [Precision: PackedWeights] = [:]
     let gradients: Gradients
     private(set) lazy var optimizer = EncoderAdamW(network, parameters, options: optimizerOptions)
     private(set) var hasOptimizer = false
@@ -75,7 +80,6 @@ public final class TransformerEncoder {
         self.pooling = pooling
         network = architecture.network(trained)
         parameters = FloatBuffer(count: network.layout.count)
-        packed = PackedWeights(network.weights)
         gradients = Gradients(network)
     }
 
@@ -108,6 +112,18 @@ public final class TransformerEncoder {
 
     // MARK: Weights
 
+    /// The weights for the products of a precision.
+    func packed(_ precision: Precision) -> PackedWeights {
+        if let known = packings[precision] { return known }
+        let weights = PackedWeights(network.weights, precision)
+        packings[precision] = weights
+        return weights
+    }
+
+    private func invalidatePackings() {
+        for weights in packings.values { weights.invalidate() }
+    }
+
     /// Makes one optimiser step with the gradients that were added since the last step, then clears them.
     ///
     /// If the norm is infinite or NaN, no step is made: weights, moments and step count do not change.
@@ -131,7 +147,7 @@ public final class TransformerEncoder {
             optimizer.update(gradients, learningRate: learningRate, gradientScale: scale)
         }
         gradients.clear()
-        packed.invalidate()
+        invalidatePackings()
         return norm
     }
 
@@ -159,7 +175,7 @@ public final class TransformerEncoder {
             parameters.copy(from: weights[start..<start + range.count], at: range.lowerBound)
             start += range.count
         }
-        packed.invalidate()
+        invalidatePackings()
         frozenOutputCache.clear()
     }
 

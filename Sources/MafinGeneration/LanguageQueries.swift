@@ -4,7 +4,7 @@ import MafinRetrieval
 public struct LanguageQueries: Sendable {
     /// How queries are asked for.
     public struct Options: Sendable {
-        /// The language of the queries. For English and ``MafinRetrieval/Language/other`` the model is asked for that of each passage.
+        /// The language of the queries. For English and `Language.other` the model is asked for that of each passage.
         public var language: Language
         /// Queries for one passage.
         public var perPassage: Int

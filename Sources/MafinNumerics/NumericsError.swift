@@ -10,6 +10,8 @@ public enum NumericsError: Error, CustomStringConvertible, Equatable {
     case missingTensor(path: String, name: String, available: [String])
     /// A tensor has another shape than expected.
     case shape(path: String, name: String, expected: [Int], found: [Int])
+    /// An instruction set that does not exist, or that this processor lacks.
+    case instructionSet(source: String, name: String, available: [String], isKnown: Bool)
 
     /// One sentence that names the file.
     public var description: String {
@@ -23,6 +25,9 @@ public enum NumericsError: Error, CustomStringConvertible, Equatable {
                 + available.prefix(5).joined(separator: ", ") + (available.count > 5 ? ", …" : "")
         case .shape(let path, let name, let expected, let found):
             "\(path): tensor '\(name)' has shape \(found), expected \(expected)"
+        case .instructionSet(let source, let name, let available, let isKnown):
+            "\(source): '\(name)' is \(isKnown ? "an instruction set that this processor lacks" : "no instruction set"); "
+                + "expected one of \(available.joined(separator: ", "))"
         }
     }
 

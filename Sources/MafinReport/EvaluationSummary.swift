@@ -2,7 +2,7 @@ import MafinRetrieval
 
 /// An evaluation for people to read: one table of systems × metrics, then the differences in the first metric in words.
 ///
-/// The JSON of ``MafinRetrieval/EvaluationReport`` holds the same facts at full precision.
+/// The JSON of `EvaluationReport` holds the same facts at full precision.
 public struct EvaluationSummary: Sendable {
     /// What a difference to the baseline shows.
     public enum Finding: String, Sendable {

@@ -55,8 +55,8 @@ public struct Table: Sendable, Equatable {
     }
 
     /// The table for a terminal: titles, a rule, the rows. Columns are two spaces apart, and no line ends in spaces.
-    /// Widths are terminal columns (``Swift/String/displayWidth``). Each line, the last too, ends in a newline. Cells may hold any text, so
-    /// their control characters are replaced (``Swift/String/safeForTerminal``), and each cell is one line.
+    /// Widths are terminal columns (`String.displayWidth`). Each line, the last too, ends in a newline. Cells may hold any text, so
+    /// their control characters are replaced (`String.safeForTerminal`), and each cell is one line.
     public func text() -> String {
         let rows = rows.map { $0.map(\.singleTerminalLine) }
         let widths = columns.indices.map { column in

@@ -36,16 +36,17 @@ public struct ExportPlan: Sendable, Encodable, Equatable {
     ///   - isHalf: whether the store is to hold 16-bit floats.
     ///   - wantsIndex: whether an index is to be built. Without one more numbers may fit.
     ///   - isReduced: whether the vectors are reduced already.
+    ///   - foreign: names of vectors in the store that hold a part already, by the part's name.
     /// - Throws: ``StoreError/doesNotFit(store:reason:)``, which says what to reduce to.
     public init(
         _ target: StoreTarget, parts: [StorePart], others: [String], texts: Int?, isHalf: Bool = false,
-        wantsIndex: Bool = true, isReduced: Bool = false
+        wantsIndex: Bool = true, isReduced: Bool = false, foreign: [String: String] = [:]
     ) throws {
         let (kind, abilities) = (target.kind, target.kind.abilities)
         (store, place, self.texts) = (kind, target.shown, texts)
         let kept = Self.kept(parts, by: kind)
         leftOut = others + parts.filter { part in part.face == .sparse && !abilities.holdsSparse }.map(\.name)
-        for part in kept where part.face == .dense {
+        for part in kept where part.face == .dense && foreign[part.name] == nil {
             try Self.require(part, kind, wantsIndex: wantsIndex, isReduced: isReduced)
         }
         if let most = abilities.maximumParts, kept.count > most {
@@ -56,10 +57,15 @@ public struct ExportPlan: Sendable, Encodable, Equatable {
             )
         }
         self.parts = kept.map { part in
+            if let name = foreign[part.name] {
+                return Part(
+                    name: part.name, face: part.face, dimension: part.dimension, type: "in '\(name)' already",
+                    index: nil)
+            }
             let (type, index) = Self.form(of: part, kind, isHalf: isHalf, wantsIndex: wantsIndex)
             return Part(name: part.name, face: part.face, dimension: part.dimension, type: type, index: index)
         }
-        let numbers = kept.filter { $0.face == .dense }.reduce(0) { $0 + $1.dimension }
+        let numbers = kept.filter { $0.face == .dense && foreign[$0.name] == nil }.reduce(0) { $0 + $1.dimension }
         bytes = texts.map { $0 * numbers * (isHalf ? 2 : 4) }
     }
 
@@ -115,7 +121,10 @@ public struct ExportPlan: Sendable, Encodable, Equatable {
     public var text: String {
         var lines = ["\(store.name): \(place)"]
         for part in parts {
-            lines.append("  \(part.name): \(part.type)" + (part.index.map { ", indexed by \($0)" } ?? ", not indexed"))
+            let isForeign = part.type.hasSuffix("already")
+            lines.append(
+                "  \(part.name): \(part.type)"
+                    + (part.index.map { ", indexed by \($0)" } ?? (isForeign ? "" : ", not indexed")))
         }
         if let texts, let bytes {
             lines.append("  \(texts) texts, \((bytes + 500_000) / 1_000_000) MB of dense vectors")

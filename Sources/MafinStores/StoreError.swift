@@ -22,7 +22,7 @@ public enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     /// One sentence: what failed, where, and what to do about it if that is known.
     public var description: String {
         switch self {
-        case .badAddress(let text, let reason): "'\(text)': \(reason)"
+        case .badAddress(let text, let reason): "'\(text.replacing(/:\/\/[^@\/]*@/, with: "://…@"))': \(reason)"
         case .passwordInAddress(let store, let instead):
             "the address of \(store) holds a password, which other users of this machine can read: leave it out and \(instead)"
         case .missingLibrary(let reason): "PostgreSQL cannot be used: \(reason)"

@@ -1,19 +1,20 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinMethod
 import MafinNumerics
-import MafinPipeline
-import MafinRetrieval
 import MafinTestSupport
 import MafinWorkflows
 import Testing
 
 @testable import MafinCLI
+@testable import MafinPipeline
+@testable import MafinRetrieval
 
 /// The text of `mafin inspect`.
 @Suite struct InspectTests {
     /// An artefact of a black box, with or without a stand-in. The stand-in's encoder is never loaded here.
-    private func text(hasStandIn: Bool) async throws -> String {
+    private func text(hasStandIn: Bool, precision: PrecisionRecord? = nil) async throws -> String {
         try await TemporaryFolder.with { folder in
             let box = BlackBoxVectorSource(dimension: 2)
             let heads = StandInHeads(blackBox: Matrix(rows: 4, columns: 2, repeating: 1))
@@ -42,7 +43,8 @@ import Testing
                     verdict: Verdict(lambda: nil, metric: "nDCG@10", difference: (0.1, 0.05, 0.15), queries: 2),
                     knownQueries: KnownQueries([])), standIn: hasStandIn ? standIn : nil, encoderFrom: nil,
                 to: folder.url.appendingPathComponent("ART"))
-            return InspectCommand.text(try ArtefactDescription(artefact))
+            guard let precision else { return InspectCommand.text(try ArtefactDescription(artefact)) }
+            return InspectCommand.text(try ArtefactDescription(artefact.write(precision)))
         }
     }
 
@@ -66,8 +68,32 @@ import Testing
         #expect(lines.contains(["0.250", "125", "0.313"]) && lines.contains(["1.000", "1000", "0.500"]))
     }
 
+    @Test func aDecisionAboutThePrecisionIsShownWithItsFigures() async throws {
+        var record = PrecisionRecord(float32: "int8 did not pass", asked: .int8)
+        func figure(_ queries: Precision, _ mean: Double) -> PrecisionRecord.Figure {
+            PrecisionRecord.Figure(
+                ranking: .offline, documents: .int8, queries: queries, metric: .nDCG(cutoff: 10), queryCount: 57,
+                float32: 0.4321, value: 0.4321 + mean,
+                change: PairedBootstrap.Interval(mean: mean, low: mean - 0.004, high: mean + 0.004),
+                passed: abs(mean) < 0.002)
+        }
+        record.trials = [
+            PrecisionRecord.Trial(
+                precision: .int8, passed: false, figures: [figure(.int8, -0.003), figure(.float32, 0.001)])
+        ]
+        let text = try await text(hasStandIn: true, precision: record)
+        #expect(try cells(text, beginning: ["precision"]) == ["precision", "float32, asked for int8"])
+        #expect(text.contains("The encoder embeds in float32: int8 did not pass."))
+        #expect(
+            try cells(text, beginning: ["offline", "int8", "int8"]) == [
+                "offline", "int8", "int8", "57", "0.4321", "0.4291", "-0.00300", "-0.00700 to +0.00100", "no",
+            ])
+        #expect(try cells(text, beginning: ["offline", "int8", "float32"]).last == "yes")
+    }
+
     @Test func withoutOneNothingIsSaidOfIt() async throws {
         let text = try await text(hasStandIn: false)
         #expect(!text.contains("not asked") && !text.contains("--ask-below") && !text.contains("stand-in"))
+        #expect(!text.contains("precision"))
     }
 }

@@ -121,7 +121,7 @@ func expectGradients(of encoder: TransformerEncoder, _ loss: GoldenLoss, _ batch
     let weights = Array(encoder.parameters.buffer)
     func value(_ weights: [Float]) throws -> Double {
         encoder.parameters.copy(from: weights)
-        encoder.packed.invalidate()
+        encoder.packed(.float32).invalidate()
         return loss.evaluate(try encoder.forward(batch, dropoutSeed: dropoutSeed).embeddings).value
     }
     for tensor in encoder.layout.tensors where encoder.network.trained.includes(tensor) {

@@ -53,7 +53,7 @@ import Testing
         #expect(size > 0.01)
         for sum in sums {
             #expect(sum == sums[0])
-            #expect(largestDifference(sum, whole) < 1e-5 * size)
+            #expect(largestDifference(sum, whole) < 1e-5 * Double(size))
         }
     }
 
@@ -65,6 +65,6 @@ import Testing
         }
         let size = whole.map { abs($0) }.max() ?? 0
         #expect(size > 0.001)
-        for sum in sums { #expect(largestDifference(sum, whole) < 1e-5 * size) }
+        for sum in sums { #expect(largestDifference(sum, whole) < 1e-5 * Double(size)) }
     }
 }

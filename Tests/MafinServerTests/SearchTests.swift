@@ -3,12 +3,12 @@ import MafinBlackBox
 import MafinEncoder
 import MafinMethod
 import MafinNumerics
-import MafinPipeline
-import MafinRetrieval
 import MafinTestSupport
 import Synchronization
 import Testing
 
+@testable import MafinPipeline
+@testable import MafinRetrieval
 @testable import MafinServer
 
 @Suite struct SearchTests {
@@ -204,8 +204,8 @@ import Testing
         try data.write(to: file)
         #expect(throws: IndexError.self) { try SearchIndex(readingFrom: toy.index, verification: .content) }
         try data.dropLast().write(to: file)
-        let (whole, cut) = ("\(data.count) bytes", "\(data.count - 1) bytes")
-        #expect(throws: IndexError.wrongFile(path: file.path, expected: whole, found: cut)) {
+        let (expected, found) = ("\(data.count) bytes", "\(data.count - 1) bytes")
+        #expect(throws: IndexError.wrongFile(path: file.path, expected: expected, found: found)) {
             try SearchIndex(readingFrom: toy.index)
         }
         try toy.folder.write("x", to: "OTHER/file")

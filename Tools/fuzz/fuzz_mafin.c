@@ -86,7 +86,7 @@ static const mafin_texts *texts(input *in, mafin_texts *list, bool as_ids) {
     for (uint64_t text = 0; text < count; text++) {
         offsets[text] = length;
         // The toy's vocabulary, or any bytes.
-        if (byte(in) < 160) {
+        if (byte(in) < 235) {
             length += (uint64_t)snprintf(bytes + length, sizeof bytes - length, as_ids ? "d%d" : "w%d w%d", byte(in) % 60, byte(in) % 60);
         } else {
             for (uint8_t left = byte(in) % 16; left > 0 && length < 250; left--) bytes[length++] = (char)byte(in);
@@ -110,11 +110,16 @@ static const mafin_texts *texts(input *in, mafin_texts *list, bool as_ids) {
 }
 
 static const mafin_vectors *vectors(input *in, mafin_vectors *given, uint64_t rows, uint64_t columns) {
-    if (byte(in) < 60) return NULL;
-    float values[8 * 64];
+    if (byte(in) < 30) return NULL;
+    static float values[8 * 1024];
     if (rows > 8) rows = 8;
-    if (rarely(in)) columns = number(in) % 64;
-    for (uint64_t place = 0; place < rows * columns; place++) values[place] = (float)(int8_t)byte(in) / 8;
+    if (rarely(in) || columns > 1024) columns = number(in) % 64;
+    uint32_t state = byte(in) + 1u;
+    for (uint64_t place = 0; place < rows * columns; place++) {
+        state = state * 1664525u + 1013904223u;
+        values[place] = (float)(int8_t)(state >> 24) / 8;
+    }
+    if (rarely(in)) memset(values, 0, columns * sizeof *values);
     if (rarely(in)) values[0] = byte(in) < 128 ? NAN : INFINITY;
     given->values = rarely(in) ? NULL : guarded(values, rows * columns * sizeof *values);
     given->rows = rows;
@@ -134,7 +139,8 @@ static const mafin_options *options(input *in, mafin_options *given, uint8_t *co
     given->struct_size = rarely(in) ? number(in) : sizeof *given;
     // Only as much as is there may be named.
     if (given->struct_size > sizeof *given && given->struct_size <= 4096) given->struct_size = sizeof *given;
-    given->flags = rarely(in) ? number(in) : byte(in) & 7;
+    static const uint64_t flags[] = {0, 0, 0, MAFIN_UNNORMALIZED, MAFIN_OFFLINE, MAFIN_WITHOUT_BLACK_BOX};
+    given->flags = rarely(in) ? number(in) : flags[byte(in) % 6];
     *context = byte(in);
     if (byte(in) < 60) {
         given->progress = stop;
@@ -147,7 +153,7 @@ static const mafin_options *options(input *in, mafin_options *given, uint8_t *co
     }
     if (byte(in) < 60) {
         float weights[16];
-        for (uint64_t place = 0; place < sources && place < 16; place++) weights[place] = (float)(byte(in) % 5) - (rarely(in) ? 3 : 0);
+        for (uint64_t place = 0; place < sources && place < 16; place++) weights[place] = (float)(byte(in) % 5) - (byte(in) > 252 ? 3 : 0);
         if (rarely(in)) weights[0] = NAN;
         given->weights = guarded(weights, sources * sizeof *weights);
     }

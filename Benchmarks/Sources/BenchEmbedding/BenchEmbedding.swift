@@ -36,7 +36,7 @@ struct BenchEmbedding: ParsableCommand {
         let queries = try readJSON(queries, as: [String].self)
         let (tokenizer, encoder) = try options.load()
         func measureCeiling() -> ProductRate {
-            .measure(encoder.architecture, seconds: ceilingSeconds, training: false)
+            .measure(encoder.architecture, seconds: ceilingSeconds, training: false, precision: options.precision)
         }
         var ceilings = [measureCeiling()]
         var tokens = 0

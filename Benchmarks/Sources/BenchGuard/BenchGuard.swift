@@ -22,6 +22,16 @@ struct BenchGuard: ParsableCommand {
     /// The least share of the cores' peak that matrix products must reach; .75 to .95 is usual.
     private static let leastProducts = 0.5
 
+    /// How many times as fast as in float32 products in lower precision must be. On AVX2, which has the least for bytes, 1.5 is usual.
+    private static let leastGain = 1.2
+    /// The least shares of embedding in a precision's own products, for texts of 256 and of 16 tokens. The faster the products, the more of the
+    /// time goes to softmax, GELU and norms, so these are lower than in float32.
+    private static let lowPrecisionBounds: [Precision: (long: Double, short: Double)] = [
+        .bfloat16: (0.10, 0.10), .int8: (0.30, 0.30),
+    ]
+    /// The same for training in bfloat16.
+    private static let bfloat16TrainingBound = 0.10
+
     private enum Verdict: String {
         case good = "ok"
         case slow = "SLOW"
@@ -45,18 +55,21 @@ struct BenchGuard: ParsableCommand {
 
         var verdicts: [Verdict] = []
         func check(
-            _ name: String, bound: Double, operations: Double, training: Bool = false, _ work: () throws -> Void
+            _ name: String, bound: Double, operations: Double, training: Bool = false, precision: Precision = .float32,
+            _ work: () throws -> Void
         ) throws {
+            func products() -> Double {
+                ProductRate.measure(encoder.architecture, seconds: 0.4, training: training, precision: precision)
+                    .perProcessorSecond
+            }
             var best = 0.0
             var wasSteady = false
             var verdict = Verdict.unknown
             try work()
             for _ in 0..<attempts where verdict != .good {
-                let before = ProductRate.measure(encoder.architecture, seconds: 0.4, training: training)
-                    .perProcessorSecond
+                let before = products()
                 let lap = try Lap(work)
-                let after = ProductRate.measure(encoder.architecture, seconds: 0.4, training: training)
-                    .perProcessorSecond
+                let after = products()
                 best = max(best, operations / lap.processor / max(before, after))
                 wasSteady = wasSteady || abs(before - after) < steadiness * max(before, after)
                 verdict = best >= bound ? .good : wasSteady ? .slow : .unknown
@@ -65,6 +78,30 @@ struct BenchGuard: ParsableCommand {
             print(
                 name.padding(toLength: 48, withPad: " ", startingAt: 0)
                     + String(format: "share %.2f   bound %.2f   ", best, bound) + verdict.rawValue)
+        }
+
+        /// The products in lower precision must be faster than those in float32, or there is no reason for them.
+        func checkProducts(_ precision: Precision) throws {
+            var best = 0.0
+            var wasSteady = false
+            for _ in 0..<attempts where best < Self.leastGain {
+                func float32() -> Double {
+                    ProductRate.measure(encoder.architecture, seconds: 0.3, training: false).perProcessorSecond
+                }
+                let before = float32()
+                let own = ProductRate.measure(
+                    encoder.architecture, seconds: 0.4, training: false, precision: precision
+                ).perProcessorSecond
+                let after = float32()
+                best = max(best, own / max(before, after))
+                wasSteady = wasSteady || abs(before - after) < steadiness * max(before, after)
+            }
+            let verdict: Verdict = best >= Self.leastGain ? .good : wasSteady ? .slow : .unknown
+            verdicts.append(verdict)
+            print(
+                "products in \(precision.rawValue), times those in float32".padding(
+                    toLength: 48, withPad: " ", startingAt: 0)
+                    + String(format: "times %.2f   bound %.2f   ", best, Self.leastGain) + verdict.rawValue)
         }
 
         // Compared with the core's peak, because everything else is compared with the products.
@@ -100,6 +137,29 @@ struct BenchGuard: ParsableCommand {
         }
         try check("embedding, 64 texts of 16 tokens", bound: 0.45, operations: 2 * weights * Double(short.tokenCount)) {
             _ = try encoder.embed(short)
+        }
+        for precision in [Precision.bfloat16, .int8] {
+            // bfloat16 without instructions for it is there for tests alone.
+            guard precision == .int8 || Precision.hardwareDefault == .bfloat16 else { continue }
+            try checkProducts(precision)
+            let bounds = Self.lowPrecisionBounds[precision] ?? (0, 0)
+            encoder.precision = precision
+            defer { encoder.precision = .float32 }
+            try check(
+                "embedding in \(precision.rawValue), 16 texts of 256 tokens", bound: bounds.long,
+                operations: 2 * weights * Double(long.tokenCount), precision: precision
+            ) { _ = try encoder.embed(long) }
+            try check(
+                "embedding in \(precision.rawValue), 64 texts of 16 tokens", bound: bounds.short,
+                operations: 2 * weights * Double(short.tokenCount), precision: precision
+            ) { _ = try encoder.embed(short) }
+            guard precision == .bfloat16 else { continue }
+            encoder.trainingPrecision = .bfloat16
+            defer { encoder.trainingPrecision = .float32 }
+            try check(
+                "training in bf16, 16 texts of 256 tokens", bound: Self.bfloat16TrainingBound,
+                operations: 6 * weights * Double(long.tokenCount), training: true, precision: precision
+            ) { try trainingStep(encoder, long) }
         }
         try check(
             "top 100 of 100,000 x 384, 100 queries", bound: 0.30,

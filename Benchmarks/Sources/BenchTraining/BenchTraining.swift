@@ -39,7 +39,9 @@ struct BenchTraining: ParsableCommand {
         var ceilings: [ProductRate] = []
         func measureCeiling() {
             guard ceilingSeconds > 0 else { return }
-            ceilings.append(.measure(encoder.architecture, seconds: ceilingSeconds, training: true))
+            ceilings.append(
+                .measure(
+                    encoder.architecture, seconds: ceilingSeconds, training: true, precision: options.precision))
         }
         let training = PairTraining(tokenizer, encoder, maxLength: options.maxLength)
         var (rates, processorRates): ([Double], [Double]) = ([], [])

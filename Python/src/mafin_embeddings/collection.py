@@ -142,7 +142,7 @@ class Collection:
                 lines = ["query-id\tcorpus-id\tscore\n"]
                 for query, grades in labels.items():
                     lines += [f"{query}\t{document}\t{grade}\n" for document, grade in grades.items()]
-                (temporary / "qrels" / f"{split}.tsv").write_text("".join(lines), encoding="utf-8", newline="\n")
+                (temporary / "qrels" / f"{split}.tsv").write_bytes("".join(lines).encode())
             if target.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
                 os.replace(target, old / "old")

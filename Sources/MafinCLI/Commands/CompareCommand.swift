@@ -1,8 +1,8 @@
 import ArgumentParser
 import Foundation
 import MafinCommandLine
-import MafinEncoder
 import MafinComparison
+import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MafinBlackBox
 import MafinCommandLine
 import MafinNumerics
 import MafinPipeline

@@ -31,9 +31,9 @@ struct ExportCommand: AsyncParsableCommand {
     @Option(help: "Documents: a .jsonl file with '_id', 'text' and perhaps 'title', also .gz, or a BEIR folder.")
     var input: String?
 
-    @Option(
-        help: ArgumentHelp("The store.", valueName: "store"), transform: StoreTarget.init(parsing:))
-    var to: StoreTarget
+    // A text and no target, because the parser of arguments prints values that it refuses, and an address may hold a password.
+    @Option(help: ArgumentHelp("The store.", valueName: "store"))
+    var to: String
 
     @Flag(help: "Only print what would be written, and whether it fits. Nothing is asked.")
     var plan = false
@@ -45,7 +45,7 @@ struct ExportCommand: AsyncParsableCommand {
     var query: String?
 
     @Option(help: .expert("With --show-query: number of results.", "n"))
-    var count = 100
+    var top = 100
 
     @Option(
         help: .expert(
@@ -70,6 +70,12 @@ struct ExportCommand: AsyncParsableCommand {
             "Vectors of the black box that are in the store already: a column of the table, or a name of vectors in the collection. They are only read, and the other vectors are added to the rows that are there.",
             valueName: "black-box=column"))
     var column: [String] = []
+
+    @Option(
+        help: .expert(
+            "Number of texts that are embedded and written at a time. An interruption loses one such batch at most.",
+            "n"))
+    var exportBatch = 1024
 
     @Option(help: .expert("How Parquet files are compressed.", "none|gzip|zstd"))
     var compression = "none"
@@ -99,13 +105,17 @@ struct ExportCommand: AsyncParsableCommand {
         }
         try require(
             [
-                "--count": count, "--candidates": candidates, "--hnsw-connections": hnswConnections,
+                "--top": top, "--export-batch": exportBatch, "--candidates": candidates,
+                "--hnsw-connections": hnswConnections,
                 "--hnsw-candidates": hnswCandidates,
             ],
             atLeast: 1)
+        _ = try target
         _ = try codec
         _ = try foreign
     }
+
+    private var target: StoreTarget { get throws { try StoreTarget(parsing: to) } }
 
     private var codec: ParquetCodec {
         get throws {
@@ -137,8 +147,9 @@ struct ExportCommand: AsyncParsableCommand {
                 float16, !noIndex, try codec, try foreign
             )
             stores.index = PgvectorIndexOptions(connections: hnswConnections, candidates: hnswCandidates)
+            let target = try target
             stores.connection = try StoreConnectionChoice(keyVariable: storeKeyEnv).connection(
-                to: to.kind, at: to.shown, options.blackBox.asking.connection,
+                to: target.kind, at: target.shown, options.blackBox.asking.connection,
                 environment: ProcessInfo.processInfo.environment)
             return stores
         }
@@ -149,12 +160,13 @@ struct ExportCommand: AsyncParsableCommand {
         if showQuery { return try await printQuery() }
         guard let input else { return }
         var workflow = ExportWorkflow(
-            artefact: options.artefact, input: URL(fileURLWithPath: input), target: to, context: shared.context,
+            artefact: options.artefact, input: URL(fileURLWithPath: input), target: try target, context: shared.context,
             openBlackBox: {
                 try await options.blackBox.make(shared: shared, default: $0, use: BlackBoxUse(announcesPlans: false))
             })
         workflow.stores = try stores
         (workflow.storesTexts, workflow.isPlanOnly) = (texts, plan)
+        workflow.blockSize = options.blockSize(otherwise: exportBatch)
         workflow.announce = { model, next in
             try await options.announce(model, shared, as: .document, next: next)
         }
@@ -166,10 +178,10 @@ struct ExportCommand: AsyncParsableCommand {
 
     private func printQuery() async throws {
         var workflow = StoreQueryWorkflow(
-            artefact: options.artefact, target: to, context: shared.context,
+            artefact: options.artefact, target: try target, context: shared.context,
             openBlackBox: options.blackBox.opening(shared))
         workflow.stores = try stores
-        (workflow.query, workflow.count, workflow.candidates, workflow.isOffline) = (query, count, candidates, offline)
+        (workflow.query, workflow.count, workflow.candidates, workflow.isOffline) = (query, top, candidates, offline)
         let text = try await workflow.run()
         try format.print(Printed(query: text), or: text)
     }

@@ -19,16 +19,16 @@ struct ImportCommand: AsyncParsableCommand {
             answers. --black-box vectors:SOURCE does this in one step, each time anew.
             """)
 
-    @Argument(help: "Where the vectors of documents are.", transform: VectorImport.init(parsing:))
-    var source: VectorImport
+    // Texts and no sources, because the parser of arguments prints values that it refuses, and an address may hold a password.
+    @Argument(help: "Where the vectors of documents are.")
+    var source: String
 
     @Option(name: .shortAndLong, help: "Folder for the vectors. One that an import wrote is replaced.")
     var output: String
 
     @Option(
-        help: ArgumentHelp("Where the vectors of queries are, if they are stored too.", valueName: "source"),
-        transform: VectorImport.init(parsing:))
-    var queries: VectorImport?
+        help: ArgumentHelp("Where the vectors of queries are, if they are stored too.", valueName: "source"))
+    var queries: String?
 
     @Option(
         help: .expert(
@@ -44,14 +44,17 @@ struct ImportCommand: AsyncParsableCommand {
             throw ValidationError("--store-key-env takes the name of an environment variable, not the key.")
         }
         try requireFolder(output: output)
+        for text in [source, queries].compactMap({ $0 }) { _ = try VectorImport(parsing: text) }
     }
 
     func run() async throws {
         Interruption.install()
-        var workflow = ImportWorkflow(source, to: URL(fileURLWithPath: output), context: shared.context)
-        workflow.queries = queries
+        let documents = try VectorImport(parsing: source)
+        var workflow = ImportWorkflow(documents, to: URL(fileURLWithPath: output), context: shared.context)
+        workflow.queries = try queries.map(VectorImport.init(parsing:))
         workflow.connection = try StoreConnectionChoice(keyVariable: storeKeyEnv).connection(
-            to: source.kind, at: source.shown, ConnectionChoice(), environment: ProcessInfo.processInfo.environment)
+            to: documents.kind, at: documents.shown, ConnectionChoice(),
+            environment: ProcessInfo.processInfo.environment)
         let result = try await workflow.run()
         try format.print(result, or: result.text)
     }

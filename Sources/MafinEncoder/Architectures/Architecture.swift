@@ -2,7 +2,7 @@ import Foundation
 
 /// A network as a value: its sizes, the list of its operations, and the names of its tensors in a checkpoint.
 ///
-/// A new architecture is one more file with such a value, and one more entry in ``families``.
+/// A new architecture is one more file with such a value, and one more entry in `families`.
 public struct Architecture: Sendable, CustomStringConvertible {
     /// The value of `model_type` in `config.json`.
     public let name: String

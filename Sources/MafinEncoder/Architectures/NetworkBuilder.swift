@@ -196,9 +196,10 @@ struct NetworkBuilder {
     }
 
     /// Lets the next operation add the bias of the linear layer that was appended last.
-    private mutating func absorbBias() {
+    private mutating func absorbBias(isBeforeGELU: Bool = false) {
         guard var linear = section.operations.last as? Linear else { return }
         linear.addsBias = false
+        linear.isBeforeGELU = isBeforeGELU
         section.operations[section.operations.count - 1] = linear
     }
 
@@ -226,7 +227,7 @@ struct NetworkBuilder {
     mutating func gelu() {
         let width = pending?.outputs ?? 0
         let (slot, bias) = keepLinear()
-        absorbBias()
+        absorbBias(isBeforeGELU: true)
         section.operations.append(GELU(width: width, slot: slot, inputBias: bias))
         activated(width)
     }

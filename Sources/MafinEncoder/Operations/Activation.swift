@@ -11,6 +11,8 @@ struct GELU: Operation {
     var sharing: Sharing { .columnsWithInput(count: width, grain: PackedWeights.columnTile) { [$0] } }
 
     func forward(_ rows: Range<Int>, columns: [Range<Int>]?, _ frame: Frame) {
+        // The linear layer has done it.
+        if frame.fusesActivations { return }
         let h = frame.kept(slot) + rows.lowerBound * width
         let g = frame.row(rows.lowerBound, of: .wideBlock, width: width)
         let bias = inputBias.map { frame.parameters + $0 }

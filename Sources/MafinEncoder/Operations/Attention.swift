@@ -71,11 +71,10 @@ struct Attention: Operation {
 
     private func forward(_ head: Head, _ frame: Frame) {
         let workspace = frame.scratch
-        let keys = workspace.packedKeys.pointer
-        let values = workspace.packedValues.pointer
         let weights = workspace.attention.pointer
         let scales = workspace.attentionScale.pointer
         let clock = frame.clock
+        let products = Products(headSize: headSize, inBFloat16: frame.attendsInBFloat16)
         prepare(head, frame)
         var packed = 0..<0
         for first in Swift.stride(from: 0, to: head.length, by: Workspace.forwardTile) {
@@ -85,18 +84,18 @@ struct Attention: Operation {
                 packed = seen
                 let key = head.query + hidden + seen.lowerBound * stride
                 clock.time(.packing, floats: 4 * seen.count * headSize) {
-                    mafin_pack(true, seen.count, headSize, key, stride, keys)
-                    mafin_pack(false, headSize, seen.count, key + hidden, stride, values)
+                    products.packTransposed(seen.count, key, stride: stride, workspace.packedKeys)
+                    products.pack(seen.count, key + hidden, stride: stride, workspace.packedValues)
                 }
             }
             // Rows are padded to whole tiles of the products: partial tiles cost more than a few columns of zeros.
-            let columns = mafin_packed_columns(seen.count)
+            let columns = products.columns(seen.count)
             let product = 2 * rows * seen.count * headSize
             let size = rows * seen.count + (rows + seen.count) * headSize
             clock.time(.scores, operations: product, floats: size) {
-                mafin_sgemm_packed(
-                    false, rows, columns, headSize, scale, head.query + first * stride, stride, keys, 0, weights,
-                    columns)
+                products.scores(
+                    rows, columns, scale, head.query + first * stride, stride: stride, workspace.packedKeys, weights,
+                    workspace)
             }
             let mask = frame.dropout.mask(
                 .attention(layer: layer, head: head.index), firstRow: frame.chunk.firstToken + head.start + first)
@@ -107,8 +106,9 @@ struct Attention: Operation {
             }
             let context = head.context + first * hidden
             clock.time(.context, operations: product, floats: size) {
-                mafin_sgemm_packed(
-                    false, rows, headSize, seen.count, 1, weights, columns, values, 0, context, hidden)
+                products.sums(
+                    rows, seen.count, weights, stride: columns, workspace.packedValues, context, stride: hidden,
+                    workspace)
                 mafin_scale_rows(rows, headSize, hidden, scales, context)
             }
         }
@@ -123,6 +123,11 @@ struct Attention: Operation {
                 guard rotates else { return }
                 rotary.rotate(head.query, length: head.length, stride: stride)
                 rotary.rotate(head.query + hidden, length: head.length, stride: stride)
+                guard frame.roundsKept else { return }
+                for row in 0..<head.length {
+                    mafin_round_to_bfloat16(headSize, head.query + row * stride)
+                    mafin_round_to_bfloat16(headSize, head.query + hidden + row * stride)
+                }
             case .relative(let relative):
                 relative.expand(
                     head: head.index, length: head.length, frame.parameters, into: frame.scratch.distances.pointer)
@@ -164,6 +169,7 @@ struct Attention: Operation {
         let workspace = frame.scratch
         let clock = frame.clock
         let (dkeys, dvalues) = (workspace.keyGradient.pointer, workspace.valueGradient.pointer)
+        let products = Products(headSize: headSize, inBFloat16: frame.attendsInBFloat16)
         prepare(head, frame, rotates: false)
         if case .relative = positions {
             workspace.distanceGradient.pointer.update(repeating: 0, count: 2 * head.length - 1)
@@ -180,12 +186,12 @@ struct Attention: Operation {
                 packed = seen
                 let key = head.query + hidden + seen.lowerBound * stride
                 clock.time(.packing, floats: 6 * seen.count * headSize) {
-                    mafin_pack(true, seen.count, headSize, key, stride, workspace.packedKeys.pointer)
-                    mafin_pack(false, headSize, seen.count, key, stride, workspace.packedKeyRows.pointer)
-                    mafin_pack(true, seen.count, headSize, key + hidden, stride, workspace.packedValues.pointer)
+                    products.packTransposed(seen.count, key, stride: stride, workspace.packedKeys)
+                    products.pack(seen.count, key, stride: stride, workspace.packedKeyRows)
+                    products.packTransposed(seen.count, key + hidden, stride: stride, workspace.packedValues)
                 }
             }
-            backward(head, queries, seen, frame)
+            backward(head, queries, seen, products, frame)
         }
         clock.time(.packing, floats: 4 * head.length * headSize) {
             for row in 0..<head.length {
@@ -210,22 +216,24 @@ struct Attention: Operation {
 
     /// The backward pass of one tile of queries. The keys' and values' gradients are added up; the queries' overwrite the queries, which no other
     /// tile reads.
-    private func backward(_ head: Head, _ queries: Range<Int>, _ keys: Range<Int>, _ frame: Frame) {
+    private func backward(
+        _ head: Head, _ queries: Range<Int>, _ keys: Range<Int>, _ products: Products, _ frame: Frame
+    ) {
         let workspace = frame.scratch
         let clock = frame.clock
         let (first, rows) = (queries.lowerBound, queries.count)
-        let columns = mafin_packed_columns(keys.count)
+        let columns = products.columns(keys.count)
         let product = 2 * rows * keys.count * headSize
         let size = rows * keys.count + (rows + keys.count) * headSize
         let weights = workspace.attention.pointer
         let dweights = workspace.attentionGradient.pointer
         let query = head.query + first * stride
         let drows = frame.workspace.stream.pointer + (head.start + first) * hidden + head.index * headSize
-        let adding: Float = window == nil && first == 0 ? 0 : 1
+        let adding = window != nil || first > 0
 
         clock.time(.scoresAgain, operations: product, floats: size) {
-            mafin_sgemm_packed(
-                false, rows, columns, headSize, scale, query, stride, workspace.packedKeys.pointer, 0, weights, columns)
+            products.scores(
+                rows, columns, scale, query, stride: stride, workspace.packedKeys, weights, workspace)
         }
         let mask = frame.dropout.mask(
             .attention(layer: layer, head: head.index), firstRow: frame.chunk.firstToken + head.start + first)
@@ -240,14 +248,14 @@ struct Attention: Operation {
         }
         // dv += weightsᵀ · dcontext
         clock.time(.valueGradient, operations: product, floats: size + keys.count * headSize) {
-            mafin_sgemm(
-                true, false, keys.count, headSize, rows, 1, used, columns, drows, hidden, adding,
-                workspace.valueGradient.pointer + keys.lowerBound * headSize, headSize)
+            products.transposedSums(
+                keys.count, rows, used, stride: columns, drows, stride: hidden, adding: adding,
+                workspace.valueGradient.pointer + keys.lowerBound * headSize, workspace)
         }
         // dweights = dcontext · vᵀ, then through dropout, softmax and the scale
         clock.time(.weightGradient, operations: product, floats: size) {
-            mafin_sgemm_packed(
-                false, rows, columns, headSize, 1, drows, hidden, workspace.packedValues.pointer, 0, dweights, columns)
+            products.scores(
+                rows, columns, 1, drows, stride: hidden, workspace.packedValues, dweights, workspace)
         }
         clock.time(.softmaxBackward, floats: 3 * rows * keys.count) {
             mafin_softmax_backward(rows, keys.count, columns, weights, dweights, mask, scale)
@@ -255,14 +263,13 @@ struct Attention: Operation {
         }
         // dk += dscoresᵀ · q; dq = dscores · k.
         clock.time(.keyGradient, operations: product, floats: size + keys.count * headSize) {
-            mafin_sgemm(
-                true, false, keys.count, headSize, rows, 1, dweights, columns, query, stride, adding,
-                workspace.keyGradient.pointer + keys.lowerBound * headSize, headSize)
+            products.transposedSums(
+                keys.count, rows, dweights, stride: columns, query, stride: stride, adding: adding,
+                workspace.keyGradient.pointer + keys.lowerBound * headSize, workspace)
         }
         clock.time(.queryGradient, operations: product, floats: size) {
-            mafin_sgemm_packed(
-                false, rows, headSize, keys.count, 1, dweights, columns, workspace.packedKeyRows.pointer, 0, query,
-                stride)
+            products.sums(
+                rows, keys.count, dweights, stride: columns, workspace.packedKeyRows, query, stride: stride, workspace)
         }
     }
 

@@ -26,6 +26,8 @@ struct Linear: Operation {
     let bias: SmallParameter?
     /// Whether it adds its bias. Otherwise the next operation does, in the same pass over memory.
     var addsBias = true
+    /// Whether the next operation is a GELU, which a product in lower precision includes.
+    var isBeforeGELU = false
     let lowRank: LowRank?
     let isTrainable: Bool
 
@@ -41,12 +43,22 @@ struct Linear: Operation {
 
     func forward(_ rows: Range<Int>, columns: [Range<Int>]?, _ frame: Frame) {
         let x = frame.row(rows.lowerBound, of: input, width: inputs)
-        let y = frame.row(rows.lowerBound, of: output, width: outputs)
+        let fusesGELU = isBeforeGELU && frame.fusesActivations
+        let y = frame.row(rows.lowerBound, of: fusesGELU ? .wideBlock : output, width: outputs)
+        // What is kept of queries, keys and values is what attention reads.
+        let rounds = role == .queryKeyValue && frame.roundsKept
+        let added = (addsBias || fusesGELU ? bias : nil).map { frame.parameters + $0.offset }
         timed(role.times.forward, rows.count, frame.clock) {
             for columns in columns ?? [0..<outputs] {
+                guard frame.packed.precision == .float32 else {
+                    frame.packed.forward(
+                        index, columns: columns, rows: rows.count, x, .init(bias: added, gelu: fusesGELU), into: y)
+                    if rounds { mafin_round_to_bfloat16(rows.count * outputs, y) }
+                    continue
+                }
                 frame.packed.forward(index, columns: columns, rows: rows.count, x, into: y)
-                guard addsBias, let bias else { continue }
-                let values = frame.parameters + bias.offset + columns.lowerBound
+                guard let added else { continue }
+                let values = added + columns.lowerBound
                 if columns.count == outputs {
                     mafin_add_bias(rows.count, outputs, y, values)
                 } else {
@@ -101,11 +113,33 @@ struct Linear: Operation {
             lowRank.accumulate(dy: dy, x: x, outputs: outputs, inputs: inputs, frame, into: sink)
         }
         guard isTrainable else { return }
+        guard frame.packed.precision == .float32 else { return accumulateBFloat16(dy: dy, x: x, frame, into: sink) }
         sink.add { gradients in
             timed(role.times.gradient, tokens, frame.clock) {
                 mafin_sgemm(
                     true, false, outputs, inputs, tokens, 1, dy, outputs, x, inputs, sink.isAdding ? 1 : 0,
                     gradients + weight, inputs)
+            }
+        }
+    }
+
+    private func accumulateBFloat16(
+        dy: UnsafePointer<Float>, x: UnsafePointer<Float>, _ frame: Frame, into sink: GradientSink
+    ) {
+        let tokens = frame.chunk.tokens
+        let (left, right) = frame.workspace.gradientOperands(
+            left: mafin_bfloat16_rows_size(outputs, tokens), right: mafin_bfloat16_packed_size(inputs, tokens))
+        // The operands are converted before it is this chunk's turn to add.
+        frame.clock.time(.packing, floats: tokens * (outputs + inputs)) {
+            mafin_bfloat16_rows(true, outputs, tokens, 1, dy, outputs, left)
+            mafin_bfloat16_pack(false, inputs, tokens, x, inputs, right)
+        }
+        sink.add { gradients in
+            timed(role.times.gradient, tokens, frame.clock) {
+                let out = gradients + weight
+                var last = mafin_epilogue()
+                if sink.isAdding { (last.residual, last.residual_stride) = (UnsafePointer(out), inputs) }
+                mafin_bfloat16_multiply(outputs, tokens, 0, inputs, left, right, &last, out, inputs)
             }
         }
     }

@@ -71,12 +71,19 @@ final class Frame {
         case pixels(UnsafePointer<Float>)
     }
 
+    /// What a pass is for.
+    enum Purpose: Sendable { case embedding, training }
+
+    let purpose: Purpose
     let chunk: Chunk
     let input: Input
     let parameters: UnsafePointer<Float>
+    /// The weights, in the precision of the pass.
     let packed: PackedWeights
     let dropout: Dropout
     let activations: Activations
+    /// Where a training pass in bfloat16 keeps activations; `nil`: ``activations`` are kept, or none.
+    let halved: HalvedActivations?
     /// The memory of the network's values.
     let workspace: Workspace
     /// The thread's own memory. It is another one only when threads share a chunk.
@@ -89,11 +96,12 @@ final class Frame {
     var blockStart = 0
 
     init(
-        _ chunk: Chunk, input: Input, parameters: UnsafePointer<Float>, packed: PackedWeights,
+        _ purpose: Purpose, _ chunk: Chunk, input: Input, parameters: UnsafePointer<Float>, packed: PackedWeights,
         dropout: Dropout,
         _ activations: Activations, _ workspace: Workspace, scratch: Workspace,
-        inputs: (layer: Int, rows: UnsafePointer<Float>)? = nil
+        halved: HalvedActivations? = nil, inputs: (layer: Int, rows: UnsafePointer<Float>)? = nil
     ) {
+        self.purpose = purpose
         self.chunk = chunk
         self.input = input
         self.parameters = parameters
@@ -102,10 +110,28 @@ final class Frame {
         self.activations = activations
         self.workspace = workspace
         self.scratch = scratch
+        self.halved = halved
         self.inputs = inputs
     }
 
     var clock: OperationClock? { scratch.clock }
+
+    /// Whether a product includes the bias and the activation that follow it. In single precision they are operations of their own, and
+    /// a backward pass needs the activation's input.
+    var fusesActivations: Bool { packed.precision != .float32 && purpose == .embedding }
+
+    /// Whether attention multiplies bfloat16. Beside bytes it does where that is faster, because its operands change with every text.
+    var attendsInBFloat16: Bool {
+        switch packed.precision {
+        case .float32: false
+        case .bfloat16: true
+        case .int8: mafin_bfloat16_is_fast()
+        }
+    }
+
+    /// Whether queries, keys and values are rounded to the numbers that are kept of them, so that the backward pass computes the weights of
+    /// attention again from the same numbers.
+    var roundsKept: Bool { packed.precision == .bfloat16 && purpose == .training }
 
     /// The beginning of a slot of the running layer.
     func kept(_ slot: Int) -> UnsafeMutablePointer<Float> { activations[layer, slot] }

@@ -9,10 +9,12 @@ struct Activations: @unchecked Sendable {
     private let slots: [[UnsafeMutablePointer<Float>]]
 
     /// Number of floats for `tokens` tokens.
-    /// - Parameter layers: layers with activations of their own; `nil`: all layers share those of one.
-    static func count(_ network: Network, tokens: Int, keeping layers: Range<Int>?) -> Int {
+    /// - Parameters:
+    ///   - layers: layers with activations of their own; `nil`: all layers share those of one.
+    ///   - shares: if all share, the number of layers whose activations exist at a time.
+    static func count(_ network: Network, tokens: Int, keeping layers: Range<Int>?, shares: Int = 1) -> Int {
         let counts = network.layers.map { count($0, tokens) }
-        let each = layers.map { counts[$0].reduce(0, +) } ?? counts.max() ?? 0
+        let each = layers.map { counts[$0].reduce(0, +) } ?? shares * (counts.max() ?? 0)
         return count(network.embeddingSection, tokens) + each + count(network.last, tokens)
     }
 
@@ -25,8 +27,12 @@ struct Activations: @unchecked Sendable {
 
     /// - Parameters:
     ///   - keeping: layers with activations of their own; `nil`: all layers share those of one.
-    ///   - storage: at least ``count(_:tokens:keeping:)`` floats.
-    init(_ network: Network, tokens: Int, keeping layers: Range<Int>?, storage: UnsafeMutablePointer<Float>) {
+    ///   - shares: if all share, the number of layers whose activations exist at a time.
+    ///   - storage: at least ``count(_:tokens:keeping:shares:)`` floats.
+    init(
+        _ network: Network, tokens: Int, keeping layers: Range<Int>?, shares: Int = 1,
+        storage: UnsafeMutablePointer<Float>
+    ) {
         var next = storage
         func place(_ section: Network.Section, at start: UnsafeMutablePointer<Float>) -> [UnsafeMutablePointer<Float>] {
             var next = start
@@ -41,12 +47,13 @@ struct Activations: @unchecked Sendable {
         }
         var slots = [take(network.embeddingSection)]
         let shared = next
-        if layers == nil { next += network.layers.map { Self.count($0, tokens) }.max() ?? 0 }
+        let largest = network.layers.map { Self.count($0, tokens) }.max() ?? 0
+        if layers == nil { next += shares * largest }
         for (index, section) in network.layers.enumerated() {
             if let layers {
                 slots.append(layers.contains(index) ? take(section) : [])
             } else {
-                slots.append(place(section, at: shared))
+                slots.append(place(section, at: shared + index % shares * largest))
             }
         }
         slots.append(take(network.last))

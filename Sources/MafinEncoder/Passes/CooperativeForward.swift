@@ -102,7 +102,7 @@ final class CooperativeForward: @unchecked Sendable {
     /// The texts' vectors. To be called once.
     func embed() -> Matrix {
         var pooled = Matrix(rows: batch.count, columns: encoder.dimension)
-        encoder.withFrame(chunk, batch, .none, activations, encoder.workspaces[0]) { frame in
+        encoder.withFrame(.embedding, chunk, batch, .none, activations, encoder.workspaces[0]) { frame in
             encoder.lookUp(frame)
             parallelFor(threads) { self.work(as: $0) }
             pooled.values.withUnsafeMutableBufferPointer { values in
@@ -114,8 +114,9 @@ final class CooperativeForward: @unchecked Sendable {
 
     /// Takes units until all phases have ended.
     private func work(as worker: Int) {
-        encoder.withFrame(chunk, batch, .none, activations, encoder.workspaces[0], scratch: encoder.workspaces[worker])
-        {
+        encoder.withFrame(
+            .embedding, chunk, batch, .none, activations, encoder.workspaces[0], scratch: encoder.workspaces[worker]
+        ) {
             frame in
             while true {
                 let claimed = claim.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue

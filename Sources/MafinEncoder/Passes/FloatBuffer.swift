@@ -64,6 +64,9 @@ final class FloatBuffer: @unchecked Sendable {
         return (start, (base, length))
     }
 
+    /// The same memory for bfloat16, two in the place of a float.
+    var bfloat16: UnsafeMutablePointer<UInt16> { pointer.bfloat16 }
+
     var buffer: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: pointer, count: count) }
 
     func clear() {
@@ -78,4 +81,14 @@ final class FloatBuffer: @unchecked Sendable {
             if let base = source.baseAddress { (pointer + offset).update(from: base, count: source.count) }
         }
     }
+}
+
+extension UnsafePointer<Float> {
+    /// The memory as bfloat16, two in the place of a float. It never holds both kinds of numbers at a time.
+    var bfloat16: UnsafePointer<UInt16> { UnsafeRawPointer(self).assumingMemoryBound(to: UInt16.self) }
+}
+
+extension UnsafeMutablePointer<Float> {
+    /// The memory as bfloat16, two in the place of a float. It never holds both kinds of numbers at a time.
+    var bfloat16: UnsafeMutablePointer<UInt16> { UnsafeMutableRawPointer(self).assumingMemoryBound(to: UInt16.self) }
 }

@@ -5,19 +5,22 @@ import MafinText
 /// Forward and backward passes of one chunk on one thread, and their preparation.
 extension TransformerEncoder {
     /// Calls `body` with everything that operations need for a chunk.
-    /// - Parameter scratch: the thread's own workspace; `nil`: `workspace`.
+    /// - Parameters:
+    ///   - purpose: what the pass is for, which decides its precision.
+    ///   - scratch: the thread's own workspace; `nil`: `workspace`.
     func withFrame(
-        _ chunk: Chunk, _ batch: LoadedBatch, _ dropout: Dropout, _ activations: Activations, _ workspace: Workspace,
-        scratch: Workspace? = nil, inputs: FloatBuffer? = nil, _ body: (Frame) -> Void
+        _ purpose: Frame.Purpose, _ chunk: Chunk, _ batch: LoadedBatch, _ dropout: Dropout, _ activations: Activations,
+        _ workspace: Workspace, scratch: Workspace? = nil, halved: HalvedActivations? = nil, inputs: FloatBuffer? = nil,
+        _ body: (Frame) -> Void
     ) {
         batch.withInput(of: chunk) { input in
             let inputs = inputs.map { $0.pointer + chunk.firstToken * hidden }
             body(
                 Frame(
-                    chunk, input: input, parameters: parameters.pointer, packed: packed,
-                    dropout: dropout,
-                    activations, workspace, scratch: scratch ?? workspace,
-                    inputs: inputs.map { (layer: frozenLayers, rows: UnsafePointer($0)) }))
+                    purpose, chunk, input: input, parameters: parameters.pointer,
+                    packed: packed(precision(of: purpose)), dropout: dropout, activations, workspace,
+                    scratch: scratch ?? workspace,
+                    halved: halved, inputs: inputs.map { (layer: frozenLayers, rows: UnsafePointer($0)) }))
         }
     }
 
@@ -42,6 +45,7 @@ extension TransformerEncoder {
             case .patches(let embedding): embedding.forward(frame)
             }
         }
+        frame.halved?.keep(Activations.embeddings, from: frame.activations)
     }
 
     /// Runs the operations of one section.
@@ -53,6 +57,7 @@ extension TransformerEncoder {
                 for operation in section.operations[run] { operation.forward(rows, columns: nil, frame) }
             }
         }
+        frame.halved?.keep(index, from: frame.activations)
     }
 
     /// Pools the token vectors in the stream to one vector per text, and projects it.
@@ -81,6 +86,8 @@ extension TransformerEncoder {
     ///   - sink: the destination of the gradients.
     func backward(_ frame: Frame, gradient: UnsafePointer<Float>, into sink: GradientSink) {
         let chunk = frame.chunk
+        let last = configuration.layerCount
+        for section in [last, last - 1] { frame.halved?.restore(section, into: frame.activations) }
         frame.clock.time(.pooling, floats: chunk.tokens * hidden) {
             if pooling == .maximum || network.projection?.isTrained == true { computeOutputAgain(frame) }
             let pooled = backwardOfProjection(frame, gradient + chunk.texts.lowerBound * dimension, into: sink)
@@ -92,7 +99,9 @@ extension TransformerEncoder {
                     into: frame.workspace.gradient.pointer + rows.lowerBound * hidden)
             }
         }
-        for index in (frozenLayers...configuration.layerCount).reversed() {
+        for index in (frozenLayers...last).reversed() {
+            // An operation may read the last norm of the section before it.
+            if index < last { frame.halved?.restore(index - 1, into: frame.activations) }
             backward(section: index, frame, into: sink)
         }
         guard network.trained.includes(layout.tensors[0]) else { return }
@@ -198,14 +207,22 @@ extension TransformerEncoder {
             expected: "token ids below \(configuration.vocabularySize)", found: "\(batch.ids[bad])")
     }
 
+    /// The numbers of the products of a pass.
+    func precision(of purpose: Frame.Purpose) -> Precision {
+        switch purpose {
+        case .embedding: precision
+        case .training: trainingPrecision
+        }
+    }
+
     /// Updates the weights that a forward pass over a batch reads.
-    func prepare(_ batch: LoadedBatch) {
+    func prepare(_ batch: LoadedBatch, for purpose: Frame.Purpose) {
         if hasOptimizer, case .tokens(let batch) = batch.content {
             let words = Array(Set(batch.ids.map(Int.init)))
             timed(.adamW, floats: 6 * words.count * hidden) { optimizer.bringUpToDate(words) }
         }
         timed(.weightPacking, floats: 2 * linearWeights) {
-            packed.prepare(from: parameters, forward: true, backward: false)
+            packed(precision(of: purpose)).prepare(from: parameters, forward: true, backward: false)
         }
     }
 

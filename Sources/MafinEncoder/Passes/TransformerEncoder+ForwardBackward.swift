@@ -15,6 +15,10 @@ extension TransformerEncoder {
         let dropout: Dropout
         /// The activations of each chunk; `nil` if the backward pass recomputes them.
         let saved: [Activations?]
+        /// The same in bfloat16.
+        let halved: [HalvedActivations?]
+        /// The numbers of the pass's products.
+        let precision: Precision
         /// The input of the first layer that is trained, `(tokens, dimension)`; `nil` if no layer is frozen.
         let inputs: FloatBuffer?
         private var storage: ActivationStore.Slice?
@@ -22,13 +26,16 @@ extension TransformerEncoder {
 
         init(
             embeddings: Matrix, batch: LoadedBatch, chunks: [Chunk], dropout: Dropout, saved: [Activations?],
-            inputs: FloatBuffer?, storage: ActivationStore.Slice, of store: ActivationStore
+            halved: [HalvedActivations?], precision: Precision, inputs: FloatBuffer?, storage: ActivationStore.Slice,
+            of store: ActivationStore
         ) {
             self.embeddings = embeddings
             self.batch = batch
             self.chunks = chunks
             self.dropout = dropout
             self.saved = saved
+            self.halved = halved
+            self.precision = precision
             self.inputs = inputs
             self.storage = storage
             self.store = store
@@ -60,26 +67,28 @@ extension TransformerEncoder {
     /// - Parameter firstToken: number of tokens before this part.
     public func forward(_ batch: ItemBatch, dropoutSeed: UInt64?, firstToken: Int) throws -> ForwardPass {
         let batch = try load(batch, seed: dropoutSeed)
-        prepare(batch)
+        prepare(batch, for: .training)
         let chunks = Chunk.cut(batch, threads: Parallelism.threads, maximumTokens: Self.trainingChunk)
         let dropout = Dropout(
             seed: dropoutSeed, hidden: dropoutProbability ?? configuration.hiddenDropout,
             attention: dropoutProbability ?? configuration.attentionDropout, firstToken: firstToken)
         let inputs = frozenOutputs(of: batch)
-        let (storage, saved) = reserveActivations(for: chunks)
+        let (storage, saved, halved) = reserveActivations(for: chunks)
         var pooled = Matrix(rows: batch.count, columns: dimension)
         pooled.values.withUnsafeMutableBufferPointer { values in
             let pooled = UnsafeTransfer(values.baseAddress)
             forEach(chunks, training: true) { encoder, index, workspace in
                 let kept = saved[index] ?? workspace.transientActivations(tokens: chunks[index].tokens)
-                encoder.withFrame(chunks[index], batch, dropout, kept, workspace, inputs: inputs) {
+                encoder.withFrame(
+                    .training, chunks[index], batch, dropout, kept, workspace, halved: halved[index], inputs: inputs
+                ) {
                     encoder.forward($0, pooled: pooled.value)
                 }
             }
         }
         return ForwardPass(
-            embeddings: pooled, batch: batch, chunks: chunks, dropout: dropout, saved: saved, inputs: inputs,
-            storage: storage, of: activationStore)
+            embeddings: pooled, batch: batch, chunks: chunks, dropout: dropout, saved: saved, halved: halved,
+            precision: trainingPrecision, inputs: inputs, storage: storage, of: activationStore)
     }
 
     /// The same for texts.
@@ -88,22 +97,39 @@ extension TransformerEncoder {
     }
 
     /// Reserves activations for as many chunks as the budget allows.
-    private func reserveActivations(for chunks: [Chunk]) -> (ActivationStore.Slice, [Activations?]) {
+    private func reserveActivations(
+        for chunks: [Chunk]
+    ) -> (ActivationStore.Slice, [Activations?], [HalvedActivations?]) {
+        let isHalved = trainingPrecision == .bfloat16
         let free = activationStore.free(of: activationBudget / MemoryLayout<Float>.stride)
         var used = 0
         let offsets: [Int?] = chunks.map { chunk in
-            let count = Activations.count(network, tokens: chunk.tokens, keeping: trainableLayers)
+            let count =
+                isHalved
+                ? HalvedActivations.count(network, tokens: chunk.tokens, keeping: trainableLayers)
+                : Activations.count(network, tokens: chunk.tokens, keeping: trainableLayers)
             guard used + count <= free else { return nil }
             defer { used += count }
             return used
         }
         let slice = activationStore.take(used)
-        let saved = zip(chunks, offsets).map { chunk, offset in
-            offset.map {
-                Activations(network, tokens: chunk.tokens, keeping: trainableLayers, storage: slice.pointer + $0)
-            }
+        let places = zip(chunks, offsets).map { chunk, offset in
+            (tokens: chunk.tokens, storage: offset.map { slice.pointer + $0 })
         }
-        return (slice, saved)
+        let saved = places.map { place in
+            isHalved
+                ? nil
+                : place.storage.map {
+                    Activations(network, tokens: place.tokens, keeping: trainableLayers, storage: $0)
+                }
+        }
+        let halved = places.map { place in
+            isHalved
+                ? place.storage.map {
+                    HalvedActivations(network, tokens: place.tokens, keeping: trainableLayers, storage: $0)
+                } : nil
+        }
+        return (slice, saved, halved)
     }
 
     /// Backpropagates `gradient`, ∂L/∂embeddings `(count, dimension)`, and adds to the parameters' gradients. A pass can go
@@ -114,9 +140,11 @@ extension TransformerEncoder {
         defer { pass.release() }
         let chunks = pass.chunks
         guard !chunks.isEmpty else { return }
-        let recomputes = pass.saved.contains { $0 == nil }
+        precondition(pass.precision == trainingPrecision, "a pass goes backward in the precision of its forward pass")
+        let isKept = chunks.indices.map { pass.saved[$0] != nil || pass.halved[$0] != nil }
+        let recomputes = isKept.contains(false)
         timed(.weightPacking, floats: 2 * (layout.count - layout.denseStart)) {
-            packed.prepare(from: parameters, forward: recomputes, backward: true)
+            packed(trainingPrecision).prepare(from: parameters, forward: recomputes, backward: true)
         }
         let isAdding = gradients.begin()
         let order = OrderedAccumulation(chunks: chunks.count)
@@ -125,14 +153,24 @@ extension TransformerEncoder {
             let state = UnsafeTransfer((pass: pass, gradient: values))
             forEach(chunks, training: true) { encoder, index, workspace in
                 let (pass, gradient) = state.value
-                let saved =
-                    pass.saved[index]
-                    ?? workspace.transientActivations(tokens: chunks[index].tokens, keeping: encoder.trainableLayers)
+                let tokens = chunks[index].tokens
+                let layers = encoder.trainableLayers
+                var halved = pass.halved[index]
+                let activations: Activations
+                if pass.precision == .bfloat16 {
+                    halved = halved ?? workspace.transientHalves(tokens: tokens, keeping: layers)
+                    // A layer reads its own activations and the last norm of the layer before it.
+                    activations = workspace.transientActivations(tokens: tokens, shares: 2)
+                } else {
+                    activations = pass.saved[index] ?? workspace.transientActivations(tokens: tokens, keeping: layers)
+                }
                 let sink = GradientSink(
                     gradients: encoder.gradients, isAdding: isAdding || index > 0, order: order, chunk: index)
-                encoder.withFrame(chunks[index], pass.batch, pass.dropout, saved, workspace, inputs: pass.inputs) {
-                    frame in
-                    if pass.saved[index] == nil { encoder.forward(frame, pooled: nil) }
+                encoder.withFrame(
+                    .training, chunks[index], pass.batch, pass.dropout, activations, workspace, halved: halved,
+                    inputs: pass.inputs
+                ) { frame in
+                    if !isKept[index] { encoder.forward(frame, pooled: nil) }
                     encoder.backward(frame, gradient: gradient, into: sink)
                 }
             }

@@ -68,7 +68,7 @@ extension TransformerEncoder {
         forEach(chunks, training: false) { encoder, index, workspace in
             let chunk = chunks[index]
             let saved = workspace.transientActivations(tokens: chunk.tokens)
-            encoder.withFrame(chunk, batch, .none, saved, workspace) { frame in
+            encoder.withFrame(.training, chunk, batch, .none, saved, workspace) { frame in
                 encoder.lookUp(frame)
                 for layer in 0..<encoder.frozenLayers { encoder.forward(section: layer, frame) }
             }

@@ -22,7 +22,7 @@ extension TransformerEncoder {
     public func embed(_ batch: TokenBatch) throws -> Matrix { try embed(.tokens(batch)) }
 
     private func embed(_ batch: LoadedBatch) -> Matrix {
-        prepare(batch)
+        prepare(batch, for: .embedding)
         let threads = Parallelism.threads
         let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.embeddingChunk)
         if chunks.count < threads, let pass = CooperativeForward(self, batch, threads: threads) {
@@ -33,7 +33,7 @@ extension TransformerEncoder {
             let pooled = UnsafeTransfer(values.baseAddress)
             forEach(chunks, training: false) { encoder, index, workspace in
                 let saved = workspace.transientActivations(tokens: chunks[index].tokens)
-                encoder.withFrame(chunks[index], batch, .none, saved, workspace) {
+                encoder.withFrame(.embedding, chunks[index], batch, .none, saved, workspace) {
                     encoder.forward($0, pooled: pooled.value)
                 }
             }

@@ -29,6 +29,9 @@ final class Workspace {
     private(set) var attentionGradient = FloatBuffer(count: 0)
     /// `(rowBlock)`: factors that make a row's attention weights sum to 1.
     let attentionScale = FloatBuffer(count: rowBlock)
+    /// Rows of a left operand of attention in bfloat16, and a right operand that is used once.
+    private(set) var attentionRows = FloatBuffer(count: 0)
+    private(set) var packedRows = FloatBuffer(count: 0)
     /// Packed keys and values of one head, plain and transposed.
     private(set) var packedKeys = FloatBuffer(count: 0)
     private(set) var packedValues = FloatBuffer(count: 0)
@@ -52,6 +55,9 @@ final class Workspace {
     private var pooledRows = FloatBuffer(count: 0)
     /// Activations that are not kept from the forward to the backward pass.
     private(set) var transient = FloatBuffer(count: 0)
+    private var transientHalved = FloatBuffer(count: 0)
+    /// Operands of the gradient of a weight in bfloat16.
+    private var gradientRows = FloatBuffer(count: 0)
 
     init(_ network: Network) {
         self.network = network
@@ -61,10 +67,11 @@ final class Workspace {
     /// Floats for a chunk of `tokens` tokens in training, without attention.
     static func trainingCount(_ network: Network, tokens: Int, longest: Int) -> Int {
         let (hidden, head) = (network.configuration.hiddenSize, network.configuration.headSize)
-        let tile = rowBlock * mafin_packed_columns(longest)
-        let heads = 2 * mafin_packed_size(longest, head) + 2 * mafin_packed_size(head, longest) + 2 * longest * head
+        let sizes = AttentionSizes(length: longest, head: head)
+        let heads = 2 * sizes.transposed + 2 * sizes.plain + sizes.plainRows + sizes.rows + 2 * longest * head
         return tokens * (3 * hidden + network.wideWidth + 2 * network.lowRankWidth)
-            + rowBlock * (hidden + network.wideWidth + network.patchWidth) + 3 * tile + heads + (network.hasDistances ? 4 * longest : 0)
+            + rowBlock * (hidden + network.wideWidth + network.patchWidth) + 3 * sizes.tile + heads
+            + (network.hasDistances ? 4 * longest : 0)
     }
 
     /// Grows the buffers for a chunk of `tokens` tokens whose longest text has `longest` tokens.
@@ -96,19 +103,20 @@ final class Workspace {
     }
 
     private func reserveAttention(_ length: Int) {
-        let tile = min(Self.rowBlock, length) * mafin_packed_columns(length)
-        let head = network.configuration.headSize
-        attention = FloatBuffer(count: tile)
-        packedKeys = FloatBuffer(count: mafin_packed_size(length, head))
+        let sizes = AttentionSizes(length: length, head: network.configuration.headSize)
+        attention = FloatBuffer(count: sizes.tile)
+        attentionRows = FloatBuffer(count: sizes.rows)
+        packedKeys = FloatBuffer(count: sizes.transposed)
         // One buffer serves plain and transposed values.
-        packedValues = FloatBuffer(count: max(mafin_packed_size(head, length), mafin_packed_size(length, head)))
+        packedValues = FloatBuffer(count: max(sizes.plain, sizes.transposed))
         if network.hasDistances { distances = FloatBuffer(count: 2 * length) }
         guard isForTraining else { return }
-        droppedAttention = FloatBuffer(count: tile)
-        attentionGradient = FloatBuffer(count: tile)
-        packedKeyRows = FloatBuffer(count: mafin_packed_size(head, length))
-        keyGradient = FloatBuffer(count: length * head)
-        valueGradient = FloatBuffer(count: length * head)
+        droppedAttention = FloatBuffer(count: sizes.tile)
+        attentionGradient = FloatBuffer(count: sizes.tile)
+        packedRows = FloatBuffer(count: sizes.plainRows)
+        packedKeyRows = FloatBuffer(count: sizes.plain)
+        keyGradient = FloatBuffer(count: length * sizes.head)
+        valueGradient = FloatBuffer(count: length * sizes.head)
         if network.hasDistances { distanceGradient = FloatBuffer(count: 2 * length) }
     }
 
@@ -131,10 +139,55 @@ final class Workspace {
     }
 
     /// Activations that the thread's next chunk overwrites.
-    /// - Parameter layers: layers with activations of their own; `nil`: all layers share those of one.
-    func transientActivations(tokens: Int, keeping layers: Range<Int>? = nil) -> Activations {
-        let count = Activations.count(network, tokens: tokens, keeping: layers)
+    /// - Parameters:
+    ///   - layers: layers with activations of their own; `nil`: all layers share those of one.
+    ///   - shares: if all share, the number of layers whose activations exist at a time.
+    func transientActivations(tokens: Int, keeping layers: Range<Int>? = nil, shares: Int = 1) -> Activations {
+        let count = Activations.count(network, tokens: tokens, keeping: layers, shares: shares)
         if count > transient.count { transient = FloatBuffer(count: count) }
-        return Activations(network, tokens: tokens, keeping: layers, storage: transient.pointer)
+        return Activations(network, tokens: tokens, keeping: layers, shares: shares, storage: transient.pointer)
+    }
+
+    /// The same in bfloat16, in memory of their own.
+    func transientHalves(tokens: Int, keeping layers: Range<Int>) -> HalvedActivations {
+        let count = HalvedActivations.count(network, tokens: tokens, keeping: layers)
+        if count > transientHalved.count { transientHalved = FloatBuffer(count: count) }
+        return HalvedActivations(network, tokens: tokens, keeping: layers, storage: transientHalved.pointer)
+    }
+
+    /// Memory for the operands of a weight's gradient in bfloat16.
+    func gradientOperands(left: Int, right: Int) -> (UnsafeMutablePointer<UInt16>, UnsafeMutablePointer<UInt16>) {
+        // Each begins at a cache line.
+        let offset = (left + 31) / 32 * 32
+        let floats = (offset + right + 1) / 2
+        if floats > gradientRows.count { gradientRows = FloatBuffer(count: floats) }
+        return (gradientRows.bfloat16, gradientRows.bfloat16 + offset)
+    }
+}
+
+/// Floats of the buffers of one head of attention, enough for products in single precision and in bfloat16.
+private struct AttentionSizes {
+    let head: Int
+    /// Weights of one tile of queries; a row is as long as the longest text.
+    let tile: Int
+    /// Keys or values as a right operand, transposed and plain.
+    let transposed: Int
+    let plain: Int
+    /// One tile's rows as a right operand, `(rows, headSize)`.
+    let plainRows: Int
+    /// A left operand: rows of one tile, as long as a head or as the text, or the text's columns, as long as the tile has rows.
+    let rows: Int
+
+    init(length: Int, head: Int) {
+        func floats(_ halves: Int) -> Int { (halves + 1) / 2 }
+        self.head = head
+        let height = min(Workspace.rowBlock, length)
+        tile = height * max(mafin_packed_columns(length), (length + 15) / 16 * 16)
+        transposed = max(mafin_packed_size(length, head), floats(mafin_bfloat16_packed_size(length, head)))
+        plain = max(mafin_packed_size(head, length), floats(mafin_bfloat16_packed_size(head, length)))
+        plainRows = floats(mafin_bfloat16_packed_size(head, height))
+        rows = floats(
+            [(height, head), (height, length), (length, height)].map { mafin_bfloat16_rows_size($0.0, $0.1) }.max() ?? 0
+        )
     }
 }

@@ -30,14 +30,23 @@ extension TransformerEncoder {
     public var leastTrainingMemory: Int {
         // Trained parameters have two moments, and those of the dense part gradients. Word embeddings have at most one
         // gradient per row. Linear weights are packed for both directions.
-        let parameters = layout.count + 3 * trainedParameterCount + 2 * packed.count
+        let parameters = layout.count + 3 * trainedParameterCount + 2 * packed(trainingPrecision).count
         let longest = configuration.maximumPositions
         // A chunk may be longer than the mean by half a text at either end.
         let tokens = Self.trainingChunk + longest
         let kept = trainableLayers.isEmpty ? nil : trainableLayers
-        let scratch =
-            Workspace.trainingCount(network, tokens: tokens, longest: longest)
-            + Activations.count(network, tokens: tokens, keeping: kept)
+        let activations: Int
+        switch (trainingPrecision, kept) {
+        case (.bfloat16, let kept?):
+            let widest = network.weights.map {
+                (mafin_bfloat16_rows_size($0.outputs, tokens) + mafin_bfloat16_packed_size($0.inputs, tokens) + 32) / 2
+            }
+            activations =
+                HalvedActivations.count(network, tokens: tokens, keeping: kept)
+                + Activations.count(network, tokens: tokens, keeping: nil, shares: 2) + (widest.max() ?? 0)
+        default: activations = Activations.count(network, tokens: tokens, keeping: kept)
+        }
+        let scratch = Workspace.trainingCount(network, tokens: tokens, longest: longest) + activations
         return (parameters + Parallelism.threads * scratch) * MemoryLayout<Float>.stride
     }
 }

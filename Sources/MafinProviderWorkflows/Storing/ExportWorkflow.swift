@@ -25,7 +25,7 @@ package struct ExportWorkflow {
     /// Whether only the plan is made. Nothing is asked and nothing is written.
     package var isPlanOnly = false
     /// Number of texts that are held at a time with their vectors.
-    package var blockSize = 4096
+    package var blockSize = 1024
     /// Called before anything is asked of the black box, with what gives the texts that it will be asked for, block by block.
     package var announce: ((ArtefactModel, _ next: () async throws -> [EmbeddingItem]?) async throws -> Void)?
 
@@ -68,7 +68,7 @@ package struct ExportWorkflow {
         let count = try checkTexts()
         let plan = try ExportPlan(
             target, parts: vectors.allParts, others: vectors.others, texts: count, isHalf: stores.isHalf,
-            wantsIndex: stores.wantsIndex, isReduced: model.manifest.reduction != nil)
+            wantsIndex: stores.wantsIndex, isReduced: model.manifest.reduction != nil, foreign: stores.foreign)
         if isPlanOnly { return Result(plan: plan, written: 0, skipped: 0, notes: [], isPlanOnly: true) }
         context.note(plan.text)
         if !plan.leftOut.isEmpty {

@@ -44,7 +44,7 @@ public struct OverflowBlackBox: BlackBox {
     }
 
     /// Vectors of the items, in order.
-    /// - Throws: what the black box throws; with ``OverflowPolicy/error`` and an exact ruler
+    /// - Throws: what the black box throws; with `OverflowPolicy.error` and an exact ruler
     ///   ``ProviderError/textsTooLong(role:limit:count:first:)`` before anything is asked.
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let rows = RowCollector(count: items.count)

@@ -82,12 +82,25 @@ public struct RetryPolicy: Sendable, Hashable {
 
     /// Reads a date in the format of HTTP: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7; the two obsolete forms are not sent any more).
     private static func httpDate(_ text: String) -> Date? {
-        let formatter = DateFormatter()
-        formatter.locale = Locale(identifier: "en_US_POSIX")
-        formatter.timeZone = TimeZone(secondsFromGMT: 0)
-        formatter.dateFormat = "EEE, dd MMM yyyy HH:mm:ss zzz"
-        return formatter.date(from: text)
+        // Not by a DateFormatter, which needs ICU's data of locales: the static program has none (`Scripts/static/empty_icu.c`).
+        let fields = text.split(separator: " ", omittingEmptySubsequences: false)
+        guard fields.count == 6, fields[5] == "GMT", fields[0].count == 4, fields[0].hasSuffix(","),
+            let day = Int32(fields[1]), (1...31).contains(day), let month = months.firstIndex(of: fields[2]),
+            let year = Int32(fields[3]), (1970...9999).contains(year)
+        else { return nil }
+        let time = fields[4].split(separator: ":", omittingEmptySubsequences: false).map { Int32($0) ?? -1 }
+        guard time.count == 3, (0..<24).contains(time[0]), (0..<60).contains(time[1]), (0...60).contains(time[2]) else {
+            return nil
+        }
+        var parts = tm()
+        (parts.tm_year, parts.tm_mon, parts.tm_mday) = (year - 1900, Int32(month), day)
+        (parts.tm_hour, parts.tm_min, parts.tm_sec) = (time[0], time[1], time[2])
+        return Date(timeIntervalSince1970: TimeInterval(timegm(&parts)))
     }
+
+    private static let months: [Substring] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ]
 }
 
 extension Duration {

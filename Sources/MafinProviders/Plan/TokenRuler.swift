@@ -21,7 +21,7 @@ public struct TokenRuler: Sendable {
     }
 
     /// The ruler of a profile: its tokenizer if the profile names a folder with one, else its estimate.
-    /// - Parameter tokenizer: a tokenizer's folder that replaces the profile's.
+    /// - Parameter folder: a tokenizer's folder that replaces the profile's.
     /// - Throws: `TokenizerError`
     public init(_ profile: ProviderProfile, tokenizer folder: String? = nil) throws {
         if let folder = folder ?? profile.tokens.tokenizer {

@@ -1,4 +1,5 @@
 import Foundation
+import MafinNumerics
 
 /// The ledger that workers on several hosts share. Times are those of the server, so that the clocks of hosts need not agree.
 struct SharedLedger: AccountLedger {

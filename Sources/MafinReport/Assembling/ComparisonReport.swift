@@ -60,7 +60,7 @@ public struct ComparisonReport {
             split: split, evaluations: evaluations, baseline: ArtefactEvaluation.baseline, metrics: metrics)
         var facts = ComparisonFacts(
             title: collection.source?.deletingPathExtension().lastPathComponent ?? "Comparison", report, metric: metric)
-        facts.created = ISO8601DateFormatter().string(from: Date())
+        facts.created = Date().ISO8601Format()
         for index in facts.systems.indices {
             let name = facts.systems[index].name
             let rows = result.rows.filter { $0.name == name }

@@ -4,7 +4,7 @@ import MafinRetrieval
 /// The results of a comparison: the facts behind its page, its Markdown and its JSON.
 ///
 /// They are plain values. Sections that were not measured are `nil`, and ``omissions`` says why. The JSON holds all fields of an
-/// ``MafinRetrieval/EvaluationReport`` under the same names, so a program that reads one reads the other.
+/// `EvaluationReport` under the same names, so a program that reads one reads the other.
 public struct ComparisonFacts: Sendable, Equatable, Codable {
     /// The value of ``schema``.
     public static let schemaName = "mafin-comparison"

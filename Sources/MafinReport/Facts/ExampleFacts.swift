@@ -134,7 +134,8 @@ extension ExampleFacts {
     ///
     /// Equal changes are in the order of the labels. A query that does not change is not an example, so there may be fewer than requested.
     /// - Parameters:
-    ///   - query, document: the text of a query, and a document; `nil` if it is not known, and then its identifier is shown.
+    ///   - query: the text of a query; `nil` if it is not known, and then its identifier is shown.
+    ///   - document: a document, likewise.
     ///   - parts: what each source adds to the system's score.
     public init(
         system: System, baseline: System, qrels: Qrels, metric: Metric, limits: Limits = Limits(),

@@ -17,7 +17,7 @@ public struct VerdictFacts: Sendable, Equatable, Codable {
     public var known: ComparisonVerdict.Gain?
     /// The gain over the black box on queries about new documents; `nil` if there are too few.
     public var new: ComparisonVerdict.Gain?
-    /// What the trained encoder adds; see ``MafinComparison/ComparisonVerdict/secondary``.
+    /// What the trained encoder adds; see `ComparisonVerdict.secondary`.
     public var encoder: ComparisonVerdict.Test?
     /// What it costs to use.
     public var costs: CostFacts?

@@ -1,4 +1,4 @@
-/// A plot with two axes. ``svg(width:isNamed:)`` draws it at any width.
+/// A plot with two axes. `svg(width:isNamed:)` draws it at any width.
 ///
 /// ```swift
 /// var plot = Plot(title: "Loss", x: .init("step", PlotScale(0...100), .count), y: .init("loss", PlotScale(0...4), .decimal))

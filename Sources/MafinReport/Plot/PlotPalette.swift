@@ -1,4 +1,4 @@
-/// A colour of a plot, by its meaning. ``PlotTheme`` has its values for light and dark mode.
+/// A colour of a plot, by its meaning. `PlotTheme` has its values for light and dark mode.
 public enum PlotColor: Sendable, Hashable {
     /// The main thing that is shown.
     case accent

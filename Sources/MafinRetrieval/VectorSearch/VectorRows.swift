@@ -60,7 +60,7 @@ public struct VectorRows: Sendable {
 
     /// The rows of a `.npy` file of float32 or float16. The file is mapped, so searches read its pages directly.
     ///
-    /// Reads the file once, to check it. While the file is in use, replace it only by renaming, as ``AtomicFile`` does,
+    /// Reads the file once, to check it. While the file is in use, replace it only by renaming, as `AtomicFile` does,
     /// and never write into it.
     /// - Throws: `NumericsError` with the file, if it cannot be read, has another format or another element type;
     ///   ``RetrievalError/invalidElement(source:row:column:expected:found:)`` for an element that is infinite or NaN.

@@ -1,5 +1,6 @@
 import HTTPTypes
 import MafinBlackBox
+import MafinPipeline
 import MafinRetrieval
 import Synchronization
 

@@ -1,4 +1,5 @@
 import HTTPTypes
+import MafinPipeline
 
 extension MafinService {
     /// `GET /readyz`: whether the service can do its work. If the service has keys, only a request with a key gets the details.

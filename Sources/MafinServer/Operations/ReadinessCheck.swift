@@ -1,5 +1,6 @@
 import HTTPTypes
 import MafinBlackBox
+import MafinNumerics
 import MafinText
 import Synchronization
 
@@ -83,6 +84,8 @@ final class ReadinessCheck: Sendable {
         let found = Readiness(
             local: local.text, standIn: estimating.text, areEncodersWell: local.isWell && estimating.isWell,
             blackBox: await remote, cache: cache?(), degrades: degrades)
+        // The encoders have computed something now, so the kernels have been checked.
+        for warning in Processor.kernelWarnings() { log.note(warning, level: "warning") }
         let before = state.withLock { state in
             defer { (state.last, state.found, state.running) = (found, .now, nil) }
             return state.last

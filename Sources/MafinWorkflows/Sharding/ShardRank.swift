@@ -57,7 +57,7 @@ package struct ShardRank: Equatable, Sendable {
                 process = ShardRank(rank: rank, workers: count)
             }
             switch (task, process) {
-            case (nil, nil): throw missing("SLURM_ARRAY_TASK_ID, or SLURM_PROCID under srun,")
+            case (nil, nil): throw missing("SLURM_ARRAY_TASK_ID, or SLURM_PROCID under srun")
             case (let one?, nil), (nil, let one?): self = one
             case (let task?, let process?):
                 let inTask = process.workers ?? 1

@@ -1,9 +1,9 @@
 import Foundation
 import MafinEncoder
-import MafinRetrieval
 import Testing
 
 @testable import MafinPipeline
+@testable import MafinRetrieval
 
 /// The gate's decisions on made-up values of queries, whose means and intervals can be told without it.
 @Suite struct PrecisionGateTests {

@@ -2,19 +2,27 @@ import Foundation
 import Mafin
 
 /// Trains an artefact, embeds with it and searches with it: `swift run SwiftClient DATA VECTORS ENCODER ART`.
+/// `how-do-i` and `tutorials` run the lines of the documentation.
 @main
 struct SwiftClient {
     static func main() async throws {
-        let paths = CommandLine.arguments.dropFirst().map { URL(fileURLWithPath: $0) }
-        guard paths.count == 4 else {
-            print("usage: SwiftClient DATA VECTORS ENCODER ART")
+        let words = CommandLine.arguments.dropFirst()
+        let paths = words.dropFirst(words.first == "tutorials" ? 1 : 0).map { URL(fileURLWithPath: $0) }
+        switch (words.first, paths.count) {
+        case ("how-do-i", 1):
+            try await howDoI()
+        case ("tutorials", 3):
+            try await tutorials(data: paths[0], encoder: paths[1], folder: paths[2])
+        case (_, 4):
+            let (data, vectors, encoder, output) = (paths[0], paths[1], paths[2], paths[3])
+            let blackBox = try StoredVectors(contentsOf: vectors)
+            let collection = try RetrievalCollection(contentsOf: data)
+            try await train(on: collection, beside: blackBox, encoder: encoder, output: output)
+            try await use(output, beside: blackBox, encoder: encoder, collection)
+        default:
+            print("usage: SwiftClient DATA VECTORS ENCODER ART | how-do-i | tutorials DATA ENCODER FOLDER")
             exit(64)
         }
-        let (data, vectors, encoder, output) = (paths[0], paths[1], paths[2], paths[3])
-        let blackBox = try StoredVectors(contentsOf: vectors)
-        let collection = try RetrievalCollection(contentsOf: data)
-        try await train(on: collection, beside: blackBox, encoder: encoder, output: output)
-        try await use(output, beside: blackBox, encoder: encoder, collection)
     }
 
     /// Learns from `train`, chooses on `dev`, and writes the artefact.

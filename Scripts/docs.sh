@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Makes the DocC pages of the library's products from the built modules. Every warning is an error, but for parameters without a line: those whose
+# names say all need none here. It also checks that the lines of each article stand in
+# Samples/SwiftClient, which Scripts/test-samples.sh compiles and runs. The pages go to .cache/docs/PRODUCT.
+#
+#   Scripts/docs.sh [PRODUCT…]      (default: all products)
+#
+#   MAFIN_BUILD   the folder of built modules (default: .build-test/release)
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+products=("$@")
+[ $# -gt 0 ] || products=(Mafin MafinEncoder MafinGeneration MafinProviders MafinReport MafinRetrieval MafinText)
+build=$(realpath "${MAFIN_BUILD:-.build-test/release}")
+[ -d "$build/Modules" ] || die "there are no modules in $build; build them with 'make test-build'"
+swift=$(dirname "$(realpath "$(command -v swift)")")
+command -v docc >/dev/null || PATH="$swift:$PATH"
+command -v docc >/dev/null || die "docc is not beside swift"
+
+python3 Tools/check_articles.py "${products[@]}"
+
+# The C modules that the products' interfaces need: those that the build made a map for, then those with a map of their own.
+maps=()
+declare -A known
+for map in "$build"/*.build/module.modulemap "$PWD"/Sources/C*/module.modulemap "$build"/../../checkouts/*/Sources/*/{,include/}module.modulemap; do
+    [ -f "$map" ] || continue
+    module=$(sed -n 's/^ *module \([A-Za-z0-9_]*\).*/\1/p' "$map" | head -n 1)
+    [ -z "${known[$module]:-}" ] || continue
+    known[$module]=$map
+    maps+=(-Xcc "-fmodule-map-file=$map")
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for product in "${products[@]}"; do
+    mkdir -p "$work/$product" "$cache/docs"
+    swift symbolgraph-extract -module-name "$product" -I "$build/Modules" -target "$(uname -m)-unknown-linux-gnu" \
+        -minimum-access-level public -skip-synthesized-members "${maps[@]}" -output-dir "$work/$product" \
+        || die "$product: its interface cannot be read"
+    # What a product takes from other modules is documented there.
+    rm -f "$work/$product/$product@"*
+    rm -rf "${cache:?}/docs/$product"
+    docc convert "Sources/$product/$product.docc" --additional-symbol-graph-dir "$work/$product" --fallback-display-name "$product" \
+        --fallback-bundle-identifier "mafin.$product" --diagnostics-file "$work/$product.json" --output-path "$cache/docs/$product" \
+        >"$work/log" 2>&1 || { cat "$work/log" >&2; die "$product: docc failed"; }
+    python3 Tools/check_articles.py --diagnostics "$work/$product.json" || die "$product: the documentation has faults"
+    say "$product: $(find "$cache/docs/$product/data" -name '*.json' | wc -l) pages in .cache/docs/$product"
+done

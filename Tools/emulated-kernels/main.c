@@ -1,0 +1,146 @@
+// Compares the kernels of every instruction set with sums in double precision or in integers, around the edges of tiles.
+// Built for this machine, for another one under an emulator, or with emulated instructions (run.sh).
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mafin_kernels.h"
+
+#ifdef MAFIN_EMULATED
+#include <immintrin.h>
+_Thread_local emulated_tiles tiles;
+#endif
+
+static int failures;
+
+static void expect(bool holds, const char *what, int m, int n, int k) {
+    if (holds) return;
+    failures++;
+    printf("%s: %s is wrong for %d x %d x %d\n", mafin_instruction_set_name(mafin_instruction_set()), what, m, n, k);
+}
+
+static void *memory(size_t bytes) {
+    void *block;
+    if (posix_memalign(&block, 64, bytes + 64) != 0) abort();
+    memset(block, 0, bytes + 64);
+    return block;
+}
+
+static uint64_t state = 1;
+
+static float uniform(void) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (float)((double)(state >> 40) / (1 << 23) - 1);
+}
+
+static float *numbers(int count) {
+    float *const values = memory(sizeof(float) * (size_t)count);
+    for (int i = 0; i < count; i++) values[i] = uniform() * (float)(1 + i % 3);
+    return values;
+}
+
+static double rounded(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static double largest(int count, const float *x) {
+    double result = 0;
+    for (int i = 0; i < count; i++) result = fmax(result, fabs((double)x[i]));
+    return result;
+}
+
+// y = gelu(x · wᵀ + bias) + residual, or without what is not in `ending`.
+static void products(int m, int n, int k, int ending) {
+    float *const x = numbers(m * k), *const w = numbers(n * k), *const bias = numbers(n), *const residual = numbers(m * n);
+    float *const y = memory(sizeof(float) * (size_t)(m * n));
+    mafin_epilogue epilogue = {0};
+    if (ending & 1) epilogue.bias = bias;
+    epilogue.gelu = ending & 2;
+    if (ending & 4) {
+        epilogue.residual = residual;
+        epilogue.residual_stride = n;
+    }
+    for (int bytes = 0; bytes < 2; bytes++) {
+        if (bytes) {
+            void *const packed = memory(mafin_int8_packed_size(n, k));
+            mafin_int8_pack(true, n, k, w, k, packed);
+            mafin_int8_linear(m, n, k, 0, n, x, k, packed, &epilogue, y, n);
+            free(packed);
+        } else {
+            uint16_t *const packed = memory(sizeof(uint16_t) * mafin_bfloat16_packed_size(n, k));
+            mafin_bfloat16_pack(true, n, k, w, k, packed);
+            mafin_bfloat16_linear(m, k, 0, n, x, k, packed, &epilogue, y, n);
+            free(packed);
+        }
+        bool right = true;
+        for (int i = 0; i < m; i++) {
+            const float row_limit = (float)largest(k, x + i * k), row_factor = 127 / row_limit;
+            for (int j = 0; j < n; j++) {
+                const float column_limit = (float)largest(k, w + j * k), column_factor = 64 / column_limit;
+                double sum = 0;
+                for (int p = 0; p < k; p++) {
+                    const float left = x[i * k + p], right_factor = w[j * k + p];
+                    sum += bytes ? (double)(lrintf(left * row_factor) * lrintf(right_factor * column_factor))
+                                 : rounded(left) * rounded(right_factor);
+                }
+                if (bytes) sum *= (double)row_limit / 127 * (double)column_limit / 64;
+                if (ending & 1) sum += bias[j];
+                if (ending & 2) sum *= 0.5 * erfc(-sum / sqrt(2));
+                if (ending & 4) sum += residual[i * n + j];
+                right &= fabs(sum - (double)y[i * n + j]) < 1e-5 * (1 + k);
+            }
+        }
+        expect(right, bytes ? "a product of bytes" : "a product of bfloat16", m, n, k);
+    }
+    free(x);
+    free(w);
+    free(bias);
+    free(residual);
+    free(y);
+}
+
+static void inner_products(int rows, int queries, int width) {
+    int8_t *const codes = memory((size_t)(rows * width)), *const query = memory((size_t)(queries * width));
+    int32_t *const found = memory(sizeof(int32_t) * (size_t)(rows * queries));
+    // The extremes of either sign among others.
+    for (int i = 0; i < rows * width; i++) codes[i] = i % 5 == 0 ? -127 : (int8_t)(127 * uniform());
+    for (int i = 0; i < queries * width; i++) query[i] = i % 3 == 0 ? 127 : i % 3 == 1 ? -127 : (int8_t)(127 * uniform());
+    mafin_byte_products(rows, width, codes, width, queries, query, width, found, rows);
+    bool right = true;
+    for (int q = 0; q < queries; q++) {
+        for (int r = 0; r < rows; r++) {
+            int32_t sum = 0;
+            for (int i = 0; i < width; i++) sum += codes[r * width + i] * query[q * width + i];
+            right &= sum == found[q * rows + r];
+        }
+    }
+    expect(right, "an inner product of bytes", rows, queries, width);
+    free(codes);
+    free(query);
+    free(found);
+}
+
+int main(void) {
+    static const int heights[] = {1, 5, 6, 12, 13, 17, 31, 33, 97}, widths[] = {1, 15, 16, 17, 33, 64};
+    static const int depths[] = {1, 2, 31, 32, 33, 64, 65, 130};
+    for (int set = 0; set < mafin_instruction_sets(); set++) {
+        mafin_use_instruction_set(set);
+        printf("%s: %s, %s\n", mafin_instruction_set_name(set), mafin_bfloat16_kernel_name(), mafin_int8_kernel_name());
+        for (int i = 0; i < 9; i++)
+            for (int j = 0; j < 6; j++)
+                for (int p = 0; p < 8; p++) products(heights[i], widths[j], depths[p], (i + j + p) % 8);
+        for (int width = 1; width < 300; width += 7)
+            for (int queries = 1; queries < 10; queries += 2) inner_products(19, queries, width);
+    }
+    const char *const warning = mafin_next_kernel_warning();
+    if (warning) printf("%s\n", warning);
+    printf("%d failures\n", failures);
+    return failures > 0 || warning;
+}
