@@ -38,13 +38,13 @@ import Testing
         #expect(collection.documents.map(\.textForEncoding) == ["", "T x", "only text"])
         #expect(collection.documents.map { $0.image?.path } == ["images/0.png", "images/1.png", nil])
         #expect(collection.queries[0].image?.path == "images/2.png" && collection.queries[0].text.isEmpty)
-        #expect(collection.warnings.isEmpty && collection.hasImages && collection.hasTexts)
+        #expect(collection.warnings.isEmpty && collection.hasImages && collection.documentsHaveText)
         #expect(try collection.documents[0].image?.pixels().width == 32)
         var texts = try CheckedTexts(documents: folder.url)
         #expect(try texts.next()?.image == collection.documents[0].image)
         let images = try self.collection(
             [#"{"_id": "a", "image": "images/0.png"}"#], [#"{"_id": "q", "image": "images/2.png"}"#])
-        #expect(try !RetrievalCollection(contentsOf: images.url).hasTexts)
+        #expect(try !RetrievalCollection(contentsOf: images.url).documentsHaveText)
     }
 
     @Test(arguments: [
