@@ -42,6 +42,11 @@ import Testing
         #expect(try collection.documents[0].image?.pixels().width == 32)
         var texts = try CheckedTexts(documents: folder.url)
         #expect(try texts.next()?.image == collection.documents[0].image)
+        let own = try self.collection(
+            [#"{"_id": "a", "image": "images/0.png"}"#],
+            [#"{"_id": "p", "image": "images/3.png"}"#, #"{"_id": "q", "image": "images/copy-of-0.png"}"#])
+        let warnings = try RetrievalCollection(contentsOf: own.url).warnings
+        #expect(warnings.map(\.kind) == [.ownDocument] && warnings[0].line == 2 && warnings[0].identifier == "q")
         let images = try self.collection(
             [#"{"_id": "a", "image": "images/0.png"}"#], [#"{"_id": "q", "image": "images/2.png"}"#])
         #expect(try !RetrievalCollection(contentsOf: images.url).documentsHaveText)
