@@ -14,6 +14,8 @@ public enum ImageError: Error, Equatable, Sendable, CustomStringConvertible {
     case damaged(name: String, reason: String)
     /// The image has more pixels than the caller allows. It was not decoded.
     case tooManyPixels(name: String, width: Int, height: Int, limit: Int)
+    /// The image is longer or higher than the caller allows. It was not decoded.
+    case sideTooLong(name: String, width: Int, height: Int, limit: Int)
     /// The file has more bytes than the caller allows. It was not read.
     case tooManyBytes(name: String, bytes: Int, limit: Int)
     /// The bytes are not those of which the collection knows the hash.
@@ -31,6 +33,8 @@ public enum ImageError: Error, Equatable, Sendable, CustomStringConvertible {
         case .damaged(let name, let reason): "\(name): cannot be decoded: \(reason)"
         case .tooManyPixels(let name, let width, let height, let limit):
             "\(name): \(width) × \(height) pixels; at most \(limit) pixels are decoded"
+        case .sideTooLong(let name, let width, let height, let limit):
+            "\(name): \(width) × \(height) pixels; a side may have at most \(limit)"
         case .tooManyBytes(let name, let bytes, let limit):
             "\(name): \(bytes) bytes; an image may have at most \(limit)"
         case .changed(let name, let expected, let found):
@@ -44,15 +48,18 @@ public enum ImageError: Error, Equatable, Sendable, CustomStringConvertible {
 public struct ImageLimits: Sendable, Equatable {
     /// The most pixels, `width · height`. While a progressive JPEG is decoded, a pixel takes up to 11 bytes, otherwise up to 6.
     public var pixels: Int
+    /// The longest side. Resizing takes memory in proportion to it.
+    public var side: Int
     /// The most bytes of the file.
     public var bytes: Int
 
     /// Limits.
-    public init(pixels: Int = 64_000_000, bytes: Int = 64 << 20) {
+    public init(pixels: Int = 64_000_000, side: Int = 65_535, bytes: Int = 64 << 20) {
         self.pixels = pixels
+        self.side = side
         self.bytes = bytes
     }
 
-    /// 64 million pixels and 64 MiB.
+    /// 64 million pixels, 65,535 pixels a side and 64 MiB.
     public static let `default` = ImageLimits()
 }

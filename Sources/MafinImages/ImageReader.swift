@@ -75,6 +75,9 @@ public enum ImageReader {
         guard width * height <= limits.pixels else {
             throw ImageError.tooManyPixels(name: name, width: width, height: height, limit: limits.pixels)
         }
+        guard max(width, height) <= limits.side else {
+            throw ImageError.sideTooLong(name: name, width: width, height: height, limit: limits.side)
+        }
         let count = 3 * width * height
         let pixels = try [UInt8](unsafeUninitializedCapacity: count) { output, written in
             guard let source = bytes.assumingMemoryBound(to: UInt8.self).baseAddress, let target = output.baseAddress

@@ -91,8 +91,10 @@ public struct ItemImage: Sendable {
 }
 
 extension ItemImage: Hashable {
+    /// Whether hashes and names are equal.
     public static func == (a: ItemImage, b: ItemImage) -> Bool { a.contentHash == b.contentHash && a.path == b.path }
 
+    /// Hashes what `==` compares.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(contentHash)
         hasher.combine(path)

@@ -69,6 +69,9 @@ import Testing
         #expect(throws: ImageError.tooManyPixels(name: "x", width: 23, height: 17, limit: 390)) {
             _ = try ImageReader.decode(image, name: "x", limits: ImageLimits(pixels: 390))
         }
+        #expect(throws: ImageError.sideTooLong(name: "x", width: 23, height: 17, limit: 22)) {
+            _ = try ImageReader.decode(image, name: "x", limits: ImageLimits(side: 22))
+        }
         #expect(throws: ImageError.tooManyBytes(name: "x", bytes: image.count, limit: 100)) {
             _ = try ImageReader.decode(image, name: "x", limits: ImageLimits(bytes: 100))
         }

@@ -182,33 +182,8 @@ final class ImageServer: Sendable {
 
 /// Small PNG files: `count` different ones of one colour each.
 func pictures(_ count: Int, side: Int = 5) throws -> [ItemImage] {
-    // An uncompressed PNG, written by hand, because the program has no writer.
-    func chunk(_ name: String, _ data: [UInt8]) -> [UInt8] {
-        func big(_ value: UInt32) -> [UInt8] {
-            (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * UInt32($0))) }
-        }
-        let body = Array(name.utf8) + data
-        var sum: UInt32 = 0xFFFF_FFFF
-        for byte in body {
-            sum ^= UInt32(byte)
-            for _ in 0..<8 { sum = sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1 }
-        }
-        return big(UInt32(data.count)) + body + big(~sum)
-    }
-    return try (0..<count).map { number in
-        let row = [0] + (0..<side).flatMap { _ in [UInt8(number), 128, UInt8(255 - number)] }
-        let raw = [[UInt8]](repeating: row, count: side).flatMap { $0 }
-        let (a, b) = raw.reduce((UInt32(1), UInt32(0))) { sums, byte in
-            let a = (sums.0 + UInt32(byte)) % 65521
-            return (a, (sums.1 + a) % 65521)
-        }
-        let size = UInt16(raw.count)
-        let stored: [UInt8] = [0x78, 1, 1, UInt8(size & 255), UInt8(size >> 8), UInt8(~size & 255), UInt8(~size >> 8)]
-        let check = (b << 16 | a)
-        let data = stored + raw + (0..<4).map { UInt8(truncatingIfNeeded: check >> (24 - 8 * UInt32($0))) }
-        let header: [UInt8] = [0, 0, 0, UInt8(side), 0, 0, 0, UInt8(side), 8, 2, 0, 0, 0]
-        let file =
-            [0x89, 0x50, 0x4E, 0x47, 13, 10, 26, 10] + chunk("IHDR", header) + chunk("IDAT", data) + chunk("IEND", [])
-        return try ItemImage(bytes: Data(file), name: "picture \(number)")
+    try (0..<count).map { number in
+        let file = TestPicture.png(width: side, height: side) { _, _ in [UInt8(number), 128, UInt8(255 - number)] }
+        return try ItemImage(bytes: file, name: "picture \(number)")
     }
 }

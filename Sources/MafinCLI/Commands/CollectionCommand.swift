@@ -22,6 +22,8 @@ struct CollectionImagesCommand: AsyncParsableCommand {
 
             By default all classes are in training, and the queries of each class are divided 60, 20, 20 % into train, dev and test. With \
             --held-out-classes 2,2 two classes are for dev and two for test, with all their queries.
+
+            More flags: mafin collection images --help-hidden
             """)
 
     @Argument(help: "Folder of class folders: FOLDER/class/*.jpg or *.png.")

@@ -1,5 +1,3 @@
-import MafinImages
-
 /// What an image costs at a provider, and how large it may be.
 ///
 /// ```toml

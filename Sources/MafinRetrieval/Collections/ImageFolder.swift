@@ -63,6 +63,7 @@ public struct ImageFolder: Sendable {
         /// The classes whose queries are in each split.
         public var classes: [String: [String]]
 
+        /// Whether roles, splits and classes are equal.
         public static func == (a: Layout, b: Layout) -> Bool {
             a.documents == b.documents && a.classes == b.classes && a.queries.map(\.split) == b.queries.map(\.split)
                 && a.queries.map(\.items) == b.queries.map(\.items)

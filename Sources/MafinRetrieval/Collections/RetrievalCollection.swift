@@ -167,7 +167,7 @@ extension RetrievalCollection {
     public var hasImages: Bool { documents.contains { $0.image != nil } || queries.contains { $0.image != nil } }
 
     /// Whether some document and some query have a text. Only then can a lexical source rank anything.
-    public var hasTexts: Bool {
+    public var documentsHaveText: Bool {
         documents.contains { !$0.textForEncoding.isEmpty } && queries.contains { !$0.text.trimmedWhitespace.isEmpty }
     }
 

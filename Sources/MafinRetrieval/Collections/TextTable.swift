@@ -71,6 +71,9 @@ struct TextTable<Text: CollectionText> {
         return name
     }
 
+    /// The line from which a text was read.
+    func line(ofRow row: Int) -> Int { lines[row] }
+
     /// - Throws: ``RetrievalError/emptyCollection(path:kind:)`` if there is no text.
     func requireAny() throws {
         guard !texts.isEmpty else { throw RetrievalError.emptyCollection(path: path, kind: Text.kind) }
