@@ -34,6 +34,7 @@ let package = Package(
     products: [
         .library(name: "Mafin", targets: ["Mafin"]),
         .library(name: "MafinEncoder", targets: ["MafinEncoder"]),
+        .library(name: "MafinImages", targets: ["MafinImages"]),
         .library(name: "MafinText", targets: ["MafinText"]),
         .library(name: "MafinRetrieval", targets: ["MafinRetrieval"]),
         .library(name: "MafinProviders", targets: ["MafinProviders"]),
@@ -155,12 +156,15 @@ let package = Package(
         + module("MafinGeneration", ["MafinNumerics", "MafinRetrieval"])
         + module(
             "MafinReport",
-            ["MafinNumerics", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline", "MafinComparison"])
+            [
+                "MafinNumerics", "MafinImages", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline",
+                "MafinComparison",
+            ])
         + module(
             "MafinServer",
             [
-                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
-                "MafinPipeline",
+                "MafinNumerics", "MafinImages", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                "MafinMethod", "MafinPipeline",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

@@ -10,26 +10,21 @@ public final class TextEncoder {
     /// Raise it with every change that alters vectors by more than rounding. A test pins it to vectors.
     public static let encodingVersion = 2
 
-    /// What turns an item into the encoder's inputs.
-    public enum Reader: Sendable {
-        /// Text to token ids.
-        case texts(any Tokenizer)
-        /// Image to pixels.
-        case images(ImageProcessor)
-    }
-
     /// The folder it was loaded from.
     public let folder: URL
     /// Items to inputs.
-    public let reader: Reader
+    public private(set) var reader: ItemReader
     /// Inputs to vectors.
     public let encoder: TransformerEncoder
     /// Text in front of queries and documents. Images have none.
     public let prefixes: TextPrefixes
     /// Longer texts are cut to this many tokens. The final special token is kept. For images: the rows that each of them takes.
-    public let maximumLength: Int
+    public var maximumLength: Int { reader.maximumLength }
     /// How training changes images at random.
-    public var augmentation = ImageAugmentation.off
+    public var augmentation: ImageAugmentation {
+        get { reader.augmentation }
+        set { reader.augmentation = newValue }
+    }
 
     /// The largest number of tokens of a text unless another is given: the time of a text grows with its square.
     public static let standardLength = 1024
@@ -51,9 +46,10 @@ public final class TextEncoder {
             let processor = try ImageProcessor(folder: modelFolder)
             let side = imageSide ?? processor.side
             encoder = try TransformerEncoder(modelFolder: modelFolder, trained: trained, imageSide: side)
-            reader = .images(side == processor.side ? processor : processor.withSide(side))
+            reader = ItemReader(
+                .images(side == processor.side ? processor : processor.withSide(side)),
+                maximumLength: encoder.configuration.maximumPositions)
             self.prefixes = TextPrefixes()
-            self.maximumLength = encoder.configuration.maximumPositions
             return
         }
         guard imageSide == nil else {
@@ -62,21 +58,21 @@ public final class TextEncoder {
                 found: "one that reads texts")
         }
         let tokenizer = try readTokenizer(modelFolder: modelFolder)
-        reader = .texts(tokenizer)
         encoder = try TransformerEncoder(modelFolder: modelFolder, trained: trained)
         self.prefixes = try prefixes ?? TextPrefixes(modelFolder: modelFolder)
-        self.maximumLength = min(
+        let length = min(
             maximumLength ?? min(tokenizer.maxLength, Self.standardLength), encoder.configuration.maximumPositions)
+        reader = ItemReader(.texts(tokenizer), maximumLength: length)
         let special = tokenizer.encode("", maxLength: .max).count
-        guard self.maximumLength > special else {
+        guard length > special else {
             throw EncoderError.configuration(
                 path: modelFolder.path, key: "maximum length", expected: "more than its \(special) special tokens",
-                found: "\(self.maximumLength)")
+                found: "\(length)")
         }
     }
 
     /// Whether it reads images, and not texts.
-    public var readsImages: Bool { encoder.imageShape != nil }
+    public var readsImages: Bool { reader.readsImages }
 
     /// Pixels of a side of the images that it reads; `nil`: it reads texts.
     public var imageSide: Int? { encoder.imageShape?.side }
@@ -84,13 +80,10 @@ public final class TextEncoder {
     /// Text to token ids.
     /// - Precondition: it reads texts.
     public var tokenizer: any Tokenizer {
-        guard case .texts(let tokenizer) = reader else { preconditionFailure("an encoder of images has no tokenizer") }
+        guard case .texts(let tokenizer) = reader.kind else {
+            preconditionFailure("an encoder of images has no tokenizer")
+        }
         return tokenizer
-    }
-
-    /// Whether it can read an item: an encoder of images needs an image, one of texts a text, even an empty one, without an image.
-    public func reads(_ item: Item) -> Bool {
-        readsImages ? item.image != nil : item.image == nil || !item.text.isEmpty
     }
 
     /// The tokens of texts with a prefix in front (``TextPrefixes/query`` or ``TextPrefixes/document``).
@@ -99,26 +92,10 @@ public final class TextEncoder {
         tokenizer.batchEncode(prefix.isEmpty ? texts : texts.map { prefix + $0 }, maxLength: maximumLength)
     }
 
-    /// The encoder's inputs of items, with a prefix in front of texts. Images are read when they are encoded, and again for each pass of
-    /// training: reading a small image takes a few per cent of the time of encoding it, and a store of pixels would take memory or disk.
+    /// The encoder's inputs of items, with a prefix in front of texts; see ``ItemReader/inputs(of:prefix:)``.
     /// - Throws: ``EncoderError/input(row:expected:found:)`` for an item that it cannot read.
     public func inputs(of items: [Item], prefix: String) throws -> ItemBatch {
-        if let row = items.firstIndex(where: { !reads($0) }) {
-            throw EncoderError.input(
-                row: row, expected: readsImages ? "an image" : "a text", found: readsImages ? "a text" : "an image")
-        }
-        switch reader {
-        case .texts: return .tokens(tokens(of: items.map(\.text), prefix: prefix))
-        case .images(let processor):
-            let augmentation = augmentation
-            let rows = items.compactMap(\.image).map { image in
-                ImageBatch.Row(content: image.contentHash) { seed in
-                    let pixels = try image.pixels()
-                    return processor.tensor(of: seed.map { augmentation.augmented(pixels, seed: $0) } ?? pixels)
-                }
-            }
-            return .images(ImageBatch(rows, tokensPerImage: maximumLength, isAugmented: !augmentation.isOff))
-        }
+        try reader.inputs(of: items, prefix: prefix)
     }
 
     /// Vectors of unit length, `(items.count, dimension)`.
@@ -159,12 +136,19 @@ public final class TextEncoder {
         return Matrix(rows: items.count, columns: encoder.dimension, values: values)
     }
 
+    /// The same for texts.
+    public func embedUnnormalized(
+        _ texts: [String], prefix: String, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
+    ) throws -> Matrix {
+        try embedUnnormalized(texts.map { Item($0) }, prefix: prefix, isCancelled: isCancelled, progress: progress)
+    }
+
     /// Writes the checkpoint into an existing folder, in the sentence-transformers layout; an encoder of images in that of transformers, with
     /// the processor of its images.
     /// - Parameter normalizes: whether the layout ends with a module that scales vectors to unit length; not for images.
     /// - Throws: ``EncoderError``, `ImageError` or `NumericsError` with the file.
     public func save(to target: URL, normalizes: Bool = true) throws {
         try encoder.save(to: target, tokenizerFrom: folder, normalizes: normalizes)
-        if case .images(let processor) = reader { try processor.write(to: target) }
+        if case .images(let processor) = reader.kind { try processor.write(to: target) }
     }
 }

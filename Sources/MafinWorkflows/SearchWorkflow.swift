@@ -111,7 +111,8 @@ package struct SearchWorkflow {
         let hasLambda =
             manifest.mixing.localForm == .unit || ranking.sources.filter { ranking[$0] > 0 } == [.local]
         return Result(
-            query: query, image: image?.path, weights: ranking, lambda: hasLambda ? ranking.lambda : nil, blackBoxAsked: vector != nil,
+            query: query, image: image?.path, weights: ranking, lambda: hasLambda ? ranking.lambda : nil,
+            blackBoxAsked: vector != nil,
             isOffline: standsIn, results: hits)
     }
 
@@ -132,9 +133,11 @@ package struct SearchWorkflow {
         let item = EmbeddingItem(id: "query", text: query, image: image)
         guard blackBox is StoredVectors else { return try await blackBox.embed([item], as: .query).values }
         if let image {
-            // Stored vectors have ids: those of the query, or of the document, of the same content.
-            let query = collection.queries.first { $0.image?.contentHash == image.contentHash }
-            return try await query.map { try? await blackBox.embed([EmbeddingItem($0)], as: .query).values } ?? nil
+            // Stored vectors are known by id: that of the collection's query with the same picture.
+            guard let known = collection.queries.first(where: { $0.image?.contentHash == image.contentHash }) else {
+                return nil
+            }
+            return try? await blackBox.embed([EmbeddingItem(known)], as: .query).values
         }
         let stored = KnownTexts(
             blackBox, queries: collection.queries.map { ($0.id, $0.text) }, documents: [],

@@ -104,7 +104,8 @@ import Testing
         let expected = try Parallelism.withThreads(1) { try encoder.embed(batch) }
         try Parallelism.withThreads(4) {
             for _ in 0..<10 {
-                #expect(largestDifference(try encoder.embed(one).values, Array(expected.row(1))) < 1e-6)
+                let found = try encoder.embed(one)
+                #expect(largestDifference(found.values, Array(expected.row(1))) < 1e-6)
             }
         }
         let (small, images, _) = try load(family, "first")
@@ -212,12 +213,18 @@ import Testing
                 let error = #expect(throws: EncoderError.self) { try Architecture.read(modelFolder: folder.url) }
                 return try #require(error).description
             }
-            #expect(try error("dinov2", ["use_swiglu_ffn": true]).contains("use_swiglu_ffn 'true' is not supported"))
-            #expect(try error("vit", ["hidden_act": "gelu_new"]).contains("'gelu_new' is not supported"))
-            #expect(try error("clip-vision", ["hidden_act": "relu"]).contains("quick_gelu, gelu"))
-            #expect(try error("vit", ["num_channels": 1]).contains("'num_channels' should be 3, found 1"))
-            #expect(try error("dinov2", ["model_type": "swin"]).contains("dinov2"))
-            #expect(try error("clip-vision", ["model_type": "clip"]).contains("vision_config"))
+            let cases: [(family: String, changes: [String: Any], expected: String)] = [
+                ("dinov2", ["use_swiglu_ffn": true], "use_swiglu_ffn 'true' is not supported"),
+                ("vit", ["hidden_act": "gelu_new"], "'gelu_new' is not supported"),
+                ("clip-vision", ["hidden_act": "relu"], "quick_gelu, gelu"),
+                ("vit", ["num_channels": 1], "'num_channels' should be 3, found 1"),
+                ("dinov2", ["model_type": "swin"], "dinov2"),
+                ("clip-vision", ["model_type": "clip"], "vision_config"),
+            ]
+            for (family, changes, expected) in cases {
+                let found = try error(family, changes)
+                #expect(found.contains(expected), "\(found)")
+            }
         }
     }
 }

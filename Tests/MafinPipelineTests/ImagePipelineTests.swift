@@ -12,98 +12,23 @@ import Testing
 
 /// The whole path with pictures: a random vision encoder is trained beside stored vectors, written, loaded, evaluated and searched.
 @Suite("Pipeline of images") struct ImagePipelineTests {
-    /// Pictures in classes, each with its two colours and noise. The black box knows their classes badly, the encoder not at all.
-    struct World {
-        static let classes = 8
-        static let documentsOfClass = 5
-        static let queriesOfClass = 10
-        static let dimension = 12
-
-        let folder: TemporaryFolder
-        var data: URL { folder.url.appendingPathComponent("data") }
-        var model: URL { folder.url.appendingPathComponent("model") }
-
-        init() throws {
-            folder = try TemporaryFolder()
-            var random = RandomGenerator(seed: 11)
-            func name(_ kind: String, _ number: Int) -> String { "images/\(kind)\(number).png" }
-            for (kind, file, count) in [
-                ("d", "corpus", Self.classes * Self.documentsOfClass), ("q", "queries", Self.classes * Self.queriesOfClass),
-            ] {
-                var lines = ""
-                for number in 0..<count {
-                    let path = name(kind, number)
-                    let picture = Self.picture(of: number % Self.classes, &random)
-                    try FileManager.default.createDirectory(
-                        at: data.appendingPathComponent("images"), withIntermediateDirectories: true)
-                    try picture.png(name: path).write(to: data.appendingPathComponent(path))
-                    lines += "{\"_id\": \"\(kind)\(number)\", \"image\": \"\(path)\"}\n"
-                }
-                try folder.write(lines, to: "data/\(file).jsonl")
-            }
-            for (split, range) in [("train", 0..<6), ("dev", 6..<8), ("test", 8..<10)] {
-                var labels = "query-id\tcorpus-id\tscore\n"
-                for query in 0..<Self.classes * Self.queriesOfClass where range.contains(query / Self.classes) {
-                    for document in 0..<Self.documentsOfClass {
-                        labels += "q\(query)\td\(document * Self.classes + query % Self.classes)\t1\n"
-                    }
-                }
-                try folder.write(labels, to: "data/qrels/\(split).tsv")
-            }
-            try writeModel()
-        }
-
-        func remove() { try? FileManager.default.removeItem(at: folder.url) }
-
-        private static func picture(of kind: Int, _ random: inout RandomGenerator) -> PixelImage {
-            let colours = [kind & 1, kind >> 1 & 1, kind >> 2 & 1].map { Float($0) * 120 + 60 }
-            let pixels = (0..<20 * 20).flatMap { place in
-                (0..<3).map { channel in
-                    // The lower half has the colours of the upper half, the other way round.
-                    let value = place < 200 ? colours[channel] : colours[2 - channel]
-                    return UInt8(min(255, max(0, value + 30 * random.normal())))
-                }
-            }
-            return PixelImage(width: 20, height: 20, pixels: pixels)
-        }
-
-        private func writeModel() throws {
-            try folder.write(
-                """
-                {"model_type": "dinov2", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "mlp_ratio": 2, \
-                "hidden_act": "gelu", "image_size": 20, "patch_size": 4, "layer_norm_eps": 1e-6}
-                """, to: "model/config.json")
-            try ImageProcessor(
-                resize: .shortestEdge(18), filter: .bicubic, crop: 16, mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25]
-            ).write(to: model)
-            let encoder = TransformerEncoder(
-                architecture: try Architecture.read(modelFolder: model), pooling: .firstToken, seed: 5)
-            let saved = folder.url.appendingPathComponent("saved")
-            try FileManager.default.createDirectory(at: saved, withIntermediateDirectories: true)
-            try encoder.save(to: saved, tokenizerFrom: model)
-            try FileManager.default.moveItem(
-                at: saved.appendingPathComponent("model.safetensors"), to: model.appendingPathComponent("model.safetensors"))
-        }
-    }
-
     /// Gives each picture a vector near that of its class, by its id.
     private struct BadBlackBox: BlackBox {
-        let identity = BlackBoxIdentity(provider: "toy", model: "classes", dimension: World.dimension, normalisation: .none)
+        let identity = BlackBoxIdentity(
+            provider: "toy", model: "classes", dimension: PictureWorld.dimension, normalisation: .none)
 
         func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
             let rows = items.map { item -> [Float] in
                 #expect(item.image != nil && item.text.isEmpty)
-                let number = Int(item.id.dropFirst()) ?? 0
-                var random = RandomGenerator(seed: UInt64(number % World.classes))
-                var own = RandomGenerator(seed: UInt64(number) &+ (role == .query ? 5000 : 9000))
-                return (0..<World.dimension).map { _ in random.normal() + 1.6 * own.normal() }
+                return PictureWorld.blackBox(Int(item.id.dropFirst()) ?? 0, isQuery: role == .query)
             }
-            return Matrix(rows: items.count, columns: World.dimension, values: rows.flatMap { $0 })
+            return Matrix(rows: items.count, columns: PictureWorld.dimension, values: rows.flatMap { $0 })
         }
     }
 
     private func training(
-        _ world: World, trained: TrainedPart = TrainedPart(), augmentation: ImageAugmentation = ImageAugmentation()
+        _ world: PictureWorld, trained: TrainedPart = TrainedPart(),
+        augmentation: ImageAugmentation = ImageAugmentation()
     ) async throws -> (training: CollectionTraining, vectors: BlackBoxVectors, cache: LocalVectorCache) {
         let collection = try RetrievalCollection(contentsOf: world.data)
         #expect(collection.hasImages && !collection.documentsHaveText)
@@ -123,7 +48,7 @@ import Testing
     }
 
     @Test func trainWriteLoadEvaluateSearch() async throws {
-        let world = try World()
+        let world = try PictureWorld()
         defer { world.remove() }
         let (training, vectors, cache) = try await training(world)
         #expect(training.settings.options.dropout == 0 && training.data.queries.isAugmented)
@@ -165,7 +90,7 @@ import Testing
 
     /// The same seed gives the same weights; without augmentation they are others. Low-rank terms of the encoder's linear layers are trained alone.
     @Test func augmentationIsSeededAndTermsAreTrained() async throws {
-        let world = try World()
+        let world = try PictureWorld()
         defer { world.remove() }
         func weights(_ augmentation: ImageAugmentation, _ trained: TrainedPart) async throws -> [Float] {
             let (training, _, _) = try await training(world, trained: trained, augmentation: augmentation)
@@ -181,7 +106,7 @@ import Testing
 
     /// Vectors are cached by the pictures' contents, for each side of images.
     @Test func vectorsAreCachedByContent() async throws {
-        let world = try World()
+        let world = try PictureWorld()
         defer { world.remove() }
         let documents = try RetrievalCollection(contentsOf: world.data).documents.map(\.item)
         let folder = world.folder.url.appendingPathComponent("cache")
@@ -198,7 +123,7 @@ import Testing
     }
 
     @Test func anEncoderOfImagesIsABlackBox() async throws {
-        let world = try World()
+        let world = try PictureWorld()
         defer { world.remove() }
         let collection = try RetrievalCollection(contentsOf: world.data)
         let blackBox = try await FrozenEncoder(modelFolder: world.model)

@@ -13,6 +13,14 @@ public enum ItemBatch: Sendable {
         }
     }
 
+    /// The cost of all items; see ``length(of:)``.
+    public var tokenCount: Int {
+        switch self {
+        case .tokens(let batch): batch.tokenCount
+        case .images(let batch): batch.rows.count * batch.tokensPerImage
+        }
+    }
+
     /// The cost of encoding an item: its tokens, or an image's patches and its class token.
     public func length(of row: Int) -> Int {
         switch self {

@@ -4,6 +4,7 @@ import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
+import MafinText
 
 /// Makes a ``StandIn`` for a collection's black box, from vectors that are paid for: those of all documents and of the
 /// training queries. The black box is not asked.
@@ -195,7 +196,7 @@ public struct StandInTraining {
         guard seconds > 0 || (settings.distillationSteps ?? 0) > 0 else { return 0 }
         let data = training.data
         let documents: ItemBatch
-        switch encoder.reader {
+        switch encoder.reader.kind {
         case .texts(let tokenizer):
             let texts = training.collection.documents.map { encoder.prefixes.document + $0.textForEncoding }
             documents = .tokens(tokenizer.batchEncode(texts, maxLength: settings.documentTokens))

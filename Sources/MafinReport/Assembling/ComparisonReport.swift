@@ -1,5 +1,6 @@
 import Foundation
 import MafinComparison
+import MafinImages
 import MafinMethod
 import MafinPipeline
 import MafinRetrieval

@@ -2,6 +2,7 @@ import Foundation
 import MafinBlackBox
 import MafinComparison
 import MafinEncoder
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinPipeline

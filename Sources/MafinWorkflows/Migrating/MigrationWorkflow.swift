@@ -263,13 +263,13 @@ package struct MigrationWorkflow {
         _ progress: EncodingProgress
     ) throws -> VectorSystem? {
         guard let encoder = model.encoder, let record = model.manifest.documentEncoder else { return nil }
-        let texts = collection.documents.map(\.textForEncoding)
         return VectorSystem(
-            queries: try model.localVectors(of: queries.all.map(\.text), as: .query, isCancelled: context.isCancelled),
+            queries: try model.localVectors(of: queries.all.map(\.item), as: .query, isCancelled: context.isCancelled),
             documents: try LocalVectorCache.shared.vectors(
-                of: texts, as: .document, encoder: encoder.document, weights: record.weightsSHA256,
+                of: collection.documents.map(\.item), as: .document, encoder: encoder.document,
+                weights: record.weightsSHA256,
                 isCancelled: context.isCancelled
-            ) { progress.update("Encoding documents", $0, texts.count) })
+            ) { progress.update("Encoding documents", $0, collection.documents.count) })
     }
 }
 
