@@ -28,7 +28,8 @@ if [ ! -f "$data/qrels/test.tsv" ]; then
         command -v apt-get >/dev/null || die "please install the files of Fashion-MNIST to $source (Debian: dataset-fashion-mnist)"
         apt_install dataset-fashion-mnist
     fi
-    python3 Tools/fashion_mnist.py "$data" --held-out 1 --source "$source"
+    python3 Tools/fashion_mnist.py "$cache/fashion-mnist/classes" --source "$source"
+    .build/release/mafin collection images "$cache/fashion-mnist/classes" --output "$data" --held-out-classes 2,2 --seed 1
 fi
 
 if [ ! -f "$vectors/queries.ids" ]; then

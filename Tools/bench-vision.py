@@ -1,7 +1,7 @@
 """Compares the encoding of images with PyTorch's, and the reading of pictures with Pillow's. All take turns in one run, in float32.
 
-    swift build -c release --package-path Benchmarks --product bench-images
-    PEER-HOME/venv/bin/python Tools/bench-images.py --model .cache/models/dinov2-small [--side 98] [--pictures FOLDER]
+    swift build -c release --package-path Benchmarks --product bench-vision
+    PEER-HOME/venv/bin/python Tools/bench-vision.py --model .cache/models/dinov2-small [--side 98] [--pictures FOLDER]
 
 The network is `Dinov2Model` of transformers with scaled dot-product attention, on batches of 16 images in memory. Medians of the rounds' best
 are printed. With --pictures, the pictures of a folder are read, resized and normalised on one thread, by us and by the checkpoint's processor of
@@ -21,7 +21,7 @@ import numpy
 import torch
 import transformers
 
-PROGRAM = pathlib.Path(__file__).resolve().parents[1] / "Benchmarks" / ".build" / "release" / "bench-images"
+PROGRAM = pathlib.Path(__file__).resolve().parents[1] / "Benchmarks" / ".build" / "release" / "bench-vision"
 BATCH = 16
 
 

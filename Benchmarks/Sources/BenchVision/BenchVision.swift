@@ -7,7 +7,7 @@ import MafinNumerics
 
 /// The speed of a vision encoder on pixels that are in memory, and of reading pictures. Prints one JSON line.
 @main
-struct BenchImages: ParsableCommand {
+struct BenchVision: ParsableCommand {
     @Option(help: "Folder of the checkpoint.") var model: String
     @Option(help: "Pixels of a side; 0: as the checkpoint says.") var side = 0
     @Option(help: "Images of a round.") var images = 64
