@@ -17,7 +17,7 @@ extension Comparison {
         guard collection.documentsHaveText else {
             try part("lexical", title: StandardRivals.blackBoxName) { ComparisonUnit(rows: [try blackBox()]) }
             for name in ComparedSystem.needingText where plan.wants(name) {
-                leaveOut(name, "The documents have no text.")
+                leaveOut(name, "Documents or queries have no text.")
             }
             return nil
         }

@@ -68,7 +68,7 @@ public struct ArtefactEvaluation {
                 texts: collection.documents.map(\.textForEncoding), analyzer: TextAnalyzer(language: language))
             add("bm25", words.rankings(of: queries.map(\.text), count: Self.depth))
         } else {
-            omitted.append(("bm25", "the documents have no text"))
+            omitted.append(("bm25", "documents or queries have no text"))
         }
 
         func progress(_ done: Int) { onProgress("Encoding documents", done, collection.documents.count) }

@@ -151,6 +151,13 @@ public final class ArtefactModel {
             items, prefix: encoder.prefixes[role], isCancelled: isCancelled, progress: progress)
     }
 
+    /// The same for texts.
+    public func localVectors(
+        of texts: [String], as role: TextRole, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
+    ) throws -> Matrix {
+        try localVectors(of: texts.map { Item($0) }, as: role, isCancelled: isCancelled, progress: progress)
+    }
+
     /// An index of a corpus. Local vectors are taken from the cache if they are there.
     /// - Parameters:
     ///   - sources: the sources to rank by; `nil` for all.

@@ -106,4 +106,12 @@ public struct ArtefactSearch {
                 image: document.image?.path)
         }
     }
+
+    /// The same for a text.
+    public func hits(
+        _ query: String, blackBoxVector: [Float]?, count: Int, weights: SourceWeights? = nil, isOffline: Bool? = nil
+    ) throws -> [Hit] {
+        try hits(
+            Item(query), blackBoxVector: blackBoxVector, count: count, weights: weights, isOffline: isOffline)
+    }
 }

@@ -34,7 +34,7 @@ struct ImagesEndToEndTests {
         let names = systems.compactMap { $0["name"] as? String }
         #expect(names.contains("black-box") && names.contains("artefact") && !names.contains("bm25"))
         let omitted = try #require(report["omitted"] as? [[String: String]])
-        #expect(omitted.contains { $0["name"] == "bm25" && $0["reason"] == "the documents have no text" })
+        #expect(omitted.contains { $0["name"] == "bm25" && $0["reason"] == "documents or queries have no text" })
 
         // A search by the picture of a query of test gives the ranking that was measured.
         let search = try await mafin([
@@ -71,7 +71,7 @@ struct ImagesEndToEndTests {
             in: world.folder)
         #expect(compare.status == 0, "\(compare.error)")
         let page = try String(contentsOf: world.folder.url.appendingPathComponent("OUT/index.html"), encoding: .utf8)
-        #expect(page.contains("The documents have no text.") && page.contains("data:image/png;base64,"))
+        #expect(page.contains("Documents or queries have no text.") && page.contains("data:image/png;base64,"))
     }
 
     /// A frozen encoder of images is the black box.

@@ -64,7 +64,7 @@ import Testing
         let split = try MeasuredSplit("test", of: collection, for: model.artefact)
         let evaluation = try ArtefactEvaluation(
             of: model, on: split, vectors: vectors, cache: cache, released: { _ in world.model })
-        #expect(evaluation.omitted.contains { $0.name == "bm25" && $0.reason == "the documents have no text" })
+        #expect(evaluation.omitted.contains { $0.name == "bm25" && $0.reason == "documents or queries have no text" })
         #expect(!evaluation.systems.contains { $0.name == "bm25" })
         let report = try evaluation.report()
         let figures = Dictionary(
