@@ -92,7 +92,8 @@ public final class TransformerEncoder {
         var random = RandomGenerator(seed: seed)
         for tensor in layout.tensors where !tensor.isLowRank {
             for index in tensor.range {
-                parameters.pointer[index] = tensor.decays ? 0.02 * random.normal() : tensor.kind == .gain || tensor.kind == .scale ? 1 : 0
+                parameters.pointer[index] =
+                    tensor.decays ? 0.02 * random.normal() : tensor.kind == .gain || tensor.kind == .scale ? 1 : 0
             }
         }
         setLowRankTerms()

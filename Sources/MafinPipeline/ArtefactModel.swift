@@ -186,7 +186,8 @@ public final class ArtefactModel {
                 isCancelled: isCancelled, progress: progress)
         }
         return try SourceDocuments(
-            ids: documents.map(\.id), texts: documents.map(\.textForEncoding), blackBox: blackBox, local: local, form: manifest.mixing.localForm)
+            ids: documents.map(\.id), texts: documents.map(\.textForEncoding), blackBox: blackBox, local: local,
+            form: manifest.mixing.localForm)
     }
 
     /// Queries as the sources read them. Computes the local vectors, if a source that ranks reads them.

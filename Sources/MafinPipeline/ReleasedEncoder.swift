@@ -41,7 +41,8 @@ public struct ReleasedEncoder: Sendable {
     /// - Throws: whatever `TextEncoder` throws, with the file.
     public func load(_ trained: TrainedPart = TrainedPart()) throws -> TextEncoder {
         try TextEncoder(
-            modelFolder: folder, prefixes: prefixes, maximumLength: maximumLength, imageSide: imageSide, trained: trained
+            modelFolder: folder, prefixes: prefixes, maximumLength: maximumLength, imageSide: imageSide,
+            trained: trained
         )
     }
 

@@ -6,11 +6,15 @@ import MafinNumerics
 /// A picture's class is in its colours: the lower half has those of the upper half the other way round. Documents have the ids `d0`, `d1`, …,
 /// queries `q0`, …; the class of number n is n modulo ``classes``. Relevant is what is of the same class.
 public struct PictureWorld {
+    /// Classes, and documents and queries of each.
     public static let classes = 8
+    /// Documents of a class.
     public static let documentsOfClass = 5
+    /// Queries of a class.
     public static let queriesOfClass = 10
-    /// Pixels of a side: of a picture, and of what the encoder reads.
+    /// Pixels of a side of a picture.
     public static let side = 20
+    /// Pixels of a side of what the encoder reads.
     public static let encodedSide = 16
     /// Numbers of a vector of ``blackBox(_:isQuery:)``.
     public static let dimension = 12
@@ -51,6 +55,7 @@ public struct PictureWorld {
         try writeModel()
     }
 
+    /// Removes the folder.
     public func remove() { try? FileManager.default.removeItem(at: folder.url) }
 
     /// A vector near that of the class, with much noise: a black box that knows classes badly.

@@ -12,7 +12,8 @@ struct SearchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "search",
         abstract: "Rank a collection's documents for a query, and show what each source contributes to each score.",
-        usage: "mafin search <artefact> --data <path> <query> [<options>]\nmafin search <artefact> --data <path> --image <file> [<options>]",
+        usage:
+            "mafin search <artefact> --data <path> <query> [<options>]\nmafin search <artefact> --data <path> --image <file> [<options>]",
         discussion: """
             'mafin inspect' lists the sources of an artefact and their weights. The black box is asked only if a source with a weight above 0 needs it.
 
@@ -102,9 +103,12 @@ struct SearchCommand: AsyncParsableCommand {
             columns: [.init("", .right), .init("score", .right)] + sources.map { .init($0.rawValue, .right) }
                 + [.init("black box rank", .right), .init("id"), .init("document")])
         for hit in found.results {
-            let text = [hit.image ?? "", hit.title.isEmpty || hit.text.isEmpty ? hit.title + hit.text : "\(hit.title): \(hit.text)"]
-                .joined(separator: " ")
-                .split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            let text = [
+                hit.image ?? "",
+                hit.title.isEmpty || hit.text.isEmpty ? hit.title + hit.text : "\(hit.title): \(hit.text)",
+            ]
+            .joined(separator: " ")
+            .split(whereSeparator: \.isWhitespace).joined(separator: " ")
             table.append(
                 ["\(hit.rank)", String(format: "%.4f", hit.score)]
                     + sources.map { String(format: "%.4f", hit.parts[$0]) }

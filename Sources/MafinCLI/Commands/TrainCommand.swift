@@ -262,7 +262,10 @@ struct TuningOptions: ParsableArguments {
         help: .expert("Peak learning rate. (default: 1.5e-4 for the query side alone, 5e-5 where documents learn too)"))
     var learningRate: Float?
 
-    @Option(help: .expert("Dropout rate. 0 trains faster, and overfits earlier when labels are few. (default: 0.1 for texts, 0 for images)"))
+    @Option(
+        help: .expert(
+            "Dropout rate. 0 trains faster, and overfits earlier when labels are few. (default: 0.1 for texts, 0 for images)"
+        ))
     var dropout: Float?
 
     @Flag(help: .expert("Do not crop, mirror and recolour images at random in training. Faster, and overfits earlier."))

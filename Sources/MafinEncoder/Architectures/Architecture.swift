@@ -21,7 +21,8 @@ public struct Architecture: Sendable, CustomStringConvertible {
 
     init(
         name: String, _ configuration: EncoderConfiguration, images: ImageShape? = nil, prefixes: [String],
-        unusedTensors: [String] = ["pooler."], details: String = "", operations: @escaping @Sendable (inout NetworkBuilder) -> Network
+        unusedTensors: [String] = ["pooler."], details: String = "",
+        operations: @escaping @Sendable (inout NetworkBuilder) -> Network
     ) {
         self.name = name
         self.configuration = configuration

@@ -21,7 +21,8 @@ extension Architecture {
             vision: vision.filling(defaults), name: "clip", projection: json.size("projection_dim", default: 512), side)
     }
 
-    private static func clip(vision json: JSONFile, name: String, projection: Int, _ side: Int?) throws -> Architecture {
+    private static func clip(vision json: JSONFile, name: String, projection: Int, _ side: Int?) throws -> Architecture
+    {
         let activation = json.string("hidden_act") ?? "quick_gelu"
         guard ["quick_gelu", "gelu"].contains(activation) else {
             throw EncoderError.unsupported(

@@ -350,7 +350,8 @@ struct NetworkBuilder {
         }
         return Network(
             configuration: configuration, layout: layout, embedding: embedding, embeddingSection: embeddingSection,
-            layers: layers, projection: projection, last: section, weights: weights, trained: trained, wideWidth: wideWidth,
+            layers: layers, projection: projection, last: section, weights: weights, trained: trained,
+            wideWidth: wideWidth,
             hasDistances: hasDistances, lowRankWidth: lowRankWidth)
     }
 }

@@ -44,7 +44,8 @@ struct LoadedBatch: Sendable {
                 let pixels = try batch.rows[row].pixels(seed.map { RandomGenerator.mix($0 &+ UInt64(row)) })
                 guard pixels.count == size else {
                     throw EncoderError.input(
-                        row: row, expected: "3 x \(shape.side) x \(shape.side) pixels", found: "\(pixels.count) numbers")
+                        row: row, expected: "3 x \(shape.side) x \(shape.side) pixels", found: "\(pixels.count) numbers"
+                    )
                 }
                 buffer.copy(from: pixels, at: row * size)
             }

@@ -80,8 +80,9 @@ struct PatchEmbedding: Sendable {
 
 /// The square images that a vision network reads, and how they are cut into patches.
 public struct ImageShape: Sendable, Equatable {
-    /// Pixels of a side of an image and of a patch. What is left of a side that patches do not divide is not read.
+    /// Pixels of a side of an image. What is left of it if patches do not divide it is not read.
     public let side: Int
+    /// Pixels of a side of a patch.
     public let patch: Int
 
     init(side: Int, patch: Int) {

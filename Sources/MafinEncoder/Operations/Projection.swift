@@ -22,7 +22,8 @@ struct Projection: Sendable {
         _ rows: Int, _ dy: UnsafePointer<Float>, _ parameters: UnsafePointer<Float>,
         into dpooled: UnsafeMutablePointer<Float>
     ) {
-        mafin_sgemm(false, false, rows, inputs, outputs, 1, dy, outputs, parameters + weight, inputs, 0, dpooled, inputs)
+        mafin_sgemm(
+            false, false, rows, inputs, outputs, 1, dy, outputs, parameters + weight, inputs, 0, dpooled, inputs)
     }
 
     /// dW += dyᵀ · pooled, or dW = dyᵀ · pooled unless `isAdding`.

@@ -84,7 +84,8 @@ extension ReportPage {
                 element("ol", ["class": example.documents.values.contains { $0.image != nil } ? "pictured" : nil]) {
                     for entry in ranking {
                         row(
-                            entry, image: example.documents[entry.id]?.image, name: example.line(of: entry.id, 160), isBaseline: isBaseline, isGraded: isGraded,
+                            entry, image: example.documents[entry.id]?.image, name: example.line(of: entry.id, 160),
+                            isBaseline: isBaseline, isGraded: isGraded,
                             bars: bars, sources: sources, link: ids.firstIndex(of: entry.id).map { "#\(id)-d\($0 + 1)" }
                         )
                     }

@@ -73,7 +73,8 @@ package struct DistillationWorkflow {
         let vectors = try await BlackBoxVectors(
             asking: openBlackBox(nil), documents: collection.documents, queries: queries)
         // Without texts there is no BM25.
-        let words = collection.documentsHaveText
+        let words =
+            collection.documentsHaveText
             ? LexicalSource(
                 texts: collection.documents.map(\.textForEncoding),
                 language: context.language(language, of: collection.documents).language)

@@ -49,7 +49,8 @@ package struct TrainedComposition: Sendable, Encodable {
             LocalVectorSource(dimension: local.documents.columns),
         ]
         let fit = SourceFit(
-            vectors + (words.map { [$0] } ?? []), remembering: RememberedQueries.standard, local: local, learned: [.local],
+            vectors + (words.map { [$0] } ?? []), remembering: RememberedQueries.standard, local: local,
+            learned: [.local],
             name: ComparedSystem.composition)
         let fitted = try fit.fit(to: data, seed: seed, isCancelled: isCancelled)
         guard

@@ -293,7 +293,8 @@ package struct TrainingWorkflow {
         let systems = try training.systems(of: trained)
         let documents = training.collection.documents
         // Without texts there is no BM25.
-        let words = training.collection.documentsHaveText
+        let words =
+            training.collection.documentsHaveText
             ? LexicalSource(
                 texts: documents.map(\.textForEncoding), language: context.language(language, of: documents).language)
             : nil
