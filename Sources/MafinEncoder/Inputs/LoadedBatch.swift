@@ -32,16 +32,18 @@ struct LoadedBatch: Sendable {
     }
 
     /// Reads images, on all threads.
-    /// - Parameter seed: the seed of the random changes of all images; `nil`: none.
+    /// - Parameters:
+    ///   - seed: the seed of the random changes of all images; `nil`: none.
+    ///   - firstRow: the number of the first image in the whole batch, of which its changes depend.
     /// - Throws: what reading an image throws; ``EncoderError/input(row:expected:found:)`` for another number of pixels.
-    init(_ batch: ImageBatch, shape: ImageShape, seed: UInt64?) throws {
+    init(_ batch: ImageBatch, shape: ImageShape, seed: UInt64?, firstRow: Int = 0) throws {
         let seed = batch.isAugmented ? seed : nil
         let size = shape.floats
         let buffer = FloatBuffer(count: batch.rows.count * size)
         let errors = FirstError()
         parallelFor(batch.rows.count) { row in
             errors.catching(row) {
-                let pixels = try batch.rows[row].pixels(seed.map { RandomGenerator.mix($0 &+ UInt64(row)) })
+                let pixels = try batch.rows[row].pixels(seed.map { RandomGenerator.mix($0 &+ UInt64(firstRow + row)) })
                 guard pixels.count == size else {
                     throw EncoderError.input(
                         row: row, expected: "3 x \(shape.side) x \(shape.side) pixels", found: "\(pixels.count) numbers"

@@ -169,14 +169,17 @@ extension TransformerEncoder {
     // MARK: Preparation
 
     /// The batch in memory, if the network can read it.
-    /// - Parameter seed: the seed of the random changes of images; `nil`: none.
-    func load(_ batch: ItemBatch, seed: UInt64?) throws -> LoadedBatch {
+    /// - Parameters:
+    ///   - seed: the seed of the random changes of images; `nil`: none.
+    ///   - firstToken: number of tokens before this part of a longer batch, whose images have their changes there.
+    func load(_ batch: ItemBatch, seed: UInt64?, firstToken: Int = 0) throws -> LoadedBatch {
         switch batch {
         case .tokens(let batch):
             try check(batch)
             return LoadedBatch(batch)
         case .images(let batch):
-            return try LoadedBatch(batch, shape: check(batch), seed: seed)
+            let shape = try check(batch)
+            return try LoadedBatch(batch, shape: shape, seed: seed, firstRow: firstToken / shape.tokens)
         }
     }
 

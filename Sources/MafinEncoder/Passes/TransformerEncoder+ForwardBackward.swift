@@ -66,7 +66,7 @@ extension TransformerEncoder {
     /// The same for a part of a longer batch, with the dropout masks that its tokens have there.
     /// - Parameter firstToken: number of tokens before this part.
     public func forward(_ batch: ItemBatch, dropoutSeed: UInt64?, firstToken: Int) throws -> ForwardPass {
-        let batch = try load(batch, seed: dropoutSeed)
+        let batch = try load(batch, seed: dropoutSeed, firstToken: firstToken)
         prepare(batch, for: .training)
         let chunks = Chunk.cut(batch, threads: Parallelism.threads, maximumTokens: Self.trainingChunk)
         let dropout = Dropout(

@@ -91,7 +91,10 @@ final class ServedModel: Sendable {
             options.degrades
             && (standIn != nil || manifest.mixing.rankingWeights.withoutBlackBox(sources) != nil)
         readiness = ReadinessCheck(
-            engine, standIn: standIn?.engine, upstream.map { BlackBoxProbe($0) }, cache: cache, degrades: canDegrade,
+            engine, standIn: standIn?.engine,
+            upstream.map {
+                BlackBoxProbe($0, asksForImage: engines.local?.reader(.query).readsImages ?? false)
+            }, cache: cache, degrades: canDegrade,
             log: log)
         let offered = manifest.offeredWeights(isOffline: isOffline, asksSome: askBelow != nil)
         description = try ServiceDescription(manifest, sources, offered: offered, name: name, options).text()
