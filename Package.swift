@@ -196,7 +196,7 @@ let package = Package(
         + module(
             "MafinProviderWorkflows",
             [
-                "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinPipeline", "MafinProviders",
+                "MafinNumerics", "MafinImages", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinPipeline", "MafinProviders",
                 "MafinGeneration", "MafinReport", "MafinServer", "MafinStores", "MafinWorkflows",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],

@@ -191,14 +191,15 @@ public struct CollectionTraining {
         return training
     }
 
-    /// The released encoder's vectors of texts, not normalised. Processes that train together share the work; each keeps its own
+    /// The released encoder's vectors of items, not normalised. Processes that train together share the work; each keeps its own
     /// part in the cache.
     private static func vectors(
-        of texts: [String], as role: TextRole, encoder: TextEncoder, released: ReleasedEncoder, cache: LocalVectorCache,
+        of items: [Item], as role: TextRole, encoder: TextEncoder, released: ReleasedEncoder, cache: LocalVectorCache,
         by communicator: any Communicator, isCancelled: () -> Bool, progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> Matrix {
-        let range = communicator.shares(of: texts.map(\.utf8.count))[communicator.rank]
-        let own = communicator.count == 1 ? texts : Array(texts[range])
+        // An image takes as long as any other.
+        let range = communicator.shares(of: items.map { $0.image == nil ? $0.text.utf8.count : 1_000 })[communicator.rank]
+        let own = communicator.count == 1 ? items : Array(items[range])
         let vectors = try cache.vectors(
             of: own, as: role, encoder: encoder, weights: released.weightsHash, isCancelled: isCancelled
         ) { progress($0, own.count) }
@@ -252,7 +253,7 @@ public struct CollectionTraining {
                     by: settings.communicator, isCancelled: isCancelled)
             }
         func run<Encoder: TrainableEncoder>(_ encoder: Encoder) throws -> TrainingOutcome
-        where Encoder.Inputs == TokenBatch {
+        where Encoder.Inputs == ItemBatch {
             let trainer = try Trainer(
                 queryEncoder: encoder, data: data, mode: mode, loss: contender.objective(from: settings.loss),
                 base: base,
@@ -278,10 +279,10 @@ public struct CollectionTraining {
         let dev = data.index.devQueries
         let ids = dev.map { queries[$0].id }
         let form = outcome.localForm
-        func embed(_ tokens: TokenBatch) throws -> Matrix {
+        func embed(_ inputs: ItemBatch) throws -> Matrix {
             settings.communicator.count == 1
-                ? try encoder.encoder.embed(tokens)
-                : try DistributedEncoder(encoder.encoder, settings.communicator).embed(tokens)
+                ? try encoder.encoder.embed(inputs)
+                : try DistributedEncoder(encoder.encoder, settings.communicator).embed(inputs)
         }
         let local = try outcome.developmentVectors ?? embed(data.queries.selecting(rows: dev))
         let documents = mode.trainsDocuments ? try embed(data.documents) : documentBank

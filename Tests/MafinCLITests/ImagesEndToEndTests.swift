@@ -42,10 +42,10 @@ struct ImagesEndToEndTests {
         ])
         #expect(search.status == 0, "\(search.error)")
         let results = try #require(try object(search.output)["results"] as? [[String: Any]])
-        let ranked = try String(
-            contentsOf: world.folder.url.appendingPathComponent("RUNS/artefact.test.run"), encoding: .utf8
-        )
-        .split(separator: "\n").map { $0.split(separator: " ") }.filter { $0[0] == "q70" }.map { String($0[2]) }
+        let run: String = try String(
+            contentsOf: world.folder.url.appendingPathComponent("RUNS/artefact.test.run"), encoding: .utf8)
+        let lines: [[Substring]] = run.split(separator: "\n").map { $0.split(separator: " ") }
+        let ranked: [String] = lines.filter { $0[0] == "q70" }.map { String($0[2]) }
         #expect(results.compactMap { $0["id"] as? String } == Array(ranked.prefix(10)))
         #expect(results.allSatisfy { ($0["image"] as? String)?.hasPrefix("images/d") == true })
         let text = try await mafin(["search", "ART", "--data", "data", "a text"])

@@ -25,7 +25,7 @@ import Testing
             let rows = parts[rank]
             if !rows.isEmpty {
                 let pass = try encoder.forward(
-                    batch.selecting(rows: Array(rows)[...]), dropoutSeed: 11, firstToken: batch.offsets[rows.lowerBound]
+                    .tokens(batch.selecting(rows: Array(rows)[...])), dropoutSeed: 11, firstToken: batch.offsets[rows.lowerBound]
                 )
                 encoder.backward(pass, gradient: upstream.selecting(rows: rows))
             }

@@ -196,11 +196,11 @@ import Testing
         (#"{"input":[{"a":"$picture"}]}"#, "unknown variable"),
     ])
     func bodiesForImagesAreChecked(body: String, fault: String) throws {
-        let error = #expect(throws: ProviderError.self) {
+        let error = try #require(throws: ProviderError.self) {
             _ = try ProfileCatalog.builtIn.profile("openai").overriding(
                 toml: "[request]\nimage_body = '''\(body)'''", source: "test")
         }
-        #expect("\(try #require(error))".contains(fault) && "\(try #require(error))".contains("request.image_body"))
+        #expect("\(error)".contains(fault) && "\(error)".contains("request.image_body"))
     }
 
     @Test func bodiesForImagesAreAPartOfTheIdentity() throws {

@@ -112,7 +112,7 @@ import Testing
         let first = Task { try await engine.embed(try self.rows(engine, ["w0"]), as: .query) }
         while batches.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(1)) }
         let texts = (0..<299).map { "w\($0 % 50)" }
-        let all = engine.load + rows(engine, texts).tokenCount
+        let all = try engine.load + rows(engine, texts).tokenCount
         async let others = texts.concurrentMap { try await engine.embed(try self.rows(engine, [$0]), as: .query) }
         while engine.load < all { try await Task.sleep(for: .milliseconds(1)) }
         gate.signal()

@@ -41,7 +41,7 @@ import Testing
                 mixing: Mixture(MixtureWeights(lambda: 0.4, temperature: 0.05)), documentEncoder: record,
                 verdict: Verdict(lambda: 0.4, metric: "nDCG@10", difference: nil, queries: 0)), to: artefact,
             saveDocumentEncoder: { try encoder.save(to: $0) })
-        func model() throws -> ArtefactModel {
+        @Sendable func model() throws -> ArtefactModel {
             try ArtefactModel(artefact: artefact, released: { _ in throw CancellationError() })
         }
         let collection = try RetrievalCollection(contentsOf: world.data)

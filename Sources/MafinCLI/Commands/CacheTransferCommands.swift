@@ -3,6 +3,7 @@ import Foundation
 import MafinBlackBox
 import MafinCommandLine
 import MafinNumerics
+import MafinPipeline
 import MafinProviderWorkflows
 import MafinProviders
 import MafinRetrieval
