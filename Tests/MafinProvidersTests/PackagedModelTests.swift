@@ -64,15 +64,15 @@ import Testing
             // Nothing listens on port 1.
             let hub = try hub(folder, endpoint: "http://127.0.0.1:1", packages: server.url + "/simple")
             let found = try await hub.pull("org/tiny-encoder")
-            #expect(found == folder.url.appendingPathComponent("models/tiny-encoder"))
+            #expect(found.path == folder.url.path + "/models/tiny-encoder")
             let files = try FileManager.default.subpathsOfDirectory(atPath: found.path).sorted()
             #expect(files == ["1_Pooling", "1_Pooling/config.json", "config.json", "empty.json", "model.safetensors"])
             let requests = server.requests.count
             // It is there now, so nothing is downloaded again, and it is found by its name.
-            #expect(try await hub.pull("org/tiny-encoder") == found)
+            #expect(try await hub.pull("org/tiny-encoder").path == found.path)
             #expect(server.requests.count == requests)
             let folders = ModelFolders(cache: folder.url, plain: [folder.url.appendingPathComponent("models")])
-            #expect(try folders.resolve("org/tiny-encoder") == found)
+            #expect(try folders.resolve("org/tiny-encoder").path == found.path)
         }
     }
 
