@@ -125,7 +125,8 @@ let package = Package(
         + module(
             "MafinProviders",
             [
-                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration", "CPostgreSQL", "CZlib",
+                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration", "CPostgreSQL",
+                "CZlib",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -184,7 +185,7 @@ let package = Package(
         + module(
             "MafinProviderWorkflows",
             [
-                "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinPipeline", "MafinProviders",
+                "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline", "MafinProviders",
                 "MafinGeneration", "MafinReport", "MafinServer", "MafinStores", "MafinWorkflows",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
