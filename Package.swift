@@ -196,11 +196,12 @@ let package = Package(
         + module(
             "MafinProviderWorkflows",
             [
-                "MafinNumerics", "MafinImages", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinPipeline", "MafinProviders",
+                "MafinNumerics", "MafinImages", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinPipeline", "MafinProviders",
                 "MafinGeneration", "MafinReport", "MafinServer", "MafinStores", "MafinWorkflows",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
-            goldens: false, tests: ["MafinMethod"])
+            goldens: false)
         // Terminal code that commands share, and the demo.
         + module(
             "MafinCommandLine",

@@ -93,7 +93,7 @@ package struct DemoCommand: AsyncParsableCommand {
         guard let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0 + "/corpus.jsonl") })
         else {
             throw ValidationError(
-                "there is no sample in \(candidates.joined(separator: " or in ")): run the demo in the repository, or name the folder with --sample."
+                "there is no folder \(candidates.joined(separator: " or ")) with a corpus.jsonl: run the demo in the repository, or name the folder with --sample."
             )
         }
         return found

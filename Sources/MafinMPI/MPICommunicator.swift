@@ -7,7 +7,9 @@ import MafinMethod
 /// The library is opened at run time: the one that fits the launcher, or the one that `MAFIN_MPI_LIBRARY` names. Calls come
 /// from one thread at a time.
 public final class MPICommunicator: Communicator {
+    /// See ``Communicator``.
     public let rank: Int
+    /// See ``Communicator``.
     public let count: Int
 
     private init() {
@@ -62,11 +64,13 @@ public final class MPICommunicator: Communicator {
         }
     }
 
+    /// See ``Communicator``.
     public func sum(_ values: UnsafeMutableBufferPointer<Float>) throws {
         guard let base = values.baseAddress, !values.isEmpty else { return }
         try require(mafin_mpi_sum(base, Int64(values.count)), "the sum over processes")
     }
 
+    /// See ``Communicator``.
     public func gather(_ bytes: UnsafeRawBufferPointer) throws -> [[UInt8]] {
         var lengths = [Int64](repeating: 0, count: count)
         let equal = [Int64](repeating: 8, count: count)
@@ -93,6 +97,7 @@ public final class MPICommunicator: Communicator {
         }
     }
 
+    /// See ``Communicator``.
     public func broadcast(_ bytes: [UInt8]) throws -> [UInt8] {
         var length = Int64(bytes.count)
         try require(mafin_mpi_broadcast(&length, 8), "sending")

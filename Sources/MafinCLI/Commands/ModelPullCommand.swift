@@ -61,7 +61,7 @@ struct ModelPullCommand: AsyncParsableCommand {
         try JSONOutput.print(
             Summary(
                 repository: repository, revision: revision,
-                commit: folder.deletingLastPathComponent() == hub.packageFolder ? nil : record.commit,
+                commit: folder.deletingLastPathComponent().path == hub.packageFolder.path ? nil : record.commit,
                 folder: folder.path,
                 files: record.files.sorted { $0.key < $1.key }.map {
                     Summary.File(name: $0.key, sha256: $0.value.sha256, bytes: $0.value.bytes)

@@ -24,13 +24,19 @@ public protocol Communicator: AnyObject, Sendable {
 
 /// One process alone.
 public final class SingleProcess: Communicator {
+    /// See ``Communicator``.
     public let rank = 0
+    /// See ``Communicator``.
     public let count = 1
 
+    /// See ``Communicator``.
     public init() {}
 
+    /// See ``Communicator``.
     public func sum(_ values: UnsafeMutableBufferPointer<Float>) {}
+    /// See ``Communicator``.
     public func gather(_ bytes: UnsafeRawBufferPointer) -> [[UInt8]] { [Array(bytes)] }
+    /// See ``Communicator``.
     public func broadcast(_ bytes: [UInt8]) -> [UInt8] { bytes }
 }
 

@@ -19,6 +19,7 @@ public protocol DistributableEncoder: TrainableEncoder {
 /// that of one process with the same batch, up to rounding. Its gradient goes back through the process's own rows, and the
 /// gradients of the weights are summed before the optimiser's step, which every process makes alike.
 public final class DistributedEncoder<Base: DistributableEncoder>: TrainableEncoder {
+    /// See ``TrainableEncoder``.
     public typealias Inputs = Base.Inputs
 
     /// This process's part of a pass, and the embeddings of all.
@@ -40,6 +41,7 @@ public final class DistributedEncoder<Base: DistributableEncoder>: TrainableEnco
         (self.base, self.communicator) = (base, communicator)
     }
 
+    /// See ``TrainableEncoder``.
     public var dimension: Int { base.dimension }
     /// That of the base: a run may be resumed with another number of processes.
     public var identity: String { base.identity }
@@ -50,12 +52,14 @@ public final class DistributedEncoder<Base: DistributableEncoder>: TrainableEnco
         return (rows, inputs.selecting(rows: Array(rows)), lengths[..<rows.lowerBound].reduce(0, +))
     }
 
+    /// See ``TrainableEncoder``.
     public func embed(_ inputs: Inputs) throws -> Matrix {
         let share = share(of: inputs)
         let own = try share.rows.isEmpty ? Matrix(rows: 0, columns: dimension) : base.embed(share.inputs)
         return try communicator.gather(own)
     }
 
+    /// See ``TrainableEncoder``.
     public func forward(_ inputs: Inputs, dropoutSeed: UInt64?) throws -> Pass {
         let share = share(of: inputs)
         let own =
@@ -66,8 +70,10 @@ public final class DistributedEncoder<Base: DistributableEncoder>: TrainableEnco
         return Pass(own: own, rows: share.rows, embeddings: try communicator.gather(embeddings))
     }
 
+    /// See ``TrainableEncoder``.
     public func embeddings(of pass: Pass) -> Matrix { pass.embeddings }
 
+    /// See ``TrainableEncoder``.
     public func backward(_ pass: Pass, gradient: Matrix) throws {
         guard let own = pass.own else { return }
         try base.backward(own, gradient: gradient.selecting(rows: pass.rows))
@@ -82,6 +88,7 @@ public final class DistributedEncoder<Base: DistributableEncoder>: TrainableEnco
         return norm
     }
 
+    /// See ``TrainableEncoder``.
     public func weights() -> [Float] {
         let weights = base.weights()
         do {
@@ -105,7 +112,10 @@ public final class DistributedEncoder<Base: DistributableEncoder>: TrainableEnco
         )
     }
 
+    /// See ``TrainableEncoder``.
     public func restore(weights: [Float]) { base.restore(weights: weights) }
+    /// See ``TrainableEncoder``.
     public func saveTrainingState(to folder: URL) throws { try base.saveTrainingState(to: folder) }
+    /// See ``TrainableEncoder``.
     public func restoreTrainingState(from folder: URL) throws { try base.restoreTrainingState(from: folder) }
 }
