@@ -185,11 +185,11 @@ let package = Package(
         + module(
             "MafinProviderWorkflows",
             [
-                "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline", "MafinProviders",
-                "MafinGeneration", "MafinReport", "MafinServer", "MafinStores", "MafinWorkflows",
+                "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline",
+                "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer", "MafinStores", "MafinWorkflows",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
-            goldens: false, tests: ["MafinMethod"])
+            goldens: false)
         // Terminal code that commands share, and the demo.
         + module(
             "MafinCommandLine",
