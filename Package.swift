@@ -197,8 +197,8 @@ let package = Package(
             "MafinProviderWorkflows",
             [
                 "MafinNumerics", "MafinImages", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
-                "MafinPipeline", "MafinProviders",
-                "MafinGeneration", "MafinReport", "MafinServer", "MafinStores", "MafinWorkflows",
+                "MafinPipeline", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer", "MafinStores",
+                "MafinWorkflows",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             goldens: false)

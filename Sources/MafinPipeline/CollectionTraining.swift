@@ -198,7 +198,8 @@ public struct CollectionTraining {
         by communicator: any Communicator, isCancelled: () -> Bool, progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> Matrix {
         // An image takes as long as any other.
-        let range = communicator.shares(of: items.map { $0.image == nil ? $0.text.utf8.count : 1_000 })[communicator.rank]
+        let costs = items.map { $0.image == nil ? $0.text.utf8.count : 1_000 }
+        let range = communicator.shares(of: costs)[communicator.rank]
         let own = communicator.count == 1 ? items : Array(items[range])
         let vectors = try cache.vectors(
             of: own, as: role, encoder: encoder, weights: released.weightsHash, isCancelled: isCancelled
