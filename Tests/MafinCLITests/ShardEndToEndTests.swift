@@ -12,7 +12,7 @@ struct ShardEndToEndTests {
         let world = try TinyWorld()
         defer { world.remove() }
         let train = try await world.mafin(
-            ["train", "--output", "ART", "--rivals", "none", "--mode", "query", "--epochs", "3"] + TinyWorld.training)
+            ["train", "--output", "ART", "--rivals", "none", "--mode", "query", "--epochs", "10"] + TinyWorld.training)
         try #require(train.status == 0, "\(train.error)")
         try await body(world)
     }

@@ -34,7 +34,7 @@ import Testing
             (ShardRank.Source.slurm, [:], "SLURM_ARRAY_TASK_ID"), (.kubernetes, [:], "JOB_COMPLETION_INDEX"),
             (.mpi, [:], "OMPI_COMM_WORLD_RANK"), (.environment, ["MAFIN_RANK": "x"], "'x'"),
             (.environment, ["MAFIN_RANK": "2", "MAFIN_WORKERS": "2"], "rank 2 of 2"),
-        ] {
+        ] as [(ShardRank.Source, [String: String], String)] {
             let error = #expect(throws: WorkflowError.self) { try rank(source, environment) }
             #expect("\(try #require(error))".contains(part))
         }
