@@ -231,7 +231,7 @@ import Testing
         }
         #expect(try #require(refusal).description.contains("(--precision int8 fits); run 'mafin index' again"))
         // The service says so, too: nothing is served.
-        await #expect(throws: IndexError.self) { try await toy.service(withIndex: true) }
+        await #expect(throws: IndexError.self) { _ = try await toy.service(withIndex: true) }
         func record(_ passed: Bool) -> PrecisionRecord {
             let change = PairedBootstrap.Interval(mean: 0, low: 0, high: 0)
             let figure = PrecisionRecord.Figure(
