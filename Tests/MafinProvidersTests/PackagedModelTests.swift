@@ -111,7 +111,8 @@ import Testing
                 for entry in archive.entries { try archive.read(entry) { count += $0.count } }
                 return count
             }
-            #expect(try read(wheel) > 400_000)
+            let size = try read(wheel)
+            #expect(size > 400_000)
             #expect(throws: (any Error).self) { try read(Array("no archive".utf8)) }
             #expect(throws: (any Error).self) { try read(Array(wheel.dropLast(40))) }
             // Each byte of the list of files and of the record of the end in turn: refused or read, never a crash.
