@@ -1,6 +1,5 @@
 import Foundation
 import MafinBlackBox
-import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
@@ -21,10 +20,8 @@ public struct ArtefactSearch {
         public var blackBoxRank: Int?
         /// Title; empty if it has none.
         public var title: String
-        /// Text; empty for an image alone.
+        /// Text.
         public var text: String
-        /// The path of its image in the collection; `nil` for a text.
-        public var image: String?
     }
 
     private let model: ArtefactModel
@@ -63,7 +60,7 @@ public struct ArtefactSearch {
     /// - Throws: `CombinationError` for a query vector of zeros; ``ArtefactError/noSourceLeft(path:)``; whatever the
     ///   encoder throws.
     public func hits(
-        _ query: Item, blackBoxVector: [Float]?, count: Int, weights: SourceWeights? = nil, isOffline: Bool? = nil
+        _ query: String, blackBoxVector: [Float]?, count: Int, weights: SourceWeights? = nil, isOffline: Bool? = nil
     ) throws -> [Hit] {
         let isOffline =
             isOffline
@@ -102,16 +99,7 @@ public struct ArtefactSearch {
                     zip(model.sources.map(\.name), parts.row(place)).filter { usable[$0.0] > 0 }.map {
                         .init(source: $0, value: Double($1))
                     }),
-                blackBoxRank: places?[place], title: document.title, text: document.text,
-                image: document.image?.path)
+                blackBoxRank: places?[place], title: document.title, text: document.text)
         }
-    }
-
-    /// The same for a text.
-    public func hits(
-        _ query: String, blackBoxVector: [Float]?, count: Int, weights: SourceWeights? = nil, isOffline: Bool? = nil
-    ) throws -> [Hit] {
-        try hits(
-            Item(query), blackBoxVector: blackBoxVector, count: count, weights: weights, isOffline: isOffline)
     }
 }

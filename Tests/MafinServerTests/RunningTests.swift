@@ -1,6 +1,5 @@
 import Foundation
 import MafinBlackBox
-import MafinImages
 import MafinNumerics
 import MafinPipeline
 import MafinTestSupport

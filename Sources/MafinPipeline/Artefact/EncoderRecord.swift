@@ -29,8 +29,6 @@ public struct EncoderRecord: Sendable, Codable, Hashable {
     public var documentPrefix = ""
     /// Number of tokens to which texts are cut; `nil` if inputs have no length.
     public var maximumLength: Int?
-    /// Pixels of a side of the images that it reads; `nil` for an encoder of texts.
-    public var imageSide: Int?
 
     /// The folder of the encoder of documents, or of both if one encoder serves both.
     public static let documentFolder = "document-encoder"
@@ -44,7 +42,7 @@ public struct EncoderRecord: Sendable, Codable, Hashable {
     func load(from folder: URL, precision: Precision) throws -> TextEncoder {
         let encoder = try TextEncoder(
             modelFolder: folder, prefixes: TextPrefixes(query: queryPrefix, document: documentPrefix),
-            maximumLength: maximumLength, imageSide: imageSide)
+            maximumLength: maximumLength)
         encoder.encoder.precision = precision
         return encoder
     }

@@ -1,5 +1,4 @@
 import MafinEncoder
-import MafinImages
 import MafinMethod
 import MafinNumerics
 
@@ -22,9 +21,9 @@ public final class StandIn {
     /// for them.
     /// - Throws: `CancellationError` when cancelled; `CombinationError` for a vector of zeros.
     public func vectors(
-        of items: [Item], ids: [String] = [], isCancelled: () -> Bool = { false }
+        of texts: [String], ids: [String] = [], isCancelled: () -> Bool = { false }
     ) throws -> (blackBox: Matrix, local: Matrix?) {
         try heads(
-            encoder.embedUnnormalized(items, prefix: encoder.prefixes.query, isCancelled: isCancelled), ids: ids)
+            encoder.embedUnnormalized(texts, prefix: encoder.prefixes.query, isCancelled: isCancelled), ids: ids)
     }
 }

@@ -1,5 +1,4 @@
 import Foundation
-import MafinImages
 
 /// Reads the documents or queries of a file one at a time, with the checks of a collection: repeated identifiers are
 /// errors, empty texts are warnings.
@@ -16,8 +15,6 @@ public struct CheckedTexts {
         public var id: String
         /// The text that an encoder reads. For a document it includes the title.
         public var text: String
-        /// The image; `nil` for a text.
-        public var image: ItemImage?
     }
 
     private let kind: RetrievalError.TextKind
@@ -78,17 +75,17 @@ public struct CheckedTexts {
         switch kind {
         case .document:
             let document = try Document(object)
-            text = Text(id: document.id, text: document.textForEncoding, image: document.image)
+            text = Text(id: document.id, text: document.textForEncoding)
         case .query:
             let query = try Query(object)
-            text = Text(id: query.id, text: query.text, image: query.image)
+            text = Text(id: query.id, text: query.text)
         }
         line = object.line
         if let first = lines.updateValue(line, forKey: text.id) {
             throw RetrievalError.duplicateIdentifier(
                 path: object.path, line: line, kind: kind, identifier: text.id, firstLine: first)
         }
-        if text.image == nil, text.text.trimmedWhitespace.isEmpty {
+        if text.text.trimmedWhitespace.isEmpty {
             warnings.append(CollectionWarning(path: object.path, line: line, kind: .empty(kind), identifier: text.id))
         }
         return text

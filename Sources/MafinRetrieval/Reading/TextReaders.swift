@@ -1,10 +1,9 @@
 import Foundation
-import MafinImages
 
 /// Reads the documents of a `corpus.jsonl` (or `.jsonl.gz`) one at a time, so that a corpus of any size takes bounded
 /// memory.
 ///
-/// The fields are `_id`, `text` and optionally `title` and `image`. A row with an image needs no text. Repeated identifiers are not detected, because that takes
+/// The fields are `_id`, `text` and optionally `title`. Repeated identifiers are not detected, because that takes
 /// memory for each of them. ``RetrievalCollection`` and ``CheckedTexts`` detect them.
 public struct DocumentReader {
     private var lines: JSONLines
@@ -28,7 +27,7 @@ public struct DocumentReader {
 
 extension Document: CollectionText {
     static var kind: RetrievalError.TextKind { .document }
-    var isEmpty: Bool { image == nil && textForEncoding.isEmpty }
+    var content: String { textForEncoding }
 
     static func lines(of url: URL) throws -> JSONLines {
         try JSONLines(contentsOf: file(of: url), fields: fields, expected: expected)
@@ -37,19 +36,17 @@ extension Document: CollectionText {
     /// The file of JSON lines: `url` itself, or the one in a BEIR folder.
     static func file(of url: URL) -> URL { url.isFolder ? url.plainOrCompressed("corpus.jsonl") : url }
 
-    static let fields = ["_id", "title", "text", "image"]
+    static let fields = ["_id", "title", "text"]
     static let expected = "a corpus, one JSON object to a line"
 
     init(_ object: JSONLines.Object) throws {
-        let image = try object.image()
         self.init(
             id: try object.identifier("_id"), title: try object.optionalString("title") ?? "",
-            text: image == nil ? try object.string("text") : try object.optionalString("text") ?? "", image: image)
+            text: try object.string("text"))
     }
 }
 
-/// Reads the queries of a `queries.jsonl` (or `.jsonl.gz`) one at a time. The fields are `_id`, `text` and optionally
-/// `date` and `image`. A row with an image needs no text.
+/// Reads the queries of a `queries.jsonl` (or `.jsonl.gz`) one at a time. The fields are `_id`, `text` and optionally `date`.
 public struct QueryReader {
     private var lines: JSONLines
     /// Line of the last returned query, from 1.
@@ -72,7 +69,7 @@ public struct QueryReader {
 
 extension Query: CollectionText {
     static var kind: RetrievalError.TextKind { .query }
-    var isEmpty: Bool { image == nil && text.trimmedWhitespace.isEmpty }
+    var content: String { text.trimmedWhitespace }
 
     static func lines(of url: URL) throws -> JSONLines {
         try JSONLines(contentsOf: file(of: url), fields: fields, expected: expected)
@@ -81,14 +78,11 @@ extension Query: CollectionText {
     /// The file of JSON lines: `url` itself, or the one in a BEIR folder.
     static func file(of url: URL) -> URL { url.isFolder ? url.plainOrCompressed("queries.jsonl") : url }
 
-    static let fields = ["_id", "text", "date", "image"]
+    static let fields = ["_id", "text", "date"]
     static let expected = "queries, one JSON object to a line"
 
     init(_ object: JSONLines.Object) throws {
-        let image = try object.image()
         self.init(
-            id: try object.identifier("_id"),
-            text: image == nil ? try object.string("text") : try object.optionalString("text") ?? "",
-            date: object.date("date"), image: image)
+            id: try object.identifier("_id"), text: try object.string("text"), date: object.date("date"))
     }
 }
