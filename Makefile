@@ -2,7 +2,7 @@
 # The targets run the short scripts in Scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache bench bench-guard lint format clean test-c static wheel test-wheel install test-stores test-python test-samples docs
+.PHONY: help setup libraries build model demo demo-images test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache bench bench-guard lint format clean test-c static wheel test-wheel install test-stores test-python test-samples docs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ model:
 
 demo: libraries ## build the demo alone, train on the bundled sample, print the comparison (ARGS=… goes to the demo)
 	@Scripts/demo.sh $(ARGS)
+
+demo-images: libraries ## train beside a frozen image network on Fashion-MNIST with classes held out; ends with a page of thumbnails
+	@Scripts/demo-images.sh $(ARGS)
 
 test: ## lint, build, all tests (ARGS=… goes to `swift test`)
 	@Scripts/test.sh $(ARGS)

@@ -34,6 +34,7 @@ let package = Package(
     products: [
         .library(name: "Mafin", targets: ["Mafin"]),
         .library(name: "MafinEncoder", targets: ["MafinEncoder"]),
+        .library(name: "MafinImages", targets: ["MafinImages"]),
         .library(name: "MafinText", targets: ["MafinText"]),
         .library(name: "MafinRetrieval", targets: ["MafinRetrieval"]),
         .library(name: "MafinProviders", targets: ["MafinProviders"]),
@@ -83,6 +84,11 @@ let package = Package(
         // C: the header of the C interface, and the layout of its structs.
         .target(name: "CMafin"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
+        .systemLibrary(
+            name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"]), .brew(["jpeg-turbo"])]),
+        // C: pictures to pixels, and pixels to another size.
+        .target(name: "CMafinImages", dependencies: ["CPNG", "CJPEG"]),
         // One import for users of the library: the method, the pipeline and the comparison, and the types in their interfaces.
         .target(
             name: "Mafin",
@@ -96,19 +102,21 @@ let package = Package(
     ]
         + module("MafinNumerics", ["CMafinKernels"])
         + module("MafinParquet", ["MafinNumerics", "CZlib"])
+        + module("MafinImages", ["MafinNumerics", "CMafinImages"])
         + module("MafinText", ["MafinNumerics"])
-        + module("MafinEncoder", ["MafinNumerics", "MafinText", "CMafinKernels"])
-        + module("MafinRetrieval", ["MafinNumerics", "CMafinKernels", "CZlib"])
+        + module("MafinEncoder", ["MafinNumerics", "MafinImages", "MafinText", "CMafinKernels"])
+        + module("MafinRetrieval", ["MafinNumerics", "MafinImages", "CMafinKernels", "CZlib"])
         + module(
             "MafinBlackBox",
-            ["MafinNumerics", "MafinParquet", "MafinText", "MafinEncoder"])
+            ["MafinNumerics", "MafinParquet", "MafinImages", "MafinText", "MafinEncoder"])
         + module("MafinMethod", ["MafinNumerics", "MafinRetrieval", "CMafinKernels"])
         // Processes that train together, by MPI.
         + module("MafinMPI", ["MafinMethod", "CMPI"], goldens: false, tests: ["MafinNumerics"])
         + module(
             "MafinPipeline",
             [
-                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinNumerics", "MafinImages", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                "MafinMethod",
             ])
         // The C interface. Its modules use no network.
         + module(
@@ -126,7 +134,7 @@ let package = Package(
             "MafinProviders",
             [
                 "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration", "CPostgreSQL",
-                "CZlib",
+                "CZlib", "MafinImages",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -148,12 +156,15 @@ let package = Package(
         + module("MafinGeneration", ["MafinNumerics", "MafinRetrieval"])
         + module(
             "MafinReport",
-            ["MafinNumerics", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline", "MafinComparison"])
+            [
+                "MafinNumerics", "MafinImages", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline",
+                "MafinComparison",
+            ])
         + module(
             "MafinServer",
             [
-                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
-                "MafinPipeline",
+                "MafinNumerics", "MafinImages", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                "MafinMethod", "MafinPipeline",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -176,8 +187,8 @@ let package = Package(
         + module(
             "MafinWorkflows",
             [
-                "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline",
-                "MafinComparison", "MafinReport",
+                "MafinNumerics", "MafinImages", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinPipeline", "MafinComparison", "MafinReport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             goldens: false)
@@ -185,8 +196,9 @@ let package = Package(
         + module(
             "MafinProviderWorkflows",
             [
-                "MafinNumerics", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline",
-                "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer", "MafinStores", "MafinWorkflows",
+                "MafinNumerics", "MafinImages", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinPipeline", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer", "MafinStores",
+                "MafinWorkflows",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             goldens: false)
@@ -194,7 +206,8 @@ let package = Package(
         + module(
             "MafinCommandLine",
             [
-                "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox", "MafinMethod",
+                "MafinNumerics", "MafinImages", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
+                "MafinMethod",
                 "MafinPipeline", "MafinComparison", "MafinReport", "MafinWorkflows",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -208,9 +221,9 @@ let package = Package(
             "MafinCLI",
             [
                 "MafinNumerics", "MafinParquet", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
-                "MafinMethod",
-                "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport", "MafinServer",
-                "MafinStores", "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine", "MafinMPI",
+                "MafinMethod", "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport",
+                "MafinServer", "MafinStores", "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine",
+                "MafinMPI", "MafinImages",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             isProgram: true, goldens: false,

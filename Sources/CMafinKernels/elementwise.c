@@ -107,6 +107,47 @@ KERNEL(void, gated_backward, (bool silu, ptrdiff_t rows, ptrdiff_t width, const 
     }
 }
 
+// MARK: Quick GELU
+
+KERNEL(void, quick_gelu, (ptrdiff_t rows, ptrdiff_t width, float *restrict h, const float *restrict bias,
+       float *restrict g), (rows, width, h, bias, g)) {
+    for (ptrdiff_t r = 0; r < rows; r++, h += width, g += width) {
+        for (ptrdiff_t i = 0; i < width; i++) {
+            const float x = h[i] + bias[i];
+            h[i] = x;
+            g[i] = x * sigmoid(1.702f * x);
+        }
+    }
+}
+
+KERNEL(void, quick_gelu_backward, (ptrdiff_t count, const float *restrict d, float *restrict h, float *restrict g),
+       (count, d, h, g)) {
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const float x = h[i];
+        const float gate = sigmoid(1.702f * x);
+        h[i] = d[i] * gate * (1 + 1.702f * x * (1 - gate));
+        g[i] = x * gate;
+    }
+}
+
+// MARK: Layer scale
+
+KERNEL(void, add_scaled, (ptrdiff_t rows, ptrdiff_t width, const float *restrict x, const float *restrict scale,
+       float *restrict y), (rows, width, x, scale, y)) {
+    for (ptrdiff_t r = 0; r < rows; r++, x += width, y += width)
+        for (ptrdiff_t i = 0; i < width; i++) y[i] += scale[i] * x[i];
+}
+
+KERNEL(void, add_scaled_backward, (ptrdiff_t rows, ptrdiff_t width, const float *restrict d,
+       const float *restrict scale, float *restrict x, float *restrict dscale), (rows, width, d, scale, x, dscale)) {
+    for (ptrdiff_t r = 0; r < rows; r++, d += width, x += width) {
+        for (ptrdiff_t i = 0; i < width; i++) {
+            dscale[i] += d[i] * x[i];
+            x[i] = d[i] * scale[i];
+        }
+    }
+}
+
 // MARK: Rotary positions
 
 KERNEL(void, rotate_halves, (ptrdiff_t rows, ptrdiff_t half, float *restrict x, ptrdiff_t stride,

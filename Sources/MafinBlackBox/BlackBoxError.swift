@@ -24,6 +24,12 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
     case missingIDs(path: String, role: TextRole, count: Int, asked: Int, first: [String])
     /// An id contains a line break, so it cannot be written to a file with one id per line.
     case unwritableID(path: String, id: String)
+    /// Items have images, and the black box reads texts alone.
+    case cannotReadImages(model: String, count: Int, first: [String])
+    /// Items have no image, and the black box reads images alone.
+    case cannotReadTexts(model: String, count: Int, first: [String])
+    /// Items have an image and a text, and the black box reads either alone.
+    case cannotReadImagesWithTexts(model: String, count: Int, first: [String])
     /// There are vectors of the other role only.
     case missingRole(path: String, role: TextRole)
 
@@ -50,8 +56,34 @@ public enum BlackBoxError: Error, Sendable, Equatable, CustomStringConvertible {
             "\(path): no vectors for \(count) of \(asked) \(role.plural): \(Self.list(first, of: count))"
         case .unwritableID(let path, let id):
             "\(path): the id \(String(reflecting: id)) contains a line break, so it cannot be written to a file with one id per line"
+        case .cannotReadImages(let model, let count, let first):
+            "\(model) reads no images, and \(count) items have one: \(Self.list(first, of: count))"
+        case .cannotReadTexts(let model, let count, let first):
+            "\(model) reads images, and \(count) items have none: \(Self.list(first, of: count))"
+        case .cannotReadImagesWithTexts(let model, let count, let first):
+            "\(model) reads an image or a text, and \(count) items have both: \(Self.list(first, of: count))"
         case .missingRole(let path, let role):
             "\(path): holds no \(role.rawValue) vectors"
+        }
+    }
+
+    /// Refuses items with images.
+    /// - Parameter model: the black box, for the error.
+    /// - Throws: ``cannotReadImages(model:count:first:)``.
+    package static func refuseImages(_ items: [EmbeddingItem], model: String) throws {
+        let images = items.filter { $0.image != nil }
+        guard images.isEmpty else {
+            throw cannotReadImages(model: model, count: images.count, first: images.prefix(5).map(\.id))
+        }
+    }
+
+    /// Refuses items without an image.
+    /// - Parameter model: the black box, for the error.
+    /// - Throws: ``cannotReadTexts(model:count:first:)``.
+    package static func refuseTexts(_ items: [EmbeddingItem], model: String) throws {
+        let texts = items.filter { $0.image == nil }
+        guard texts.isEmpty else {
+            throw cannotReadTexts(model: model, count: texts.count, first: texts.prefix(5).map(\.id))
         }
     }
 

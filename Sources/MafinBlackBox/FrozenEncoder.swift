@@ -1,11 +1,12 @@
 import Foundation
 import MafinEncoder
+import MafinImages
 import MafinNumerics
 import MafinText
 
 /// An encoder on this machine that is never trained: a stronger model as the black box, without a network.
 ///
-/// Texts that are too long are cut as the checkpoint says. Batches are computed one after the other, each on all cores.
+/// It reads images where its checkpoint does, and texts otherwise. Texts that are too long are cut as the checkpoint says. Batches are computed one after the other, each on all cores.
 public struct FrozenEncoder: BlackBox {
     /// Provider `local`. The content hash covers weights, settings and vocabulary.
     public let identity: BlackBoxIdentity
@@ -24,7 +25,7 @@ public struct FrozenEncoder: BlackBox {
             "config.json", "model.safetensors", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
             "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
         ]
-        return first + TokenizerFiles.names.filter { !first.contains($0) }
+        return first + TokenizerFiles.names.filter { !first.contains($0) } + [ImageProcessor.fileName]
     }()
 
     /// Loads a checkpoint folder.
@@ -54,19 +55,20 @@ public struct FrozenEncoder: BlackBox {
         identity = BlackBoxIdentity(
             provider: "local", model: name ?? modelFolder.lastPathComponent, dimension: facts.dimension,
             queryPrefix: facts.prefixes.query, documentPrefix: facts.prefixes.document, normalisation: .unit,
-            truncation: "\(facts.maximumLength) tokens",
+            truncation: facts.imageSide.map { "images of \($0) pixels" } ?? "\(facts.maximumLength) tokens",
             contentHash: ContentHash.sha256(of: digests.joined(separator: "\n")))
     }
 
-    /// Unit vectors of the items' texts, in order.
-    /// - Throws: ``BlackBoxError`` where the weights give no finite vector; `CancellationError`
+    /// Unit vectors of the items' texts or images, in order.
+    /// - Throws: ``BlackBoxError`` for an item that it cannot read, and where the weights give no finite vector; `CancellationError`
     public func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
-        let vectors = try await engine.embed(items.map(\.text), prefix: identity.prefix(for: role))
+        let vectors = try await engine.embed(
+            items, prefix: identity.prefix(for: role), path: path)
         try VectorCheck.require(vectors, path: path) { items[$0].id }
         return vectors
     }
 
-    /// Unit vectors of the items' texts, in batches of 512.
+    /// Unit vectors of the items' texts or images, in batches of 512.
     /// - Throws: ``BlackBoxError`` where the weights give no finite vector; `CancellationError`
     public func embed(
         _ items: [EmbeddingItem], as role: TextRole, answered: @escaping @Sendable (AnsweredRows) async throws -> Void
@@ -86,10 +88,18 @@ public struct FrozenEncoder: BlackBox {
             encoder = try TextEncoder(modelFolder: modelFolder, prefixes: prefixes, maximumLength: maximumLength)
         }
 
-        var facts: (dimension: Int, prefixes: TextPrefixes, maximumLength: Int) {
-            (encoder.encoder.dimension, encoder.prefixes, encoder.maximumLength)
+        var facts: (dimension: Int, prefixes: TextPrefixes, maximumLength: Int, imageSide: Int?) {
+            (encoder.encoder.dimension, encoder.prefixes, encoder.maximumLength, encoder.imageSide)
         }
 
-        func embed(_ texts: [String], prefix: String) throws -> Matrix { try encoder.embed(texts, prefix: prefix) }
+        func embed(_ items: [EmbeddingItem], prefix: String, path: String) throws -> Matrix {
+            let model = "the encoder \(path)"
+            if encoder.readsImages {
+                try BlackBoxError.refuseTexts(items, model: model)
+            } else {
+                try BlackBoxError.refuseImages(items, model: model)
+            }
+            return try encoder.embed(items.map { Item($0.text, image: $0.image) }, prefix: prefix)
+        }
     }
 }

@@ -28,7 +28,7 @@ package struct KnownTexts: BlackBox {
     package func embed(_ items: [EmbeddingItem], as role: TextRole) async throws -> Matrix {
         let ids = role == .query ? queries : documents
         let known = try items.map { item in
-            guard let id = ids[Self.folded(item.text)] else { throw refusal }
+            guard item.image == nil, let id = ids[Self.folded(item.text)] else { throw refusal }
             return EmbeddingItem(id: id, text: item.text)
         }
         return try await base.embed(known, as: role)

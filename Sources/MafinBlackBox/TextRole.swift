@@ -1,3 +1,5 @@
+import MafinImages
+
 /// The role of a text in retrieval: query or document.
 ///
 /// Many black boxes answer differently for the two (an input type, a prefix), so every call says which role its texts have.
@@ -11,18 +13,24 @@ public enum TextRole: String, Sendable, Codable, Hashable, CaseIterable {
     package var plural: String { self == .query ? "queries" : "documents" }
 }
 
-/// One text to be embedded, with the id under which the collection knows it.
+/// One text or image to be embedded, with the id under which the collection knows it.
 ///
 /// Stored vectors answer by `id`, APIs by `text`; errors name the `id` in either case.
 public struct EmbeddingItem: Sendable, Hashable {
     /// Id of the query or document in its collection.
     public let id: String
-    /// The text itself, without any prefix: the black box adds its own.
+    /// The text itself, without any prefix: the black box adds its own. Empty for an image alone.
     public let text: String
+    /// The image; `nil` for a text.
+    public let image: ItemImage?
 
     /// An item of a collection.
-    public init(id: String, text: String) {
+    public init(id: String, text: String, image: ItemImage? = nil) {
         self.id = id
         self.text = text
+        self.image = image
     }
+
+    /// Equal for items that get equal vectors: the text, or the hash of the image's file before the text beside it. No text begins like that.
+    package var content: String { image.map { "\u{0}image \($0.contentHash)\n\(text)" } ?? text }
 }

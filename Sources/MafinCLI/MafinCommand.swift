@@ -20,7 +20,8 @@ struct MafinCommand: AsyncParsableCommand {
             """,
         version: LibraryVersion.current.version,
         subcommands: [
-            DownloadingDemoCommand.self, ModelCommand.self, GenerateCommand.self, AdaptCommand.self, TrainCommand.self,
+            DownloadingDemoCommand.self, ModelCommand.self, CollectionCommand.self, GenerateCommand.self,
+            AdaptCommand.self, TrainCommand.self,
             EvaluateCommand.self, CompareCommand.self, ShipCommand.self, MigrateCommand.self, ReduceCommand.self,
             EmbedCommand.self, ShardsCommand.self, ExportCommand.self, ImportCommand.self,
             SearchCommand.self,

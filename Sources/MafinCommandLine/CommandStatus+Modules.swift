@@ -2,6 +2,7 @@ import Foundation
 import MafinBlackBox
 import MafinComparison
 import MafinEncoder
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -25,7 +26,7 @@ extension CommandStatus {
             ComparisonError.differs, is NameError, is ModelError:
             self = .usage
         case let error as WorkflowError: self = error.isWrongUse ? .usage : .data
-        case is NumericsError, is TokenizerError, is EncoderError, is RetrievalError, is BlackBoxError,
+        case is NumericsError, is ImageError, is TokenizerError, is EncoderError, is RetrievalError, is BlackBoxError,
             is CombinationError, is CalibrationError, is TrainingError, is ArtefactError, is IndexError,
             is ReportError, is ComparisonError:
             self = .data

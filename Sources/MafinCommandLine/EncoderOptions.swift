@@ -38,6 +38,12 @@ package struct EncoderOptions: ParsableArguments {
 
     @Option(
         help: .expert(
+            "Pixels of a side of the images for a local encoder that reads images. The time of an image falls with the square of it; small pictures need no more than 98. (default: as the checkpoint says)",
+            "pixels"))
+    var imageSide: Int?
+
+    @Option(
+        help: .expert(
             "Do not train the lowest n layers, embeddings included. A step takes less time and memory, and gains less.",
             "n"))
     var freezeLayers = 0
@@ -55,6 +61,7 @@ package struct EncoderOptions: ParsableArguments {
         if encoder.isEmpty { throw ValidationError("--encoder names no encoder.") }
         // Two special tokens and at least one token of the text.
         try require(["--max-length": maxLength], atLeast: 3)
+        try require(["--image-side": imageSide], atLeast: 1)
         try require(["--freeze-layers": freezeLayers], atLeast: 0)
         try require(["--lora": lora], atLeast: 1)
     }
@@ -67,6 +74,7 @@ package struct EncoderOptions: ParsableArguments {
         choice.queryPrefix = encoderQueryPrefix
         choice.documentPrefix = encoderDocumentPrefix
         choice.maximumLength = maxLength
+        choice.imageSide = imageSide
         choice.trained = TrainedPart(
             frozenLayers: freezeLayers, freezesEmbeddings: freezeEmbeddings,
             lowRank: lora.map { LowRankOptions(rank: $0) })

@@ -51,6 +51,9 @@ public struct ComparedSystem: Sendable, Hashable {
         return names.flatMap { kind, names in names.map { ComparedSystem(name: $0, kind: kind) } }
     }()
 
+    /// The names of systems that need documents with a text.
+    static let needingText = all.filter { $0.kind == .lexical || $0.name.contains("+bm25") }.map(\.name)
+
     /// The system with this name; `nil` if there is none. The name of a derived system may begin with any trained
     /// method.
     public static func named(_ name: String) -> ComparedSystem? {

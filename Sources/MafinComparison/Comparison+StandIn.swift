@@ -11,7 +11,7 @@ extension Comparison {
     ///   - seconds: of its training.
     ///   - base: the method whose trained encoder encodes documents, in the modes that train them.
     func trainStandIn(
-        seed: UInt64, seconds: Double, beside base: Contender?, _ lexical: SourceSystem
+        seed: UInt64, seconds: Double, beside base: Contender?, _ lexical: SourceSystem?
     ) throws -> ComparisonUnit {
         let name = part(of: .standIn(seed))
         let made = try part(name, title: OfflineSums.standInName, seed: seed) {
@@ -34,7 +34,7 @@ extension Comparison {
             var unit = ComparisonUnit(developmentValues: [:], failures: [:])
             for rival in OfflineSums.rivals(
                 trained.source, local: local.map { LocalVectorSource(dimension: $0.documents.columns) },
-                words: lexical.sources.first as? LexicalSource)
+                words: lexical?.sources.first as? LexicalSource)
             where ComparedSystem.named(rival.name) != nil && plan.wants(rival.name) {
                 do {
                     let fitted = try rival.fit(to: offline, seed: seed) {

@@ -6,9 +6,21 @@ import MafinRetrieval
 
 extension Comparison {
     /// Measures lexical systems and the black box alone.
-    /// - Returns: BM25 with the settings that are best on dev. Other systems are fused with it.
-    func measureLexical() throws -> SourceSystem {
+    /// - Returns: BM25 with the settings that are best on dev. Other systems are fused with it. `nil` where documents have no text: then the
+    ///   black box alone is measured.
+    func measureLexical() throws -> SourceSystem? {
         let collection = training.collection
+        let vectors = BlackBoxVectorSource(dimension: training.data.blackBoxDocuments.columns)
+        func blackBox() throws -> ComparisonRow {
+            try row(of: FittedRival(vectors, name: StandardRivals.blackBoxName, data: data))
+        }
+        guard collection.documentsHaveText else {
+            try part("lexical", title: StandardRivals.blackBoxName) { ComparisonUnit(rows: [try blackBox()]) }
+            for name in ComparedSystem.needingText where plan.wants(name) {
+                leaveOut(name, "Documents or queries have no text.")
+            }
+            return nil
+        }
         let index = InvertedIndex(texts: collection.documents.map(\.textForEncoding), analyzer: plan.analyzer)
         let statistics = LexicalStatistics(of: index)
         func fitted(_ system: BM25, _ name: String) throws -> FittedRival {
@@ -23,11 +35,9 @@ extension Comparison {
                 index: index, queries: collection.queries, qrels: training.devQrels,
                 documentIds: collection.documentIds, metric: plan.metric
             ).system
-            let vectors = BlackBoxVectorSource(dimension: training.data.blackBoxDocuments.columns)
             return ComparisonUnit(rows: [
                 try row(of: fitted(plain, "bm25")), try row(of: fitted(tuned, "bm25-tuned")),
-                try measureTFIDF(index),
-                try row(of: FittedRival(vectors, name: StandardRivals.blackBoxName, data: data)),
+                try measureTFIDF(index), try blackBox(),
             ])
         }
         guard let chosen = unit.rows.first(where: { $0.name == "bm25-tuned" })?.choices,

@@ -151,7 +151,7 @@ public final class Comparison {
     /// Makes one part, or reads its record.
     /// - Parameter base: the method on which systems are built.
     private func make(
-        _ step: ComparisonSchedule.Step, seconds: Double, _ lexical: SourceSystem, base: Contender?
+        _ step: ComparisonSchedule.Step, seconds: Double, _ lexical: SourceSystem?, base: Contender?
     ) throws -> ComparisonSchedule.Measured {
         let before = result.spent
         let unit: ComparisonUnit

@@ -58,7 +58,11 @@ public final class TransformerEncoder {
     /// The sizes of the network.
     public var configuration: EncoderConfiguration { architecture.configuration }
     /// Length of an embedding.
-    public var dimension: Int { configuration.hiddenSize }
+    public var dimension: Int { network.projection?.outputs ?? configuration.hiddenSize }
+    /// Width of the stream.
+    var hidden: Int { configuration.hiddenSize }
+    /// The images that it reads; `nil`: it reads texts.
+    public var imageShape: ImageShape? { architecture.images }
     /// Which weights are trained. Frozen layers run without dropout. In training their outputs are computed once per text and
     /// kept, up to ``frozenOutputBudget``.
     public var trained: TrainedPart { network.trained }
@@ -88,7 +92,8 @@ public final class TransformerEncoder {
         var random = RandomGenerator(seed: seed)
         for tensor in layout.tensors where !tensor.isLowRank {
             for index in tensor.range {
-                parameters.pointer[index] = tensor.decays ? 0.02 * random.normal() : tensor.kind == .gain ? 1 : 0
+                parameters.pointer[index] =
+                    tensor.decays ? 0.02 * random.normal() : tensor.kind == .gain || tensor.kind == .scale ? 1 : 0
             }
         }
         setLowRankTerms()

@@ -63,11 +63,15 @@ public struct ArtefactEvaluation {
         let (collection, queries) = (split.collection, split.queries)
         self.vectors = vectors
 
-        let texts = collection.documents.map(\.textForEncoding)
-        let words = BM25(texts: texts, analyzer: TextAnalyzer(language: language))
-        add("bm25", words.rankings(of: queries.map(\.text), count: Self.depth))
+        if collection.documentsHaveText {
+            let words = BM25(
+                texts: collection.documents.map(\.textForEncoding), analyzer: TextAnalyzer(language: language))
+            add("bm25", words.rankings(of: queries.map(\.text), count: Self.depth))
+        } else {
+            omitted.append(("bm25", "documents or queries have no text"))
+        }
 
-        func progress(_ done: Int) { onProgress("Encoding documents", done, texts.count) }
+        func progress(_ done: Int) { onProgress("Encoding documents", done, collection.documents.count) }
         func prepared(_ model: ArtefactModel, _ sources: [any ScoreSource]) throws -> Prepared {
             let index = try model.index(
                 of: collection.documents, by: sources, blackBox: vectors.documentVectors, cache: cache,
@@ -77,7 +81,7 @@ public struct ArtefactEvaluation {
                 index,
                 try index.queries(
                     model.queries(
-                        queries.map(\.text), ids: queries.map(\.id), blackBox: vectors.queryVectors(of: queries),
+                        queries.map(\.item), ids: queries.map(\.id), blackBox: vectors.queryVectors(of: queries),
                         isCancelled: isCancelled))
             )
         }
@@ -103,7 +107,7 @@ public struct ArtefactEvaluation {
             (
                 mixture: offline.mixing,
                 queries: try model.offlineQueries(
-                    queries.map(\.text), ids: queries.map(\.id), isCancelled: isCancelled)
+                    queries.map(\.item), ids: queries.map(\.id), isCancelled: isCancelled)
             )
         }
         if model.manifest.reduction != nil {
@@ -177,7 +181,7 @@ public struct ArtefactEvaluation {
             return
         }
         let documents = try cache.vectors(
-            of: split.collection.documents.map(\.textForEncoding), as: .document, encoder: encoder, weights: weights,
+            of: split.collection.documents.map(\.item), as: .document, encoder: encoder, weights: weights,
             isCancelled: isCancelled, progress: progress)
         let index = try SourceIndex(
             [
@@ -192,7 +196,7 @@ public struct ArtefactEvaluation {
                 SourceQueries(
                     ids: split.queries.map(\.id), blackBox: vectors.queryVectors(of: split.queries),
                     local: encoder.embedUnnormalized(
-                        split.queries.map(\.text), prefix: encoder.prefixes.query, isCancelled: isCancelled),
+                        split.queries.map(\.item), prefix: encoder.prefixes.query, isCancelled: isCancelled),
                     form: .unit))
         )
         add("local", try index.rankings(by: .local, of: prepared.1, count: Self.depth))

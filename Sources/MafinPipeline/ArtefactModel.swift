@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinEncoder
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
@@ -139,15 +140,22 @@ public final class ArtefactModel {
         try artefact.require(blackBox: vectors.identity, dimension: vectors.dimension)
     }
 
-    /// The local encoder's vectors of texts, not normalised, `(texts.count, dimension)`.
+    /// The local encoder's vectors of items, not normalised, `(items.count, dimension)`.
     /// - Precondition: there is an ``encoder``.
-    /// - Throws: `CancellationError` when cancelled.
+    /// - Throws: `CancellationError` when cancelled; `EncoderError.input` for an item that the encoder cannot read.
     public func localVectors(
-        of texts: [String], as role: TextRole, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
+        of items: [Item], as role: TextRole, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {
         guard let encoder = encoder?[role] else { preconditionFailure("the artefact has no local encoder") }
         return try encoder.embedUnnormalized(
-            texts, prefix: encoder.prefixes[role], isCancelled: isCancelled, progress: progress)
+            items, prefix: encoder.prefixes[role], isCancelled: isCancelled, progress: progress)
+    }
+
+    /// The same for texts.
+    public func localVectors(
+        of texts: [String], as role: TextRole, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
+    ) throws -> Matrix {
+        try localVectors(of: texts.map { Item($0) }, as: role, isCancelled: isCancelled, progress: progress)
     }
 
     /// An index of a corpus. Local vectors are taken from the cache if they are there.
@@ -171,15 +179,15 @@ public final class ArtefactModel {
         _ documents: [Document], blackBox: Matrix?, cache: LocalVectorCache, isCancelled: () -> Bool,
         progress: (Int) -> Void
     ) throws -> SourceDocuments {
-        let texts = documents.map(\.textForEncoding)
         var local: Matrix?
         if let encoder, let record = manifest.documentEncoder {
             local = try cache.vectors(
-                of: texts, as: .document, encoder: encoder.document, weights: record.weightsSHA256,
+                of: documents.map(\.item), as: .document, encoder: encoder.document, weights: record.weightsSHA256,
                 isCancelled: isCancelled, progress: progress)
         }
         return try SourceDocuments(
-            ids: documents.map(\.id), texts: texts, blackBox: blackBox, local: local, form: manifest.mixing.localForm)
+            ids: documents.map(\.id), texts: documents.map(\.textForEncoding), blackBox: blackBox, local: local,
+            form: manifest.mixing.localForm)
     }
 
     /// Queries as the sources read them. Computes the local vectors, if a source that ranks reads them.
@@ -188,13 +196,13 @@ public final class ArtefactModel {
     ///   - weights: those of the sources that rank; `nil`: the artefact's, if the black box is asked.
     /// - Throws: `CombinationError` for a vector of zeros; `CancellationError` when cancelled.
     package func queries(
-        _ texts: [String], ids: [String] = [], blackBox: Matrix?, weights: SourceWeights? = nil,
+        _ items: [Item], ids: [String] = [], blackBox: Matrix?, weights: SourceWeights? = nil,
         isCancelled: () -> Bool = { false }
     ) throws -> SourceQueries {
         let needsLocal = (weights ?? manifest.rankingWeights(offline: false)).name(sources, reading: .local)
         return try SourceQueries(
-            ids: ids, texts: texts, blackBox: blackBox,
-            local: needsLocal ? localVectors(of: texts, as: .query, isCancelled: isCancelled) : nil,
+            ids: ids, texts: items.map(\.text), blackBox: blackBox,
+            local: needsLocal ? localVectors(of: items, as: .query, isCancelled: isCancelled) : nil,
             form: manifest.mixing.localForm)
     }
 
@@ -203,13 +211,13 @@ public final class ArtefactModel {
     /// - Precondition: there is a ``standIn``.
     /// - Throws: `CombinationError` for a vector of zeros; `CancellationError` when cancelled.
     package func offlineQueries(
-        _ texts: [String], ids: [String] = [], isCancelled: () -> Bool = { false }
+        _ items: [Item], ids: [String] = [], isCancelled: () -> Bool = { false }
     ) throws -> SourceQueries {
         guard let standIn, let offlineReading else { preconditionFailure("the artefact has no stand-in") }
         return try SourceQueries(
-            ids: ids, texts: texts,
-            estimates: standIn.vectors(of: texts, ids: ids, isCancelled: isCancelled),
-            own: offlineReading.needsLocal ? localVectors(of: texts, as: .query, isCancelled: isCancelled) : nil)
+            ids: ids, texts: items.map(\.text),
+            estimates: standIn.vectors(of: items, ids: ids, isCancelled: isCancelled),
+            own: offlineReading.needsLocal ? localVectors(of: items, as: .query, isCancelled: isCancelled) : nil)
     }
 
     /// Joined vectors of queries for which the black box is not asked, `(items.count, joinedDimension)`, for the same
@@ -217,7 +225,7 @@ public final class ArtefactModel {
     /// - Throws: ``ArtefactError/noStandIn(path:)``, `CombinationError`; `CancellationError` when cancelled.
     public func embedOffline(_ items: [EmbeddingItem], isCancelled: () -> Bool = { false }) throws -> Matrix {
         let offline = try artefact.requireOffline()
-        let queries = try offlineQueries(items.map(\.text), ids: items.map(\.id), isCancelled: isCancelled)
+        let queries = try offlineQueries(items.map(\.item), ids: items.map(\.id), isCancelled: isCancelled)
         return try offline.mixing.join(queries, of: sources)
     }
 
@@ -264,7 +272,7 @@ public final class ArtefactModel {
             ? encoder != nil : manifest.rankingWeights(offline: false).name(sources, reading: .local)
         let local =
             needsLocal
-            ? try localVectors(of: items.map(\.text), as: role, isCancelled: isCancelled, progress: progress) : nil
+            ? try localVectors(of: items.map(\.item), as: role, isCancelled: isCancelled, progress: progress) : nil
         return try join(blackBox: answers, local: local, as: role, ids: items.map(\.id))
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
@@ -20,8 +21,10 @@ public struct ArtefactSearch {
         public var blackBoxRank: Int?
         /// Title; empty if it has none.
         public var title: String
-        /// Text.
+        /// Text; empty for an image alone.
         public var text: String
+        /// The path of its image in the collection; `nil` for a text.
+        public var image: String?
     }
 
     private let model: ArtefactModel
@@ -60,7 +63,7 @@ public struct ArtefactSearch {
     /// - Throws: `CombinationError` for a query vector of zeros; ``ArtefactError/noSourceLeft(path:)``; whatever the
     ///   encoder throws.
     public func hits(
-        _ query: String, blackBoxVector: [Float]?, count: Int, weights: SourceWeights? = nil, isOffline: Bool? = nil
+        _ query: Item, blackBoxVector: [Float]?, count: Int, weights: SourceWeights? = nil, isOffline: Bool? = nil
     ) throws -> [Hit] {
         let isOffline =
             isOffline
@@ -99,7 +102,16 @@ public struct ArtefactSearch {
                     zip(model.sources.map(\.name), parts.row(place)).filter { usable[$0.0] > 0 }.map {
                         .init(source: $0, value: Double($1))
                     }),
-                blackBoxRank: places?[place], title: document.title, text: document.text)
+                blackBoxRank: places?[place], title: document.title, text: document.text,
+                image: document.image?.path)
         }
+    }
+
+    /// The same for a text.
+    public func hits(
+        _ query: String, blackBoxVector: [Float]?, count: Int, weights: SourceWeights? = nil, isOffline: Bool? = nil
+    ) throws -> [Hit] {
+        try hits(
+            Item(query), blackBoxVector: blackBoxVector, count: count, weights: weights, isOffline: isOffline)
     }
 }

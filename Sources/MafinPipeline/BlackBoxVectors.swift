@@ -24,13 +24,13 @@ public struct BlackBoxVectors: Sendable {
         asking blackBox: any BlackBox, documents: [Document], queries: [Query]
     ) async throws {
         self.queries = queries
-        let documentItems = documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+        let documentItems = documents.map { EmbeddingItem($0) }
         documentVectors =
             documents.isEmpty
             ? Matrix(rows: 0, columns: 0)
             : try UnitRows.make(
                 try await blackBox.embed(documentItems, as: .document), source: .blackBox, ids: documents.map(\.id))
-        let queryItems = queries.map { EmbeddingItem(id: $0.id, text: $0.text) }
+        let queryItems = queries.map { EmbeddingItem($0) }
         queryVectors = try UnitRows.make(
             try await blackBox.embed(queryItems, as: .query), source: .blackBox, ids: queries.map(\.id))
         identity = blackBox.identity

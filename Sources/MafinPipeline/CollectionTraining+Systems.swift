@@ -45,11 +45,12 @@ extension CollectionTraining {
         try localSystem(queries: releasedQueryVectors(isCancelled: isCancelled), documents: documentBank)
     }
 
-    /// The mean number of tokens of a query's own text, by the local encoder's tokenizer; `nil` if there are no queries.
+    /// The mean number of tokens of a query's own text, by the local encoder's tokenizer; `nil` if there are no queries, or the encoder
+    /// reads images.
     /// Its prefix and special tokens are not sent to the black box, so they do not count.
     /// - Throws: `TokenizerError`.
     package func meanQueryTokens() throws -> Double? {
-        guard !queries.isEmpty else { return nil }
+        guard !queries.isEmpty, case .tokens = data.queries else { return nil }
         let tokenizer = try readTokenizer(modelFolder: released.folder)
         let counts = queries.map { tokenizer.encode($0.text, addSpecialTokens: false, maxLength: .max).count }
         return Double(counts.reduce(0, +)) / Double(counts.count)

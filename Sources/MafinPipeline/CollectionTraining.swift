@@ -1,10 +1,10 @@
 import Foundation
 import MafinBlackBox
 import MafinEncoder
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
-import MafinText
 
 /// Training on one collection. Makes an artefact for each contender from texts, labels and a black box's vectors.
 ///
@@ -27,6 +27,10 @@ public struct CollectionTraining {
         public var layout = Mixture.Layout.querySided
         /// Which weights of the encoder are trained.
         public var trained = TrainedPart()
+        /// How training changes images at random.
+        public var augmentation = ImageAugmentation()
+        /// The dropout rate of an encoder of images; `nil`: none, as they were pre-trained. Augmentation delays overfitting in its place.
+        public var imageDropout: Float?
         /// Bytes of memory that training an encoder may take (``TransformerEncoder/limitTrainingMemory(to:)``); `nil`: the
         /// encoder's default.
         public var memory: Int?
@@ -50,7 +54,7 @@ public struct CollectionTraining {
     public static let queryTowerEpochs = 10
 
     /// The data to train on.
-    public private(set) var data: TrainingData<TokenBatch>
+    public private(set) var data: TrainingData<ItemBatch>
     /// The mode of training, and the reason for it.
     public let choice: ModeChoice
     /// The settings of all contenders.
@@ -95,11 +99,18 @@ public struct CollectionTraining {
         blackBox = vectors.identity
         queries = vectors.queries
         self.released = released
-        self.settings = settings
         self.cache = cache
         let encoder =
             try encoder
             ?? released.load(settings.trained)
+        var settings = settings
+        if encoder.readsImages {
+            settings.options.dropout = settings.imageDropout ?? 0
+        } else {
+            settings.augmentation = .off
+        }
+        self.settings = settings
+        encoder.augmentation = settings.augmentation
         // Checked before the corpus is encoded, so that too little memory ends the run early.
         try settings.limitMemory(of: encoder.encoder)
         untrained = Untrained(encoder)
@@ -107,10 +118,10 @@ public struct CollectionTraining {
         devQrels = try splits.qrels(.dev)
         knownQueries = try splits.knownQueries()
 
-        let documentTexts = collection.documents.map(\.textForEncoding)
-        let queryTexts = vectors.queries.map(\.text)
-        let documentTokens = encoder.tokens(of: documentTexts, prefix: encoder.prefixes.document)
-        let queryTokens = encoder.tokens(of: queryTexts, prefix: encoder.prefixes.query)
+        let documents = collection.documents.map(\.item)
+        let queries = vectors.queries.map(\.item)
+        let documentInputs = try encoder.inputs(of: documents, prefix: encoder.prefixes.document)
+        let queryInputs = try encoder.inputs(of: queries, prefix: encoder.prefixes.query)
         var labels = [[Judgement]](repeating: [], count: vectors.queries.count)
         func rows(_ qrels: Qrels) -> [Int] {
             let rows = vectors.queries.rows(of: collection.queries(judgedIn: qrels))
@@ -122,14 +133,14 @@ public struct CollectionTraining {
         let trainRows = rows(trainQrels)
         let devRows = rows(devQrels)
         data = try TrainingData(
-            queries: queryTokens, documents: documentTokens, labels: labels, trainQueries: trainRows,
+            queries: queryInputs, documents: documentInputs, labels: labels, trainQueries: trainRows,
             devQueries: devRows, blackBoxQueries: vectors.queryVectors, blackBoxDocuments: vectors.documentVectors,
-            queryIdentities: TextIdentity.classes(of: queryTexts),
-            documentIdentities: TextIdentity.classes(of: documentTexts), documentIds: collection.documentIds)
+            queryIdentities: TextIdentity.classes(of: queries.map(\.content)),
+            documentIdentities: TextIdentity.classes(of: documents.map(\.content)), documentIds: collection.documentIds)
         self.documentBank =
             try documentBank
             ?? Self.vectors(
-                of: documentTexts, as: .document, encoder: encoder, released: released, cache: cache,
+                of: documents, as: .document, encoder: encoder, released: released, cache: cache,
                 by: settings.communicator, isCancelled: isCancelled
             ) { onProgress("Encoding documents", $0, $1) }
 
@@ -140,7 +151,7 @@ public struct CollectionTraining {
         } else {
             let measured =
                 settings.options.time == nil
-                ? nil : try ModeChoice.measureTokensPerSecond(encoder.encoder, inputs: documentTokens)
+                ? nil : try ModeChoice.measureTokensPerSecond(encoder.encoder, inputs: documentInputs)
             // Every process measures, and the first decides for all: several train as many times as fast, at best.
             choice = try settings.communicator.agreed(
                 ModeChoice.choose(
@@ -180,14 +191,16 @@ public struct CollectionTraining {
         return training
     }
 
-    /// The released encoder's vectors of texts, not normalised. Processes that train together share the work; each keeps its own
+    /// The released encoder's vectors of items, not normalised. Processes that train together share the work; each keeps its own
     /// part in the cache.
     private static func vectors(
-        of texts: [String], as role: TextRole, encoder: TextEncoder, released: ReleasedEncoder, cache: LocalVectorCache,
+        of items: [Item], as role: TextRole, encoder: TextEncoder, released: ReleasedEncoder, cache: LocalVectorCache,
         by communicator: any Communicator, isCancelled: () -> Bool, progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> Matrix {
-        let range = communicator.shares(of: texts.map(\.utf8.count))[communicator.rank]
-        let own = communicator.count == 1 ? texts : Array(texts[range])
+        // An image takes as long as any other.
+        let costs = items.map { $0.image == nil ? $0.text.utf8.count : 1_000 }
+        let range = communicator.shares(of: costs)[communicator.rank]
+        let own = communicator.count == 1 ? items : Array(items[range])
         let vectors = try cache.vectors(
             of: own, as: role, encoder: encoder, weights: released.weightsHash, isCancelled: isCancelled
         ) { progress($0, own.count) }
@@ -198,7 +211,7 @@ public struct CollectionTraining {
     package func releasedQueryVectors(isCancelled: () -> Bool) throws -> Matrix {
         let encoder = try untrained.encoder ?? released.load()
         return try cache.vectors(
-            of: queries.map(\.text), as: .query, encoder: encoder, weights: released.weightsHash,
+            of: queries.map(\.item), as: .query, encoder: encoder, weights: released.weightsHash,
             isCancelled: isCancelled)
     }
 
@@ -237,11 +250,11 @@ public struct CollectionTraining {
             ? nil
             : { [cache, queries, released, settings] rows in
                 try Self.vectors(
-                    of: rows.map { queries[$0].text }, as: .query, encoder: encoder, released: released, cache: cache,
+                    of: rows.map { queries[$0].item }, as: .query, encoder: encoder, released: released, cache: cache,
                     by: settings.communicator, isCancelled: isCancelled)
             }
         func run<Encoder: TrainableEncoder>(_ encoder: Encoder) throws -> TrainingOutcome
-        where Encoder.Inputs == TokenBatch {
+        where Encoder.Inputs == ItemBatch {
             let trainer = try Trainer(
                 queryEncoder: encoder, data: data, mode: mode, loss: contender.objective(from: settings.loss),
                 base: base,
@@ -267,10 +280,10 @@ public struct CollectionTraining {
         let dev = data.index.devQueries
         let ids = dev.map { queries[$0].id }
         let form = outcome.localForm
-        func embed(_ tokens: TokenBatch) throws -> Matrix {
+        func embed(_ inputs: ItemBatch) throws -> Matrix {
             settings.communicator.count == 1
-                ? try encoder.encoder.embed(tokens)
-                : try DistributedEncoder(encoder.encoder, settings.communicator).embed(tokens)
+                ? try encoder.encoder.embed(inputs)
+                : try DistributedEncoder(encoder.encoder, settings.communicator).embed(inputs)
         }
         let local = try outcome.developmentVectors ?? embed(data.queries.selecting(rows: dev))
         let documents = mode.trainsDocuments ? try embed(data.documents) : documentBank
@@ -373,6 +386,8 @@ public struct CollectionTraining {
                     "modeReason": .text(choice.reason),
                     "frozenLayers": .integer(Int64(settings.trained.frozenLayers)),
                     "freezesEmbeddings": .boolean(settings.trained.freezesEmbeddings),
+                    "augmentation": try settings.augmentation.isOff
+                        ? .null : ManifestValue(encoding: settings.augmentation),
                     "lowRank": try settings.trained.lowRank.map { try ManifestValue(encoding: $0) } ?? .null,
                     "history": try ManifestValue(encoding: outcome.history),
                     "trainedShare": .number(Double(outcome.trainedShare)),

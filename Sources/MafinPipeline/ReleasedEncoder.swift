@@ -14,18 +14,22 @@ public struct ReleasedEncoder: Sendable {
     public let prefixes: TextPrefixes?
     /// Largest number of tokens of a text; `nil`: that of the checkpoint.
     public let maximumLength: Int?
+    /// Pixels of a side of the images; `nil`: as the checkpoint says, or it reads texts.
+    public let imageSide: Int?
     /// SHA-256 of its weights.
     public let weightsHash: String
 
     /// - Throws: `EncoderError.file` if the folder has no `model.safetensors`, or a file error if it cannot be read.
     public init(
-        name: String, revision: String? = nil, folder: URL, prefixes: TextPrefixes? = nil, maximumLength: Int? = nil
+        name: String, revision: String? = nil, folder: URL, prefixes: TextPrefixes? = nil, maximumLength: Int? = nil,
+        imageSide: Int? = nil
     ) throws {
         self.name = name
         self.revision = revision
         self.folder = folder
         self.prefixes = prefixes
         self.maximumLength = maximumLength
+        self.imageSide = imageSide
         let weights = folder.appendingPathComponent("model.safetensors")
         guard FileManager.default.fileExists(atPath: weights.path) else {
             throw EncoderError.file(path: weights.path, reason: "no such file; only safetensors weights are read")
@@ -36,7 +40,10 @@ public struct ReleasedEncoder: Sendable {
     /// Loads the checkpoint, ready to be trained.
     /// - Throws: whatever `TextEncoder` throws, with the file.
     public func load(_ trained: TrainedPart = TrainedPart()) throws -> TextEncoder {
-        try TextEncoder(modelFolder: folder, prefixes: prefixes, maximumLength: maximumLength, trained: trained)
+        try TextEncoder(
+            modelFolder: folder, prefixes: prefixes, maximumLength: maximumLength, imageSide: imageSide,
+            trained: trained
+        )
     }
 
     /// - Parameter saved: the folder inside the artefact to which trained weights are saved; `nil`: the released
@@ -48,6 +55,6 @@ public struct ReleasedEncoder: Sendable {
             weightsSHA256: saved == nil ? weightsHash : "",
             dimension: encoder.encoder.dimension, pooling: encoder.encoder.pooling.rawValue,
             queryPrefix: encoder.prefixes.query, documentPrefix: encoder.prefixes.document,
-            maximumLength: encoder.maximumLength)
+            maximumLength: encoder.readsImages ? nil : encoder.maximumLength, imageSide: encoder.imageSide)
     }
 }

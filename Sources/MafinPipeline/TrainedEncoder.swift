@@ -29,8 +29,7 @@ public struct TrainedEncoder {
     /// Writes the encoder into an empty folder.
     func save(to folder: URL) throws {
         // In the norm form the length of a vector acts as its weight, so it must be kept.
-        try encoder.encoder.save(
-            to: folder, tokenizerFrom: encoder.folder, normalizes: mixing.localForm == .unit)
+        try encoder.save(to: folder, normalizes: mixing.localForm == .unit)
     }
 
     /// Writes the artefact, whole or not at all.

@@ -1,10 +1,9 @@
 import MafinEncoder
 import MafinMethod
-import MafinText
 
 extension TransformerEncoder: DistributableEncoder {
     /// A forward pass over some rows of a longer batch. Dropout masks depend on a token's place in the batch.
-    public func forward(_ inputs: TokenBatch, dropoutSeed: UInt64?, precedingLength: Int) throws -> ForwardPass {
+    public func forward(_ inputs: ItemBatch, dropoutSeed: UInt64?, precedingLength: Int) throws -> ForwardPass {
         try forward(inputs, dropoutSeed: dropoutSeed, firstToken: precedingLength)
     }
 

@@ -141,7 +141,7 @@ public enum ProviderError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// - Throws: ``emptyTexts(role:count:first:)``
     static func refuseEmpty(_ items: [EmbeddingItem], _ role: TextRole) throws {
-        let empty = items.filter(\.text.isEmpty)
+        let empty = items.filter { $0.text.isEmpty && $0.image == nil }
         guard empty.isEmpty else {
             throw emptyTexts(role: role, count: empty.count, first: empty.prefix(5).map(\.id))
         }

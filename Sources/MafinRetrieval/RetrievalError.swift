@@ -16,6 +16,10 @@ public enum RetrievalError: Error, Equatable, Sendable {
     case missingField(path: String, line: Int, field: String)
     /// A JSON field has the wrong type.
     case wrongType(path: String, line: Int, field: String, expected: String, found: String)
+    /// The image of a row is missing, or cannot be read. The reason names its file.
+    case badImage(path: String, line: Int, reason: String)
+    /// A folder of images cannot become a collection, or its collection cannot be written.
+    case badImageFolder(path: String, reason: String)
     /// Two documents or two queries have the same identifier.
     case duplicateIdentifier(path: String, line: Int, kind: TextKind, identifier: String, firstLine: Int)
     /// Qrels or a run name a pair of query and document twice.
@@ -72,6 +76,8 @@ extension RetrievalError: CustomStringConvertible {
             "\(path):\(line): the field \"\(field)\" is missing"
         case .wrongType(let path, let line, let field, let expected, let found):
             "\(path):\(line): the field \"\(field)\" should be \(expected), but is \(found)"
+        case .badImage(let path, let line, let reason): "\(path):\(line): the image of this row: \(reason)"
+        case .badImageFolder(let path, let reason): "\(path): \(reason)"
         case .duplicateIdentifier(let path, let line, let kind, let identifier, let firstLine):
             "\(path):\(line): the \(kind.rawValue) id \"\(identifier)\" was already used at line \(firstLine)"
         case .duplicatePair(let path, let line, let query, let document, let firstLine):

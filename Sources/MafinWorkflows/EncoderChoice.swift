@@ -17,6 +17,8 @@ package struct EncoderChoice: Sendable {
     package var documentPrefix: String?
     /// Texts are cut to this many tokens; nil for the checkpoint's limit.
     package var maximumLength: Int?
+    /// Pixels of a side of the images; nil as the checkpoint says.
+    package var imageSide: Int?
     /// Which weights are trained.
     package var trained = TrainedPart()
 
@@ -29,7 +31,7 @@ package struct EncoderChoice: Sendable {
         return try ReleasedEncoder(
             name: name, revision: revision, folder: folder,
             prefixes: TextPrefixes(query: queryPrefix, document: documentPrefix, elseOf: folder),
-            maximumLength: maximumLength)
+            maximumLength: maximumLength, imageSide: imageSide)
     }
 
     /// The encoder, ready to train.

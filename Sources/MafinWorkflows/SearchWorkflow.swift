@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinEncoder
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -12,7 +13,10 @@ package struct SearchWorkflow {
     package var artefact: String
     /// The collection.
     package var data: String
+    /// The text of the query; empty for an image alone.
     package var query: String
+    /// The image of the query; nil for a text.
+    package var image: ItemImage?
     /// Maximum number of results.
     package var count = 10
     /// The weights of this search.
@@ -25,6 +29,8 @@ package struct SearchWorkflow {
     /// The ranking.
     package struct Result: Sendable, Encodable {
         package var query: String
+        /// The path of the query's image.
+        package var image: String?
         /// The weights that ranked. A source that could not take part has 0.
         package var weights: SourceWeights
         /// Share of the local encoder in the weights of the black box and the local encoder; nil if there is none.
@@ -78,7 +84,7 @@ package struct SearchWorkflow {
         if model.sources.contains(where: { ranking[$0.name] > 0 && $0.documentInputs.contains(.blackBox) }) {
             let blackBox =
                 if let blackBox { blackBox } else { try await ArtefactOpening.blackBox(of: model, openBlackBox) }
-            let items = collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+            let items = collection.documents.map { EmbeddingItem($0) }
             let found =
                 isOffline ? try await stored(items, in: blackBox) : try await blackBox.embed(items, as: .document)
             try model.artefact.require(blackBox: blackBox.identity, dimension: found.columns)
@@ -91,7 +97,7 @@ package struct SearchWorkflow {
             isCancelled: context.isCancelled
         ) { progress.update("Encoding documents", $0, collection.documents.count) }
         let hits = try search.hits(
-            query, blackBoxVector: vector, count: count, weights: changed, isOffline: standsIn)
+            Item(query, image: image), blackBoxVector: vector, count: count, weights: changed, isOffline: standsIn)
         if isUnanswered, !standsIn {
             ranking = ranking.withoutBlackBox(model.sources) ?? ranking
         }
@@ -105,7 +111,8 @@ package struct SearchWorkflow {
         let hasLambda =
             manifest.mixing.localForm == .unit || ranking.sources.filter { ranking[$0] > 0 } == [.local]
         return Result(
-            query: query, weights: ranking, lambda: hasLambda ? ranking.lambda : nil, blackBoxAsked: vector != nil,
+            query: query, image: image?.path, weights: ranking, lambda: hasLambda ? ranking.lambda : nil,
+            blackBoxAsked: vector != nil,
             isOffline: standsIn, results: hits)
     }
 
@@ -123,8 +130,15 @@ package struct SearchWorkflow {
     /// The black box's vector of the query. A file of stored vectors has only those of its own queries. For any other query this is nil: the
     /// other sources rank without it, and the user is told so.
     private func queryVector(_ blackBox: any BlackBox, _ collection: RetrievalCollection) async throws -> [Float]? {
-        let item = EmbeddingItem(id: "query", text: query)
+        let item = EmbeddingItem(id: "query", text: query, image: image)
         guard blackBox is StoredVectors else { return try await blackBox.embed([item], as: .query).values }
+        if let image {
+            // Stored vectors are known by id: that of the collection's query with the same picture.
+            guard let known = collection.queries.first(where: { $0.image?.contentHash == image.contentHash }) else {
+                return nil
+            }
+            return try? await blackBox.embed([EmbeddingItem(known)], as: .query).values
+        }
         let stored = KnownTexts(
             blackBox, queries: collection.queries.map { ($0.id, $0.text) }, documents: [],
             refusal: BlackBoxError.missingIDs(path: data, role: .query, count: 1, asked: 1, first: [query]))

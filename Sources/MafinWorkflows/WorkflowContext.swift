@@ -38,6 +38,7 @@ package struct WorkflowContext: Sendable {
     /// The language of documents: the given one, or a guess, with a note.
     package func language(_ given: Language?, of documents: [Document]) -> (language: Language, isSure: Bool) {
         if let given { return (given, true) }
+        guard documents.contains(where: { !$0.textForEncoding.isEmpty }) else { return (.english, true) }
         let guess = LanguageGuess(of: documents.map(\.textForEncoding))
         note(
             "language of the documents: \(guess.language.name), guessed from \(guess.texts) of them"

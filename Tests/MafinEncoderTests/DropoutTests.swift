@@ -46,7 +46,8 @@ import Testing
             let workspace = Workspace(encoder.network)
             workspace.reserve(tokens: 10, longest: 10, training: false)
             encoder.withFrame(
-                .training, chunk, TokenBatch(rows: [ids]), dropout, workspace.transientActivations(tokens: 10),
+                .training, chunk, LoadedBatch(TokenBatch(rows: [ids])), dropout,
+                workspace.transientActivations(tokens: 10),
                 workspace
             ) { encoder.lookUp($0) }
             return Array(workspace.stream.buffer[0..<10 * width])

@@ -36,6 +36,11 @@ extension TransformerEncoder {
     /// Forward and backward passes of a loss; keeps the gradients.
     @discardableResult
     func accumulate(_ loss: GoldenLoss, _ batch: TokenBatch, dropoutSeed: UInt64? = nil) throws -> Double {
+        try accumulate(loss, .tokens(batch), dropoutSeed: dropoutSeed)
+    }
+
+    @discardableResult
+    func accumulate(_ loss: GoldenLoss, _ batch: ItemBatch, dropoutSeed: UInt64? = nil) throws -> Double {
         let pass = try forward(batch, dropoutSeed: dropoutSeed)
         let (value, gradient) = loss.evaluate(pass.embeddings)
         backward(pass, gradient: gradient)
@@ -44,6 +49,10 @@ extension TransformerEncoder {
 
     /// All gradients of a loss, in the order of the layout; clears them.
     func gradients(_ loss: GoldenLoss, _ batch: TokenBatch, dropoutSeed: UInt64? = nil) throws -> [Float] {
+        try gradients(loss, .tokens(batch), dropoutSeed: dropoutSeed)
+    }
+
+    func gradients(_ loss: GoldenLoss, _ batch: ItemBatch, dropoutSeed: UInt64? = nil) throws -> [Float] {
         try accumulate(loss, batch, dropoutSeed: dropoutSeed)
         defer { gradients.clear() }
         return gradients.all()
@@ -52,6 +61,15 @@ extension TransformerEncoder {
     /// AdamW steps over batches in turn: the losses before each, and the gradient norms.
     func train(
         _ loss: GoldenLoss, _ batches: [TokenBatch], rates: [Float], clip: Float? = 1, dropoutSeed: UInt64? = nil,
+        firstStep: Int = 0
+    ) throws -> (losses: [Double], norms: [Float]) {
+        try train(
+            loss, batches.map(ItemBatch.tokens), rates: rates, clip: clip, dropoutSeed: dropoutSeed,
+            firstStep: firstStep)
+    }
+
+    func train(
+        _ loss: GoldenLoss, _ batches: [ItemBatch], rates: [Float], clip: Float? = 1, dropoutSeed: UInt64? = nil,
         firstStep: Int = 0
     ) throws -> (losses: [Double], norms: [Float]) {
         var (losses, norms): ([Double], [Float]) = ([], [])
@@ -75,3 +93,15 @@ func randomBatch(lengths: [Int], vocabulary: Int, seed: UInt64) -> TokenBatch {
 
 /// Whether the slow suites run (`make test-slow`).
 let runsSlowTests = !(ProcessInfo.processInfo.environment["MAFIN_SLOW_TESTS"] ?? "").isEmpty
+
+extension Chunk {
+    static func cut(_ batch: TokenBatch, threads: Int, maximumTokens: Int) -> [Chunk] {
+        cut(LoadedBatch(batch), threads: threads, maximumTokens: maximumTokens)
+    }
+}
+
+extension CooperativeForward {
+    convenience init?(_ encoder: TransformerEncoder, _ batch: TokenBatch, threads: Int) {
+        self.init(encoder, LoadedBatch(batch), threads: threads)
+    }
+}

@@ -111,6 +111,12 @@ import Testing
 func expectGradients(of encoder: TransformerEncoder, _ loss: GoldenLoss, _ batch: TokenBatch, dropoutSeed: UInt64?)
     throws
 {
+    try expectGradients(of: encoder, loss, .tokens(batch), dropoutSeed: dropoutSeed)
+}
+
+func expectGradients(of encoder: TransformerEncoder, _ loss: GoldenLoss, _ batch: ItemBatch, dropoutSeed: UInt64?)
+    throws
+{
     let gradients = try encoder.gradients(loss, batch, dropoutSeed: dropoutSeed)
     let weights = Array(encoder.parameters.buffer)
     func value(_ weights: [Float]) throws -> Double {

@@ -123,7 +123,7 @@ import Testing
     /// The trainer sees [a z_bb ; b z_local]. State and weights come back bit for bit.
     @Test func trainsLikeAnEncoder() throws {
         let heads = StandInHeads(blackBox: Self.random(9, 5, seed: 11), local: StandInHeads.identity(8))
-        let inputs = Self.tokens([[1, 5, 2], [1, 7, 9, 2], [1, 3, 2]])
+        let inputs = ItemBatch.tokens(Self.tokens([[1, 5, 2], [1, 7, 9, 2], [1, 3, 2]]))
         let targets = Self.random(3, 13, seed: 12)
         func steps(_ model: StandInEncoder<TransformerEncoder>, _ count: Int) throws {
             for _ in 0..<count {

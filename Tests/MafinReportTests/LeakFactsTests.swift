@@ -20,7 +20,7 @@ import Testing
         ])
 
     @Test func bothKindsAreFound() throws {
-        let report = LeakReport(
+        let report = try LeakReport(
             collection, learned: [try collection.qrels(split: "train")], measured: try collection.qrels(split: "test"))
         let facts = LeakFacts(report, leftOut: 0, isAllowed: true)
         #expect(facts.found == 2 && facts.isAllowed)
@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test func splitsWithoutCommonTextsHaveNoLeak() throws {
-        let report = LeakReport(
+        let report = try LeakReport(
             collection, learned: [try collection.qrels(split: "train")], measured: try collection.qrels(split: "clean"))
         let facts = LeakFacts(report, leftOut: 0, isAllowed: true)
         #expect(facts.found == 0 && !facts.isAllowed)

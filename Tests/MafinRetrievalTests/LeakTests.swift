@@ -75,13 +75,13 @@ import Testing
 
     @Test func textsOnBothSidesAreListed() throws {
         let learned = try ["train", "dev"].map { try collection.qrels(split: $0) }
-        let report = LeakReport(collection, learned: learned, measured: try collection.qrels(split: "test"))
+        let report = try LeakReport(collection, learned: learned, measured: try collection.qrels(split: "test"))
         #expect(report.queries.map(\.measured.id) == ["m3", "m1"] && report.queries.map(\.learned.id) == ["t1", "t2"])
         #expect(report.queries.map(\.isEqual) == [true, false])
         #expect(report.affectedQueries == ["m1", "m3"])
         #expect(report.documents.map(\.learned.id) == ["a"] && report.documents.map(\.measured.id) == ["a2"])
         #expect(report.learnedQueries == 3 && report.measuredQueries == 3)
-        let clean = LeakReport(collection, learned: learned, measured: try collection.qrels(split: "clean"))
+        let clean = try LeakReport(collection, learned: learned, measured: try collection.qrels(split: "clean"))
         #expect(clean.queries.isEmpty && clean.documents.isEmpty)
     }
 

@@ -1,6 +1,8 @@
 import Dispatch
 import HTTPTypes
 import MafinBlackBox
+import MafinEncoder
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -20,8 +22,8 @@ import Testing
         return try #require(engines.local)
     }
 
-    private func rows(_ engine: LocalEngine, _ texts: [String], _ role: TextRole = .query) -> TokenBatch {
-        TokenBatch(rows: texts.map(engine.tokenizer(role).tokens))
+    private func rows(_ engine: LocalEngine, _ texts: [String], _ role: TextRole = .query) throws -> ItemBatch {
+        try engine.reader(role).inputs(of: texts.map { Item($0) }, parameter: "input")
     }
 
     @Test func batchedRequestsGetTheSameVectorsAsAlone() async throws {
@@ -33,7 +35,7 @@ import Testing
         }
         let answers = try await requests.enumerated().concurrentMap { number, texts in
             let role: TextRole = number % 2 == 0 ? .query : .document
-            return try await engine.embed(self.rows(engine, texts, role), as: role)
+            return try await engine.embed(try self.rows(engine, texts, role), as: role)
         }
         for (number, texts) in requests.enumerated() {
             let expected = try alone.localVectors(of: texts, as: number % 2 == 0 ? .query : .document)
@@ -47,7 +49,7 @@ import Testing
         let engine = try engine(toy, batch: 16, queue: 500)
         let answers = try await (0..<200).concurrentMap { number -> String in
             do {
-                _ = try await engine.embed(self.rows(engine, Array(repeating: "w1 w2 w3", count: 40)), as: .query)
+                _ = try await engine.embed(try self.rows(engine, Array(repeating: "w1 w2 w3", count: 40)), as: .query)
                 return "answered"
             } catch let error as ServiceError {
                 #expect(error.status.code == 429 && (error.retryAfter ?? 0) >= 1)
@@ -57,7 +59,7 @@ import Testing
         #expect(answers.contains("answered") && answers.contains("refused"))
         #expect(engine.load == 0)
         // It has room again.
-        #expect(try await engine.embed(rows(engine, ["w1"]), as: .query).rows == 1)
+        #expect(try await engine.embed(try rows(engine, ["w1"]), as: .query).rows == 1)
     }
 
     @Test func rowsOfAClientThatLeftAreNotComputed() async throws {
@@ -76,18 +78,18 @@ import Testing
                 }
                 if waits { gate.wait() }
             })
-        let batch = rows(engine, Array(repeating: "w1 w2 w3", count: 2000))
+        let batch = try rows(engine, Array(repeating: "w1 w2 w3", count: 2000))
         let task = Task { try await engine.embed(batch, as: .query) }
         while engine.load == 0 { try await Task.sleep(for: .milliseconds(1)) }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
         #expect(engine.load == 0)
         gate.signal()
-        _ = try await engine.embed(rows(engine, ["w1"]), as: .query)
+        _ = try await engine.embed(try rows(engine, ["w1"]), as: .query)
         #expect(rowsComputed.withLock { $0 } < 20)
         let late = Task {
             withUnsafeCurrentTask { $0?.cancel() }
-            return try await engine.embed(self.rows(engine, ["w1"]), as: .query)
+            return try await engine.embed(try self.rows(engine, ["w1"]), as: .query)
         }
         await #expect(throws: CancellationError.self) { try await late.value }
     }
@@ -107,11 +109,11 @@ import Testing
                 }
                 if isFirst { gate.wait() }
             })
-        let first = Task { try await engine.embed(self.rows(engine, ["w0"]), as: .query) }
+        let first = Task { try await engine.embed(try self.rows(engine, ["w0"]), as: .query) }
         while batches.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(1)) }
         let texts = (0..<299).map { "w\($0 % 50)" }
-        let all = engine.load + rows(engine, texts).tokenCount
-        async let others = texts.concurrentMap { try await engine.embed(self.rows(engine, [$0]), as: .query) }
+        let all = try engine.load + rows(engine, texts).tokenCount
+        async let others = texts.concurrentMap { try await engine.embed(try self.rows(engine, [$0]), as: .query) }
         while engine.load < all { try await Task.sleep(for: .milliseconds(1)) }
         gate.signal()
         _ = try await (first.value, others)

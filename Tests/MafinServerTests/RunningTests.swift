@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinImages
 import MafinNumerics
 import MafinPipeline
 import MafinTestSupport

@@ -381,9 +381,9 @@ import Testing
         // For a short text, the contributions equal those of the offline computation, which leaves out each word.
         let model = try toy.model()
         let offline = try #require(LeaveOneOut(model)).query("w3 w4 w5", document: "w4 w9")
-        let online = try await WordShares(
-            of: "w3 w4 w5", as: .query, against: "w4 w9", in: #require(service.current.localSpace)
-        ).find()
+        let shares = try WordShares(
+            of: "w3 w4 w5", as: .query, against: "w4 w9", in: #require(service.current.localSpace))
+        let online = try await #require(shares).find()
         #expect(online.pieces.map(\.text) == offline.pieces.map(\.text))
         for (mine, theirs) in zip(online.pieces, offline.pieces) {
             #expect((mine.share == nil) == (theirs.contribution == nil))

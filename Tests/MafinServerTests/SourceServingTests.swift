@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
@@ -75,7 +76,7 @@ import Testing
             }
             // By the code that evaluates.
             let inputs = try model.queries(
-                [query], blackBox: Matrix(rows: 1, columns: 16, values: ToyBlackBox.vector(query, .query)))
+                [Item(query)], blackBox: Matrix(rows: 1, columns: 16, values: ToyBlackBox.vector(query, .query)))
             let prepared = try index.queries(inputs)
             let expected = Array(try index.rankings(of: prepared, weights: weights, count: 58)[0])
             let ids = hits.compactMap { $0["id"] as? String }

@@ -117,7 +117,7 @@ import Testing
             cache: LocalVectorCache(folder: nil), isCancelled: { false }, progress: { _ in })
         let inputs = try index.queries(
             model.queries(
-                toy.queries.map(\.text), blackBox: CountingBlackBox.matrix(toy.queries.map(\.text), .query)))
+                toy.queries.map(\.item), blackBox: CountingBlackBox.matrix(toy.queries.map(\.text), .query)))
         let weights = try #require(
             model.manifest.mixing.rankingWeights.replacing([SourceName(rawValue: "query-memory-wide"): 0]))
         let scores = index.scores(of: inputs, weights: weights)

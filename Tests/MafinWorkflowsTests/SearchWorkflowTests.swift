@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -100,7 +101,7 @@ import Testing
         // The stand-in has the black box's place in the unit of weights. It comes behind the sources with the black box.
         #expect(found.weights.sources == [.bm25, .standIn] && found.weights.values == [0.25, 1])
         let model = try toy.model()
-        let estimate = try #require(model.standIn).vectors(of: [query]).blackBox.values
+        let estimate = try #require(model.standIn).vectors(of: [Item(query)]).blackBox.values
         for hit in found.results {
             let text = try #require(toy.documents.first { $0.id == hit.id }).text
             let vector = CountingBlackBox.matrix([text], .document).values

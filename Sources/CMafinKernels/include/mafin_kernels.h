@@ -245,6 +245,19 @@ void mafin_gated(bool silu, ptrdiff_t rows, ptrdiff_t width, const float *h, con
 void mafin_gated_backward(bool silu, ptrdiff_t rows, ptrdiff_t width, const float *d, float *h, float *factor,
                           ptrdiff_t stride, float *g);
 
+/// h[r, :] += bias;  g = h · sigmoid(1.702 h), the approximation of GELU that CLIP has.
+void mafin_quick_gelu(ptrdiff_t rows, ptrdiff_t width, float *h, const float *bias, float *g);
+
+/// Computes g again, and overwrites `h` with its gradient from ∂L/∂g in `d`.
+void mafin_quick_gelu_backward(ptrdiff_t count, const float *d, float *h, float *g);
+
+/// y[r, :] += scale · x[r, :].
+void mafin_add_scaled(ptrdiff_t rows, ptrdiff_t width, const float *x, const float *scale, float *y);
+
+/// Backward pass of the above from ∂L/∂y in `d`: dscale += Σ_r d[r, :] · x[r, :], and then x = scale · d, the gradient.
+void mafin_add_scaled_backward(ptrdiff_t rows, ptrdiff_t width, const float *d, const float *scale, float *x,
+                               float *dscale);
+
 /// Turns each pair (x[r, i], x[r, half + i]) by the angle whose cosine and sine are in row r of the tables, `(rows, half)`; by the
 /// negative angle if `direction` is −1 (Su et al. 2021, "RoFormer", eq. 34, with the halves of GPT-NeoX).
 void mafin_rotate_halves(ptrdiff_t rows, ptrdiff_t half, float *x, ptrdiff_t stride, const float *cosines,

@@ -3,6 +3,7 @@ import Foundation
 import MafinBlackBox
 import MafinCommandLine
 import MafinNumerics
+import MafinPipeline
 import MafinProviderWorkflows
 import MafinProviders
 import MafinRetrieval
@@ -163,8 +164,8 @@ struct CollectionTexts {
     /// Documents and queries of a collection.
     static func read(_ path: String) throws -> [CollectionTexts] {
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: path))
-        let documents = collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
-        let queries = collection.queries.map { EmbeddingItem(id: $0.id, text: $0.text) }
+        let documents = collection.documents.map { EmbeddingItem($0) }
+        let queries = collection.queries.map { EmbeddingItem($0) }
         return [
             CollectionTexts(name: "corpus", role: .document, items: documents.filter { !$0.text.isEmpty }),
             CollectionTexts(name: "queries", role: .query, items: queries.filter { !$0.text.isEmpty }),

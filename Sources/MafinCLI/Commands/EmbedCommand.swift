@@ -214,7 +214,7 @@ struct EmbedCommand: AsyncParsableCommand {
             model.encoder == nil
             ? nil
             : try model.localVectors(
-                of: block.map(\.text), as: self.as, isCancelled: { Interruption.isRequested },
+                of: block.map(\.item), as: self.as, isCancelled: { Interruption.isRequested },
                 progress: progress.computed)
         return try model.join(blackBox: nil, local: local, as: self.as, ids: block.map(\.id))
     }
@@ -274,7 +274,7 @@ struct EmbedCommand: AsyncParsableCommand {
     private static func block(_ texts: inout CheckedTexts, size: Int) throws -> [EmbeddingItem]? {
         var block: [EmbeddingItem] = []
         while block.count < size, let text = try texts.next() {
-            block.append(EmbeddingItem(id: text.id, text: text.text))
+            block.append(EmbeddingItem(id: text.id, text: text.text, image: text.image))
         }
         return block.isEmpty ? nil : block
     }

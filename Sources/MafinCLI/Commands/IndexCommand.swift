@@ -79,7 +79,7 @@ struct IndexCommand: AsyncParsableCommand {
         try await options.beginBatches(model, shared, as: .document, announcesPlan: true) { count in
             let block = collection.documents[begun...].prefix(count)
             begun += block.count
-            return block.isEmpty ? nil : block.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+            return block.isEmpty ? nil : block.map { EmbeddingItem($0) }
         }
         // Batches that were begun are already announced and counted. Announcing them again would count them twice against the limit.
         return try await options.makeBlackBox(

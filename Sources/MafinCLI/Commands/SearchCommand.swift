@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import MafinCommandLine
+import MafinImages
 import MafinMethod
 import MafinPipeline
 import MafinReport
@@ -11,7 +12,8 @@ struct SearchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "search",
         abstract: "Rank a collection's documents for a query, and show what each source contributes to each score.",
-        usage: "mafin search <artefact> --data <path> <query> [<options>]",
+        usage:
+            "mafin search <artefact> --data <path> <query> [<options>]\nmafin search <artefact> --data <path> --image <file> [<options>]",
         discussion: """
             'mafin inspect' lists the sources of an artefact and their weights. The black box is asked only if a source with a weight above 0 needs it.
 
@@ -42,10 +44,13 @@ struct SearchCommand: AsyncParsableCommand {
     )
     var offline = false
 
+    @Option(help: ArgumentHelp("A picture as the query, PNG or JPEG.", valueName: "file"))
+    var image: String?
+
     @OptionGroup var options: ArtefactOptions
 
-    @Argument(help: "The query.")
-    var query: String
+    @Argument(help: "The query. Not needed with --image.")
+    var query: String?
 
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var computing: ComputingOptions
@@ -70,14 +75,19 @@ struct SearchCommand: AsyncParsableCommand {
             }
         }
         try options.blackBox.refuseBatches(of: "search")
+        guard let query else {
+            if image == nil { throw ValidationError("a query is missing: a text, or --image with a picture.") }
+            return
+        }
         if query.allSatisfy(\.isWhitespace) { throw ValidationError("the query is empty.") }
     }
 
     func run() async throws {
         try computing.begin()
         var search = SearchWorkflow(
-            artefact: options.artefact, data: data, query: query, context: shared.context,
+            artefact: options.artefact, data: data, query: query ?? "", context: shared.context,
             openBlackBox: options.blackBox.opening(shared))
+        search.image = try image.map { try ItemImage(file: URL(fileURLWithPath: $0), path: $0) }
         search.count = top
         search.isOffline = offline
         search.precision = precision.precision
@@ -93,8 +103,12 @@ struct SearchCommand: AsyncParsableCommand {
             columns: [.init("", .right), .init("score", .right)] + sources.map { .init($0.rawValue, .right) }
                 + [.init("black box rank", .right), .init("id"), .init("document")])
         for hit in found.results {
-            let text = (hit.title.isEmpty ? hit.text : "\(hit.title): \(hit.text)")
-                .split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            let text = [
+                hit.image ?? "",
+                hit.title.isEmpty || hit.text.isEmpty ? hit.title + hit.text : "\(hit.title): \(hit.text)",
+            ]
+            .joined(separator: " ")
+            .split(whereSeparator: \.isWhitespace).joined(separator: " ")
             table.append(
                 ["\(hit.rank)", String(format: "%.4f", hit.score)]
                     + sources.map { String(format: "%.4f", hit.parts[$0]) }

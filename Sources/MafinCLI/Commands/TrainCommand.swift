@@ -262,8 +262,14 @@ struct TuningOptions: ParsableArguments {
         help: .expert("Peak learning rate. (default: 1.5e-4 for the query side alone, 5e-5 where documents learn too)"))
     var learningRate: Float?
 
-    @Option(help: .expert("Dropout rate. 0 trains faster, and overfits earlier when labels are few."))
+    @Option(
+        help: .expert(
+            "Dropout rate. 0 trains faster, and overfits earlier when labels are few. (default: 0.1 for texts, 0 for images)"
+        ))
     var dropout: Float?
+
+    @Flag(help: .expert("Do not crop, mirror and recolour images at random in training. Faster, and overfits earlier."))
+    var noAugmentation = false
 
     @Option(
         help: .expert(
@@ -302,6 +308,7 @@ struct TuningOptions: ParsableArguments {
         tuning.loss = loss
         tuning.learningRate = learningRate
         tuning.dropout = dropout
+        tuning.augments = !noAugmentation
         tuning.epochs = epochs
         tuning.memory = memory?.bytes
         tuning.patience = patience

@@ -33,7 +33,7 @@ extension Comparison {
             blackBox: training.data.blackBoxDocuments, cache: cache, isCancelled: isCancelled, progress: { _ in })
         let prepared = try index.queries(
             model.queries(
-                queries.map(\.query.text), ids: queries.map(\.query.id),
+                queries.map(\.query.item), ids: queries.map(\.query.id),
                 blackBox: training.data.blackBoxQueries.selecting(rows: queries.map(\.row)), isCancelled: isCancelled))
         // Sources that only rank where the black box is not asked have no weight here.
         let weights = model.manifest.mixing.rankingWeights
@@ -138,7 +138,7 @@ extension Comparison {
                 before: try median { _ = try blackBox.search(queries: vectors.selecting(rows: [$0]), count: 100) },
                 after: try median { _ = try system.rankings(queries: [$0], count: 100) }),
             encoderMilliseconds: !kinds.contains(.local)
-                ? nil : try median { _ = try model.localVectors(of: [artefact.queries[$0].text], as: .query) },
+                ? nil : try median { _ = try model.localVectors(of: [artefact.queries[$0].item], as: .query) },
             tokensToBuyAgain: 0, trainingSeconds: seconds, machine: machine)
     }
 }
@@ -194,7 +194,7 @@ public struct MeasuredArtefact {
     public func offlineMilliseconds() throws -> Double? {
         guard model.standIn != nil, let mixture = model.manifest.offline?.mixing else { return nil }
         return try medianMilliseconds { row in
-            let prepared = try system.index.queries(model.offlineQueries([queries[row].text]))
+            let prepared = try system.index.queries(model.offlineQueries([queries[row].item]))
             _ = try system.index.rankings(of: prepared, weights: mixture.rankingWeights, count: 100)
         }
     }

@@ -8,6 +8,8 @@ public struct Architecture: Sendable, CustomStringConvertible {
     public let name: String
     /// The sizes of the network.
     public let configuration: EncoderConfiguration
+    /// The images that the network reads; `nil`: it reads texts.
+    public let images: ImageShape?
     /// Prefixes that checkpoints with a head put before the names of tensors.
     let prefixes: [String]
     /// Tensors that are not used and are exported unchanged begin with one of these names.
@@ -18,11 +20,13 @@ public struct Architecture: Sendable, CustomStringConvertible {
     private let details: String
 
     init(
-        name: String, _ configuration: EncoderConfiguration, prefixes: [String], unusedTensors: [String] = ["pooler."],
-        details: String = "", operations: @escaping @Sendable (inout NetworkBuilder) -> Network
+        name: String, _ configuration: EncoderConfiguration, images: ImageShape? = nil, prefixes: [String],
+        unusedTensors: [String] = ["pooler."], details: String = "",
+        operations: @escaping @Sendable (inout NetworkBuilder) -> Network
     ) {
         self.name = name
         self.configuration = configuration
+        self.images = images
         self.prefixes = prefixes
         self.unusedTensors = unusedTensors
         self.details = details
@@ -42,15 +46,25 @@ public struct Architecture: Sendable, CustomStringConvertible {
         "gte": Architecture.gte,
     ]
 
+    /// Those of them that read images, of the given side; `nil`: that of the configuration.
+    static let imageFamilies: [String: @Sendable (JSONFile, _ side: Int?) throws -> Architecture] = [
+        "vit": Architecture.vit,
+        "dinov2": Architecture.dinov2,
+        "clip_vision_model": Architecture.clipVision,
+        "clip": Architecture.clip,
+    ]
+
     /// The values of `model_type` that can be read.
-    public static var known: [String] { families.keys.sorted() }
+    public static var known: [String] { (Array(families.keys) + Array(imageFamilies.keys)).sorted() }
 
     /// Reads `config.json` of a checkpoint folder.
+    /// - Parameter imageSide: pixels of a side of the images; `nil`: as the configuration says. Networks that read texts ignore it.
     /// - Throws: ``EncoderError`` for a missing file, an impossible size, or an architecture, activation or kind of position that is not known,
     ///   with the list of those that are.
-    public static func read(modelFolder: URL) throws -> Architecture {
+    public static func read(modelFolder: URL, imageSide: Int? = nil) throws -> Architecture {
         let json = try JSONFile(modelFolder.appendingPathComponent("config.json"))
         let name = json.string("model_type") ?? "none"
+        if let family = imageFamilies[name] { return try family(json, imageSide) }
         guard let family = families[name] else {
             throw EncoderError.unsupported(
                 path: json.path, what: "architecture (model_type)", found: name,

@@ -1,3 +1,9 @@
+/// What makes the first rows of the stream from the inputs.
+enum InputEmbedding: Sendable {
+    case tokens(TokenEmbedding)
+    case patches(PatchEmbedding)
+}
+
 /// The operations of a network with the places of their values and parameters: what an architecture's list becomes.
 struct Network: Sendable {
     /// The operations between two points at which the stream holds everything: a layer, the embeddings' norm, or the end.
@@ -17,10 +23,12 @@ struct Network: Sendable {
 
     let configuration: EncoderConfiguration
     let layout: ParameterLayout
-    let embedding: TokenEmbedding
+    let embedding: InputEmbedding
     /// The embeddings' slots and small parameters; no operations.
     let embeddingSection: Section
     let layers: [Section]
+    /// Behind the pooling; `nil`: nothing.
+    let projection: Projection?
     /// After the last layer; without operations if the network has nothing there.
     let last: Section
     /// Weight matrices of all linear layers, by their index.
@@ -32,6 +40,11 @@ struct Network: Sendable {
     let hasDistances: Bool
     /// Columns of the widest low-rank term; 0 without.
     let lowRankWidth: Int
+
+    /// Numbers of a patch; 0 in a network that reads texts.
+    var patchWidth: Int {
+        if case .patches(let embedding) = embedding { embedding.shape.patchWidth } else { 0 }
+    }
 
     /// Number of floats that a chunk's small gradients need.
     var smallCount: Int { ([embeddingSection, last] + layers).map(\.smallCount).max() ?? 0 }

@@ -5,7 +5,8 @@ struct NetworkBuilder {
     let configuration: EncoderConfiguration
     let trained: TrainedPart
     private var layout = ParameterLayout()
-    private var embedding: TokenEmbedding?
+    private var embedding: InputEmbedding?
+    private var projection: Projection?
     private var embeddingSection = Network.Section()
     private var layers: [Network.Section] = []
     private var section = Network.Section()
@@ -77,7 +78,7 @@ struct NetworkBuilder {
         words: String, positions: (name: String, rows: Int, first: Int)? = nil,
         tokenTypes: (name: String, rows: Int)? = nil, norm: String, hasBias: Bool = true
     ) {
-        let words = layout.add(words + ".weight", [configuration.vocabularySize, hidden], .matrix, of: .embeddings)
+        let words = layout.add(words + ".weight", [configuration.vocabularySize, hidden], .words, of: .embeddings)
         let positionRows = positions.map {
             TokenEmbedding.Positions(
                 table: layout.add($0.name + ".weight", [$0.rows, hidden], .matrix, of: .embeddings), first: $0.first)
@@ -88,8 +89,36 @@ struct NetworkBuilder {
         let embedding = TokenEmbedding(
             width: hidden, words: words, positions: positionRows, tokenTypes: types,
             norm: normalization(norm, .layer, hasBias: hasBias))
-        self.embedding = embedding
+        self.embedding = .tokens(embedding)
         current = Value(place: .stream, width: hidden, again: .embeddings(embedding))
+        embeddingSection = section
+        section = Network.Section()
+    }
+
+    /// The embeddings of an image's patches behind a class token. Names are whole, as those of class tokens and tables have no ending.
+    /// - Parameters:
+    ///   - classToken: the class token and its shape.
+    ///   - positions: the table of positions, its shape, and its patches along a side.
+    ///   - patches: the convolution.
+    ///   - norm: of the rows; `nil`: none.
+    mutating func embed(
+        _ images: ImageShape, classToken: (name: String, shape: [Int]),
+        positions: (name: String, shape: [Int], grid: Int), patches: (name: String, hasBias: Bool), norm: String? = nil
+    ) {
+        let token = layout.add(classToken.name, classToken.shape, .matrix, of: .embeddings)
+        let table = layout.add(positions.name, positions.shape, .matrix, of: .embeddings)
+        let weight = layout.add(
+            patches.name + ".weight", [hidden, ImageShape.channels, images.patch, images.patch], .matrix,
+            of: .embeddings, isLinear: true)
+        let bias = patches.hasBias ? layout.add(patches.name + ".bias", [hidden], .bias, of: .embeddings) : nil
+        embedding = .patches(
+            PatchEmbedding(
+                width: hidden, shape: images, classToken: token, weight: weight, index: weights.count, bias: bias,
+                positions: ImagePositions(table: table, grid: positions.grid, size: images.grid),
+                norm: norm.map { normalization($0, .layer, hasBias: true) }))
+        weights.append(
+            PackedWeights.Weight(source: weight, outputs: hidden, inputs: images.patchWidth, lowRank: nil))
+        current = Value(place: .stream, width: hidden, again: .present)
         embeddingSection = section
         section = Network.Section()
     }
@@ -203,6 +232,15 @@ struct NetworkBuilder {
         activated(width)
     }
 
+    mutating func quickGELU() {
+        let width = pending?.outputs ?? 0
+        let (slot, bias) = keepLinear()
+        guard let bias else { preconditionFailure("the linear layer before it has a bias") }
+        absorbBias()
+        section.operations.append(QuickGELU(width: width, slot: slot, inputBias: bias))
+        activated(width)
+    }
+
     /// The activation of one half of the columns before it, times the other half.
     mutating func gated(_ function: GatedActivation.Function, activatesFirst: Bool) {
         let width = (pending?.outputs ?? 0) / 2
@@ -237,6 +275,16 @@ struct NetworkBuilder {
         let bias = appendLinear()
         section.operations.append(Add(width: hidden, inputBias: bias, site: site()))
         // Only a norm can compute the stream again.
+        current = Value(place: .stream, width: hidden, again: .present)
+    }
+
+    /// The end of a branch, which is added to the stream with a factor for each column.
+    mutating func add(scaledBy name: String) {
+        let (slot, bias) = keepLinear()
+        absorbBias()
+        section.operations.append(
+            AddScaled(
+                width: hidden, scale: small(name, [hidden], .scale), slot: slot, inputBias: bias, site: site()))
         current = Value(place: .stream, width: hidden, again: .present)
     }
 
@@ -275,13 +323,17 @@ struct NetworkBuilder {
             return runs
         }
         section.forwardRuns = runs { _ in false }
-        section.backwardRuns = runs { $0 is Add || $0 is AddAndNormalize }
+        section.backwardRuns = runs { $0.endsBranch }
         layers.append(section)
         section = Network.Section()
     }
 
-    /// - Parameter finalNorm: the norm of the stream after the last layer; `nil`: none.
-    mutating func network(finalNorm: (name: String, hasBias: Bool)? = nil) -> Network {
+    /// - Parameters:
+    ///   - finalNorm: the norm of the stream after the last layer; `nil`: none.
+    ///   - projected: the linear layer behind the pooling and its outputs; `nil`: none.
+    mutating func network(
+        finalNorm: (name: String, hasBias: Bool)? = nil, projected: (name: String, outputs: Int)? = nil
+    ) -> Network {
         guard let embedding else { preconditionFailure("a network begins with its embeddings") }
         part = .last
         if let finalNorm {
@@ -290,9 +342,16 @@ struct NetworkBuilder {
             section.forwardRuns = [0..<1]
             section.backwardRuns = [0..<1]
         }
+        if let projected {
+            let weight = layout.add(
+                projected.name + ".weight", [projected.outputs, hidden], .matrix, of: .last, isLinear: true)
+            projection = Projection(
+                weight: weight, outputs: projected.outputs, inputs: hidden, isTrained: isTrained(weight))
+        }
         return Network(
             configuration: configuration, layout: layout, embedding: embedding, embeddingSection: embeddingSection,
-            layers: layers, last: section, weights: weights, trained: trained, wideWidth: wideWidth,
+            layers: layers, projection: projection, last: section, weights: weights, trained: trained,
+            wideWidth: wideWidth,
             hasDistances: hasDistances, lowRankWidth: lowRankWidth)
     }
 }

@@ -13,6 +13,20 @@ struct JSONFile {
         object = try Self.read(url, as: "JSON object")
     }
 
+    private init(path: String, object: [String: Any]) {
+        (self.path, self.object) = (path, object)
+    }
+
+    /// An object inside this one; `nil` if there is none of that name.
+    func object(_ key: String) -> JSONFile? {
+        (object[key] as? [String: Any]).map { JSONFile(path: path, object: $0) }
+    }
+
+    /// The same with further values for keys that are missing.
+    func filling(_ defaults: [String: Any]) -> JSONFile {
+        JSONFile(path: path, object: object.merging(defaults) { own, _ in own })
+    }
+
     /// The value of a JSON file; `kind` says in the error what it should be.
     static func read<Value>(_ url: URL, as kind: String) throws -> Value {
         guard let data = FileManager.default.contents(atPath: url.path) else {

@@ -1,7 +1,7 @@
 /// Offsets of the parameters in the one block that holds all of them.
 ///
-/// Word embeddings come first. They are the sparse part, because a step uses only a few of their rows. Everything else
-/// is the dense part.
+/// Word embeddings, if there are any, come first. They are the sparse part, because a step uses only a few of their rows.
+/// Everything else is the dense part.
 struct ParameterLayout: Sendable {
     /// The part of the network that a parameter belongs to.
     enum Part: Sendable, Equatable {
@@ -15,10 +15,14 @@ struct ParameterLayout: Sendable {
 
     /// What a parameter does.
     enum Kind: Sendable {
+        /// The word embeddings, of which a step uses only some rows. They come first.
+        case words
         /// Factors of a product, or rows of a table.
         case matrix
         /// The factors of a norm. They are 1 in an untrained network.
         case gain
+        /// The factors of the columns of a branch. They are 1 in an untrained network, too.
+        case scale
         case normBias
         /// The bias of a linear layer.
         case bias
@@ -37,8 +41,8 @@ struct ParameterLayout: Sendable {
         var isLinear: Bool
         var count: Int { shape.reduce(1, *) }
         var range: Range<Int> { offset..<offset + count }
-        /// Biases and norms are not decayed.
-        var decays: Bool { kind != .gain && kind != .normBias && kind != .bias }
+        /// Biases, norms and scales are not decayed.
+        var decays: Bool { kind != .gain && kind != .scale && kind != .normBias && kind != .bias }
         /// Whether it is a factor of a low-rank term, which a checkpoint does not hold.
         var isLowRank: Bool { kind == .lowRankInput || kind == .lowRankOutput }
     }
@@ -46,10 +50,15 @@ struct ParameterLayout: Sendable {
     private(set) var tensors: [Tensor] = []
     /// Number of parameters.
     private(set) var count = 0
-    /// The size of the word embedding matrix, after which the dense part begins.
-    var denseStart: Int { tensors.first?.count ?? 0 }
-    /// The rows of the word embedding matrix and their length.
-    var words: (count: Int, width: Int) { (tensors[0].shape[0], tensors[0].shape[1]) }
+    /// The size of the word embedding matrix, after which the dense part begins; 0 without one.
+    var denseStart: Int { words.count * words.width }
+    /// The rows of the word embedding matrix and their length; no rows in a network that reads no words.
+    var words: (count: Int, width: Int) {
+        guard let first = tensors.first, first.kind == .words else { return (0, 1) }
+        return (first.shape[0], first.shape[1])
+    }
+    /// The parameters of the dense part.
+    var denseTensors: [Tensor] { tensors.filter { $0.kind != .words } }
 
     /// Appends a parameter.
     /// - Returns: its offset.

@@ -1,16 +1,20 @@
 import Foundation
+import MafinImages
 import MafinNumerics
 import MafinText
 
 extension TransformerEncoder {
     /// Loads a checkpoint folder: `config.json`, `model.safetensors`, and the pooling of `modules.json`.
     ///
-    /// - Parameter trained: which weights are trained.
+    /// An image's vector is always that of its class token.
+    /// - Parameters:
+    ///   - trained: which weights are trained.
+    ///   - imageSide: pixels of a side of the images; `nil`: as `config.json` says. Ignored by networks that read texts.
     /// - Throws: ``EncoderError`` or `NumericsError` with the file, if it is missing or has another architecture or
     ///   another shape.
-    public convenience init(modelFolder: URL, trained: TrainedPart = TrainedPart()) throws {
-        let architecture = try Architecture.read(modelFolder: modelFolder)
-        let pooling = try Pooling.read(modelFolder: modelFolder)
+    public convenience init(modelFolder: URL, trained: TrainedPart = TrainedPart(), imageSide: Int? = nil) throws {
+        let architecture = try Architecture.read(modelFolder: modelFolder, imageSide: imageSide)
+        let pooling = architecture.images == nil ? try Pooling.read(modelFolder: modelFolder) : .firstToken
         guard 0...architecture.configuration.layerCount ~= trained.frozenLayers else {
             throw EncoderError.configuration(
                 path: modelFolder.path, key: "frozen layers",
@@ -41,10 +45,10 @@ extension TransformerEncoder {
     private static let copiedFiles =
         TokenizerFiles.names + [
             "special_tokens_map.json", "added_tokens.json", "sentence_bert_config.json",
-            "config_sentence_transformers.json",
+            "config_sentence_transformers.json", ImageProcessor.fileName,
         ]
 
-    /// Writes the encoder in the sentence-transformers layout into an existing folder.
+    /// Writes the encoder in the sentence-transformers layout into an existing folder; a network that reads images in that of transformers.
     ///
     /// Weights are written as F32, and `config.json` says so whatever type they were loaded from.
     /// - Parameters:
@@ -59,6 +63,9 @@ extension TransformerEncoder {
         for name in Self.copiedFiles {
             guard let data = files.contents(atPath: source.appendingPathComponent(name).path) else { continue }
             try AtomicFile.write(data, to: folder.appendingPathComponent(name))
+        }
+        if architecture.images != nil {
+            return try saveWeights(to: folder.appendingPathComponent("model.safetensors"))
         }
         var modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
         if normalizes { modules.append(("2_Normalize", "Normalize")) }

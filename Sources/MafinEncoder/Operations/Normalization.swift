@@ -58,6 +58,8 @@ struct AddAndNormalize: Operation {
     let inputBias: Int?
     let site: Dropout.Site
 
+    var endsBranch: Bool { true }
+
     func forward(_ rows: Range<Int>, columns: [Range<Int>]?, _ frame: Frame) {
         let stream = frame.row(rows.lowerBound, of: .stream, width: norm.width)
         norm.forward(
@@ -111,6 +113,8 @@ struct Add: Operation {
     /// The bias of the linear layer before it; `nil`: it has none.
     let inputBias: Int?
     let site: Dropout.Site
+
+    var endsBranch: Bool { true }
 
     func forward(_ rows: Range<Int>, columns: [Range<Int>]?, _ frame: Frame) {
         let branch = frame.row(rows.lowerBound, of: .block, width: width)

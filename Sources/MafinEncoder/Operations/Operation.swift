@@ -9,6 +9,8 @@ protocol Operation: Sendable {
     var isRowwise: Bool { get }
     /// How threads share the operation when they share one chunk.
     var sharing: Sharing { get }
+    /// Whether a branch ends here: what the backward pass kept for it is free afterwards.
+    var endsBranch: Bool { get }
 
     /// Computes the given rows of the output.
     ///
@@ -28,6 +30,7 @@ protocol Operation: Sendable {
 extension Operation {
     var isRowwise: Bool { true }
     var sharing: Sharing { .rows }
+    var endsBranch: Bool { false }
     func accumulate(_ frame: Frame, into sink: GradientSink) {}
 }
 
@@ -60,13 +63,20 @@ enum Place: Sendable, Equatable {
 
 /// Everything that operations find while one thread takes one chunk through the network.
 final class Frame {
+    /// The inputs of a chunk.
+    enum Input {
+        /// Token ids.
+        case tokens(UnsafePointer<Int32>)
+        /// Normalised pixels, `(images, 3, side, side)`.
+        case pixels(UnsafePointer<Float>)
+    }
+
     /// What a pass is for.
     enum Purpose: Sendable { case embedding, training }
 
     let purpose: Purpose
     let chunk: Chunk
-    /// Token ids of the chunk.
-    let ids: UnsafePointer<Int32>
+    let input: Input
     let parameters: UnsafePointer<Float>
     /// The weights, in the precision of the pass.
     let packed: PackedWeights
@@ -86,15 +96,14 @@ final class Frame {
     var blockStart = 0
 
     init(
-        _ purpose: Purpose, _ chunk: Chunk, ids: UnsafePointer<Int32>, parameters: UnsafePointer<Float>,
-        packed: PackedWeights,
+        _ purpose: Purpose, _ chunk: Chunk, input: Input, parameters: UnsafePointer<Float>, packed: PackedWeights,
         dropout: Dropout,
         _ activations: Activations, _ workspace: Workspace, scratch: Workspace,
         halved: HalvedActivations? = nil, inputs: (layer: Int, rows: UnsafePointer<Float>)? = nil
     ) {
         self.purpose = purpose
         self.chunk = chunk
-        self.ids = ids
+        self.input = input
         self.parameters = parameters
         self.packed = packed
         self.dropout = dropout

@@ -19,13 +19,14 @@ struct TokenEmbedding: Sendable {
 
     /// Sets the stream to the embeddings of the chunk's tokens.
     func forward(_ frame: Frame) {
+        guard case .tokens(let ids) = frame.input else { preconditionFailure("this network reads texts") }
         let chunk = frame.chunk
         let parameters = frame.parameters
         let sum = frame.kept(norm.normalized)
         for text in 0..<chunk.texts.count {
             for token in chunk.starts[text]..<chunk.starts[text + 1] {
                 let out = sum + token * width
-                out.update(from: parameters + words + Int(frame.ids[token]) * width, count: width)
+                out.update(from: parameters + words + Int(ids[token]) * width, count: width)
                 if let positions {
                     let row = positions.first + token - chunk.starts[text]
                     mafin_axpy(width, 1, parameters + positions.table + row * width, out)

@@ -18,8 +18,8 @@ struct Chunk: Sendable {
 
     /// Cuts a batch into chunks with about equal numbers of tokens. There is at least one chunk per thread if there are
     /// enough texts, and the mean is at most `maximumTokens`. A chunk may exceed that by a part of its last text.
-    static func cut(_ batch: TokenBatch, threads: Int, maximumTokens: Int) -> [Chunk] {
-        let total = batch.ids.count
+    static func cut(_ batch: LoadedBatch, threads: Int, maximumTokens: Int) -> [Chunk] {
+        let total = batch.tokens
         guard batch.count > 0 else { return [] }
         let rounds = max(1, (total + threads * maximumTokens - 1) / (threads * maximumTokens))
         let wanted = min(batch.count, threads * rounds)

@@ -29,7 +29,7 @@ final class CooperativeForward: @unchecked Sendable {
     }
 
     private let encoder: TransformerEncoder
-    private let batch: TokenBatch
+    private let batch: LoadedBatch
     private let chunk: Chunk
     private let activations: Activations
     private let threads: Int
@@ -42,7 +42,7 @@ final class CooperativeForward: @unchecked Sendable {
     private static let phaseStep = 1 << 32
 
     /// - Returns: `nil` for an encoder whose widths are no multiples of the products' tiles.
-    init?(_ encoder: TransformerEncoder, _ batch: TokenBatch, threads: Int) {
+    init?(_ encoder: TransformerEncoder, _ batch: LoadedBatch, threads: Int) {
         guard batch.count > 0 else { return nil }
         chunk = Chunk(texts: 0..<batch.count, firstToken: 0, starts: batch.offsets)
         var phases: [Phase] = []

@@ -9,16 +9,15 @@ extension TransformerEncoder {
     ///   - purpose: what the pass is for, which decides its precision.
     ///   - scratch: the thread's own workspace; `nil`: `workspace`.
     func withFrame(
-        _ purpose: Frame.Purpose, _ chunk: Chunk, _ batch: TokenBatch, _ dropout: Dropout, _ activations: Activations,
+        _ purpose: Frame.Purpose, _ chunk: Chunk, _ batch: LoadedBatch, _ dropout: Dropout, _ activations: Activations,
         _ workspace: Workspace, scratch: Workspace? = nil, halved: HalvedActivations? = nil, inputs: FloatBuffer? = nil,
         _ body: (Frame) -> Void
     ) {
-        batch.ids.withUnsafeBufferPointer { ids in
-            guard let ids = ids.baseAddress else { return }
-            let inputs = inputs.map { $0.pointer + chunk.firstToken * dimension }
+        batch.withInput(of: chunk) { input in
+            let inputs = inputs.map { $0.pointer + chunk.firstToken * hidden }
             body(
                 Frame(
-                    purpose, chunk, ids: ids + chunk.firstToken, parameters: parameters.pointer,
+                    purpose, chunk, input: input, parameters: parameters.pointer,
                     packed: packed(precision(of: purpose)), dropout: dropout, activations, workspace,
                     scratch: scratch ?? workspace,
                     halved: halved, inputs: inputs.map { (layer: frozenLayers, rows: UnsafePointer($0)) }))
@@ -29,7 +28,7 @@ extension TransformerEncoder {
     /// - Parameter pooled: the destination of the whole batch's embeddings; `nil`: only the activations are needed.
     func forward(_ frame: Frame, pooled: UnsafeMutablePointer<Float>?) {
         if let inputs = frame.inputs {
-            frame.workspace.stream.pointer.update(from: inputs.rows, count: frame.chunk.tokens * dimension)
+            frame.workspace.stream.pointer.update(from: inputs.rows, count: frame.chunk.tokens * hidden)
         } else {
             lookUp(frame)
         }
@@ -37,10 +36,15 @@ extension TransformerEncoder {
         if let pooled { pool(frame, into: pooled) }
     }
 
-    /// Sets the stream to the embeddings of the chunk's tokens.
+    /// Sets the stream to the embeddings of the chunk's tokens or patches.
     func lookUp(_ frame: Frame) {
         frame.layer = Activations.embeddings
-        frame.clock.time(.embeddings, floats: 6 * frame.chunk.tokens * dimension) { network.embedding.forward(frame) }
+        frame.clock.time(.embeddings, floats: 6 * frame.chunk.tokens * hidden) {
+            switch network.embedding {
+            case .tokens(let embedding): embedding.forward(frame)
+            case .patches(let embedding): embedding.forward(frame)
+            }
+        }
         frame.halved?.keep(Activations.embeddings, from: frame.activations)
     }
 
@@ -56,35 +60,43 @@ extension TransformerEncoder {
         frame.halved?.keep(index, from: frame.activations)
     }
 
-    /// Pools the token vectors in the stream to one vector per text.
-    func pool(_ frame: Frame, into pooled: UnsafeMutablePointer<Float>) {
-        frame.clock.time(.pooling, floats: frame.chunk.tokens * dimension) {
-            for (number, text) in frame.chunk.texts.enumerated() {
-                let rows = frame.chunk.rows(of: number)
-                pooling.forward(
-                    frame.workspace.stream.pointer + rows.lowerBound * dimension, length: rows.count, width: dimension,
-                    into: pooled + text * dimension)
-            }
+    /// Pools the token vectors in the stream to one vector per text, and projects it.
+    func pool(_ frame: Frame, into embeddings: UnsafeMutablePointer<Float>) {
+        let own = embeddings + frame.chunk.texts.lowerBound * dimension
+        frame.clock.time(.pooling, floats: frame.chunk.tokens * hidden) {
+            guard let projection = network.projection else { return poolRows(frame, into: own) }
+            let pooled = frame.workspace.pooled(count: frame.chunk.texts.count * hidden).rows
+            poolRows(frame, into: pooled)
+            projection.forward(frame.chunk.texts.count, pooled, frame.parameters, into: own)
+        }
+    }
+
+    /// Pools the token vectors in the stream: one row for each of the chunk's texts.
+    private func poolRows(_ frame: Frame, into pooled: UnsafeMutablePointer<Float>) {
+        for number in 0..<frame.chunk.texts.count {
+            let rows = frame.chunk.rows(of: number)
+            pooling.forward(
+                frame.workspace.stream.pointer + rows.lowerBound * hidden, length: rows.count, width: hidden,
+                into: pooled + number * hidden)
         }
     }
 
     /// - Parameters:
     ///   - gradient: ∂L/∂embeddings of the whole batch.
     ///   - sink: the destination of the gradients.
-    func backward(
-        _ frame: Frame, _ batch: TokenBatch, gradient: UnsafePointer<Float>, into sink: GradientSink
-    ) {
+    func backward(_ frame: Frame, gradient: UnsafePointer<Float>, into sink: GradientSink) {
         let chunk = frame.chunk
         let last = configuration.layerCount
         for section in [last, last - 1] { frame.halved?.restore(section, into: frame.activations) }
-        frame.clock.time(.pooling, floats: chunk.tokens * dimension) {
-            if pooling == .maximum { computeOutputAgain(frame) }
-            for (number, text) in chunk.texts.enumerated() {
+        frame.clock.time(.pooling, floats: chunk.tokens * hidden) {
+            if pooling == .maximum || network.projection?.isTrained == true { computeOutputAgain(frame) }
+            let pooled = backwardOfProjection(frame, gradient + chunk.texts.lowerBound * dimension, into: sink)
+            for number in 0..<chunk.texts.count {
                 let rows = chunk.rows(of: number)
                 pooling.backward(
-                    gradient + text * dimension, tokens: frame.workspace.stream.pointer + rows.lowerBound * dimension,
-                    length: rows.count, width: dimension,
-                    into: frame.workspace.gradient.pointer + rows.lowerBound * dimension)
+                    pooled + number * hidden, tokens: frame.workspace.stream.pointer + rows.lowerBound * hidden,
+                    length: rows.count, width: hidden,
+                    into: frame.workspace.gradient.pointer + rows.lowerBound * hidden)
             }
         }
         for index in (frozenLayers...last).reversed() {
@@ -96,14 +108,36 @@ extension TransformerEncoder {
         let section = network.embeddingSection
         frame.layer = Activations.embeddings
         frame.workspace.smallGradients.clear()
-        frame.clock.time(.embeddingGradients, floats: 7 * chunk.tokens * dimension) {
+        frame.clock.time(.embeddingGradients, floats: 7 * chunk.tokens * hidden) {
             sink.add { gradients in
-                network.embedding.backward(frame, gradients: gradients)
+                switch network.embedding {
+                case .tokens(let embedding): embedding.backward(frame, gradients: gradients)
+                case .patches(let embedding):
+                    embedding.backward(frame, gradients: gradients, isAdding: sink.isAdding)
+                }
                 frame.addSmallGradients(section.small, to: gradients)
+                guard case .tokens(let ids) = frame.input else { return }
                 sink.gradients.addWords(
-                    UnsafeBufferPointer(start: frame.ids, count: chunk.tokens), frame.workspace.gradient.pointer)
+                    UnsafeBufferPointer(start: ids, count: chunk.tokens), frame.workspace.gradient.pointer)
             }
         }
+    }
+
+    /// The gradient of a chunk's pooled vectors from that of its embeddings.
+    private func backwardOfProjection(
+        _ frame: Frame, _ gradient: UnsafePointer<Float>, into sink: GradientSink
+    ) -> UnsafePointer<Float> {
+        guard let projection = network.projection else { return gradient }
+        let count = frame.chunk.texts.count
+        let (pooled, dpooled) = frame.workspace.pooled(count: count * hidden)
+        projection.backward(count, gradient, frame.parameters, into: dpooled)
+        if projection.isTrained {
+            poolRows(frame, into: pooled)
+            sink.add {
+                projection.accumulate(count, dy: gradient, pooled: pooled, isAdding: sink.isAdding, into: $0)
+            }
+        }
+        return UnsafePointer(dpooled)
     }
 
     /// The gradient of a section's input and of its parameters, from that of its output.
@@ -127,14 +161,42 @@ extension TransformerEncoder {
     private func computeOutputAgain(_ frame: Frame) {
         let (norm, section) = network.lastNorm
         if let inputs = frame.inputs, inputs.layer > section {
-            return frame.workspace.stream.pointer.update(from: inputs.rows, count: frame.chunk.tokens * dimension)
+            return frame.workspace.stream.pointer.update(from: inputs.rows, count: frame.chunk.tokens * hidden)
         }
         norm.output(0..<frame.chunk.tokens, layer: section, frame, into: frame.workspace.stream.pointer)
     }
 
     // MARK: Preparation
 
-    func check(_ batch: TokenBatch) throws {
+    /// The batch in memory, if the network can read it.
+    /// - Parameters:
+    ///   - seed: the seed of the random changes of images; `nil`: none.
+    ///   - firstToken: number of tokens before this part of a longer batch, whose images have their changes there.
+    func load(_ batch: ItemBatch, seed: UInt64?, firstToken: Int = 0) throws -> LoadedBatch {
+        switch batch {
+        case .tokens(let batch):
+            try check(batch)
+            return LoadedBatch(batch)
+        case .images(let batch):
+            let shape = try check(batch)
+            return try LoadedBatch(batch, shape: shape, seed: seed, firstRow: firstToken / shape.tokens)
+        }
+    }
+
+    /// The shape of the images that the network reads.
+    func check(_ batch: ImageBatch) throws -> ImageShape {
+        guard let shape = architecture.images, batch.rows.isEmpty || batch.tokensPerImage == shape.tokens else {
+            throw EncoderError.input(
+                row: 0, expected: architecture.images.map { "\($0.tokens) rows for an image" } ?? "a text",
+                found: architecture.images == nil ? "an image" : "\(batch.tokensPerImage)")
+        }
+        return shape
+    }
+
+    private func check(_ batch: TokenBatch) throws {
+        guard architecture.images == nil || batch.isEmpty else {
+            throw EncoderError.input(row: 0, expected: "an image", found: "a text")
+        }
         for row in 0..<batch.count {
             let length = batch.length(of: row)
             guard 1...configuration.maximumPositions ~= length else {
@@ -157,10 +219,10 @@ extension TransformerEncoder {
     }
 
     /// Updates the weights that a forward pass over a batch reads.
-    func prepare(_ batch: TokenBatch, for purpose: Frame.Purpose) {
-        if hasOptimizer {
+    func prepare(_ batch: LoadedBatch, for purpose: Frame.Purpose) {
+        if hasOptimizer, case .tokens(let batch) = batch.content {
             let words = Array(Set(batch.ids.map(Int.init)))
-            timed(.adamW, floats: 6 * words.count * dimension) { optimizer.bringUpToDate(words) }
+            timed(.adamW, floats: 6 * words.count * hidden) { optimizer.bringUpToDate(words) }
         }
         timed(.weightPacking, floats: 2 * linearWeights) {
             packed(precision(of: purpose)).prepare(from: parameters, forward: true, backward: false)

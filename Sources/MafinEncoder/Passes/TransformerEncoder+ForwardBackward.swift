@@ -10,7 +10,7 @@ extension TransformerEncoder {
     public final class ForwardPass {
         /// `(batch.count, dimension)`, pooled, not normalised.
         public let embeddings: Matrix
-        let batch: TokenBatch
+        let batch: LoadedBatch
         let chunks: [Chunk]
         let dropout: Dropout
         /// The activations of each chunk; `nil` if the backward pass recomputes them.
@@ -25,7 +25,7 @@ extension TransformerEncoder {
         private let store: ActivationStore
 
         init(
-            embeddings: Matrix, batch: TokenBatch, chunks: [Chunk], dropout: Dropout, saved: [Activations?],
+            embeddings: Matrix, batch: LoadedBatch, chunks: [Chunk], dropout: Dropout, saved: [Activations?],
             halved: [HalvedActivations?], precision: Precision, inputs: FloatBuffer?, storage: ActivationStore.Slice,
             of store: ActivationStore
         ) {
@@ -57,15 +57,16 @@ extension TransformerEncoder {
     ///
     /// - Parameter dropoutSeed: seed of all dropout masks; `nil`: no dropout. The same inputs, weights and seed give
     ///   the same embeddings, in whatever way the batch is cut into chunks.
-    /// - Throws: ``EncoderError/input(row:expected:found:)``
-    public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?) throws -> ForwardPass {
+    ///   It also seeds the random changes of augmented images.
+    /// - Throws: ``EncoderError/input(row:expected:found:)``; what reading an image throws.
+    public func forward(_ batch: ItemBatch, dropoutSeed: UInt64?) throws -> ForwardPass {
         try forward(batch, dropoutSeed: dropoutSeed, firstToken: 0)
     }
 
     /// The same for a part of a longer batch, with the dropout masks that its tokens have there.
     /// - Parameter firstToken: number of tokens before this part.
-    public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?, firstToken: Int) throws -> ForwardPass {
-        try check(batch)
+    public func forward(_ batch: ItemBatch, dropoutSeed: UInt64?, firstToken: Int) throws -> ForwardPass {
+        let batch = try load(batch, seed: dropoutSeed, firstToken: firstToken)
         prepare(batch, for: .training)
         let chunks = Chunk.cut(batch, threads: Parallelism.threads, maximumTokens: Self.trainingChunk)
         let dropout = Dropout(
@@ -88,6 +89,11 @@ extension TransformerEncoder {
         return ForwardPass(
             embeddings: pooled, batch: batch, chunks: chunks, dropout: dropout, saved: saved, halved: halved,
             precision: trainingPrecision, inputs: inputs, storage: storage, of: activationStore)
+    }
+
+    /// The same for texts.
+    public func forward(_ batch: TokenBatch, dropoutSeed: UInt64?) throws -> ForwardPass {
+        try forward(.tokens(batch), dropoutSeed: dropoutSeed)
     }
 
     /// Reserves activations for as many chunks as the budget allows.
@@ -165,7 +171,7 @@ extension TransformerEncoder {
                     inputs: pass.inputs
                 ) { frame in
                     if !isKept[index] { encoder.forward(frame, pooled: nil) }
-                    encoder.backward(frame, pass.batch, gradient: gradient, into: sink)
+                    encoder.backward(frame, gradient: gradient, into: sink)
                 }
             }
         }

@@ -6,10 +6,22 @@ extension TransformerEncoder {
     private static let embeddingChunk = 256
 
     /// Embeddings of a batch: `(batch.count, dimension)`, pooled, not normalised, without dropout.
-    /// - Throws: ``EncoderError/input(row:expected:found:)`` for an empty or too long row, or an id outside the
-    ///   vocabulary.
-    public func embed(_ batch: TokenBatch) throws -> Matrix {
-        try check(batch)
+    ///
+    /// Images are read in pieces, each while the encoder works on the piece before it.
+    /// - Throws: ``EncoderError/input(row:expected:found:)`` for an empty or too long row, an id outside the
+    ///   vocabulary, or a text where images are read and the reverse; what reading an image throws.
+    public func embed(_ batch: ItemBatch) throws -> Matrix {
+        guard case .images(let images) = batch else { return embed(try load(batch, seed: nil)) }
+        var values: [Float] = []
+        values.reserveCapacity(images.rows.count * dimension)
+        try PixelReadAhead(images, shape: check(images)).forEachPiece { values += embed($0).values }
+        return Matrix(rows: images.rows.count, columns: dimension, values: values)
+    }
+
+    /// The same for texts.
+    public func embed(_ batch: TokenBatch) throws -> Matrix { try embed(.tokens(batch)) }
+
+    private func embed(_ batch: LoadedBatch) -> Matrix {
         prepare(batch, for: .embedding)
         let threads = Parallelism.threads
         let chunks = Chunk.cut(batch, threads: threads, maximumTokens: Self.embeddingChunk)

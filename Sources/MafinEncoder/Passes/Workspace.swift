@@ -50,6 +50,9 @@ final class Workspace {
     let smallGradients: FloatBuffer
     /// Rows inside a low-rank term, and their gradients.
     private var lowRankRows = FloatBuffer(count: 0)
+    /// A block of an image's patches, and a chunk's pooled vectors with their gradients.
+    private var patchRows = FloatBuffer(count: 0)
+    private var pooledRows = FloatBuffer(count: 0)
     /// Activations that are not kept from the forward to the backward pass.
     private(set) var transient = FloatBuffer(count: 0)
     private var transientHalved = FloatBuffer(count: 0)
@@ -67,7 +70,7 @@ final class Workspace {
         let sizes = AttentionSizes(length: longest, head: head)
         let heads = 2 * sizes.transposed + 2 * sizes.plain + sizes.plainRows + sizes.rows + 2 * longest * head
         return tokens * (3 * hidden + network.wideWidth + 2 * network.lowRankWidth)
-            + rowBlock * (hidden + network.wideWidth) + 3 * sizes.tile + heads
+            + rowBlock * (hidden + network.wideWidth + network.patchWidth) + 3 * sizes.tile + heads
             + (network.hasDistances ? 4 * longest : 0)
     }
 
@@ -115,6 +118,18 @@ final class Workspace {
         keyGradient = FloatBuffer(count: length * sizes.head)
         valueGradient = FloatBuffer(count: length * sizes.head)
         if network.hasDistances { distanceGradient = FloatBuffer(count: 2 * length) }
+    }
+
+    /// Memory for a block of patches.
+    func patches(count: Int) -> UnsafeMutablePointer<Float> {
+        if count > patchRows.count { patchRows = FloatBuffer(count: count) }
+        return patchRows.pointer
+    }
+
+    /// Memory for pooled vectors and for their gradients.
+    func pooled(count: Int) -> (rows: UnsafeMutablePointer<Float>, gradients: UnsafeMutablePointer<Float>) {
+        if 2 * count > pooledRows.count { pooledRows = FloatBuffer(count: 2 * count) }
+        return (pooledRows.pointer, pooledRows.pointer + count)
     }
 
     /// Two pieces of memory for rows inside a low-rank term.

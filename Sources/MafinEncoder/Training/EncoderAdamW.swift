@@ -44,7 +44,7 @@ final class EncoderAdamW {
         let isWordTrained = network.trained.includes(layout.tensors[0])
         wordSteps = [Int](repeating: 0, count: isWordTrained ? layout.words.count : 0)
         isTouched = [Bool](repeating: false, count: layout.words.count)
-        pieces = layout.tensors.dropFirst().filter(network.trained.includes).flatMap { tensor in
+        pieces = layout.denseTensors.filter(network.trained.includes).flatMap { tensor in
             stride(from: 0, to: tensor.count, by: 131_072).map { start in
                 (tensor.offset + start, min(131_072, tensor.count - start), tensor.decays)
             }

@@ -11,6 +11,9 @@ public protocol EncoderInputs: Sendable {
     /// The cost of encoding row `row`, in tokens or whatever unit takes their place; at least 0.
     func length(of row: Int) -> Int
 
+    /// Whether a training pass changes the inputs at random, by its seed.
+    var isAugmented: Bool { get }
+
     /// Calls `body` with bytes that determine row `row` and are the same on every machine.
     func withContent(of row: Int, _ body: (UnsafeRawBufferPointer) -> Void)
 
@@ -19,6 +22,11 @@ public protocol EncoderInputs: Sendable {
 
     /// The rows of all parts, in order. `parts` is not empty.
     static func concatenating(_ parts: [Self]) -> Self
+}
+
+extension EncoderInputs {
+    /// Inputs are what they are.
+    public var isAugmented: Bool { false }
 }
 
 /// An encoder that the ``Trainer`` can train. It has a forward pass, a backward pass and an optimiser of its own.
@@ -44,8 +52,8 @@ public protocol TrainableEncoder: AnyObject {
     func embed(_ inputs: Inputs) throws -> Matrix
 
     /// A forward pass that keeps what ``backward(_:gradient:)`` needs.
-    /// - Parameter dropoutSeed: the seed that determines all dropout masks of this pass; `nil`: no dropout. The same
-    ///   inputs, weights and seed give the same embeddings.
+    /// - Parameter dropoutSeed: the seed that determines all dropout masks of this pass, and the random changes of its
+    ///   inputs; `nil`: neither. The same inputs, weights and seed give the same embeddings.
     func forward(_ inputs: Inputs, dropoutSeed: UInt64?) throws -> Pass
 
     /// The embeddings of a pass, `(count, dimension)`, pooled and not normalised.

@@ -14,7 +14,7 @@ public struct TrainingOptions: Sendable, Codable, Equatable {
     /// AdamW's decoupled weight decay. It is only recorded here; the caller sets it when making the encoder.
     public var weightDecay: Float = 0.01
     /// The encoder's dropout rate. Its value is only recorded here; the caller sets it when making the encoder. With 0,
-    /// training passes the encoder no dropout seed. A rate of .1 delays overfitting on few labels.
+    /// training passes the encoder no dropout seed, unless its inputs are augmented. A rate of .1 delays overfitting on few labels.
     public var dropout: Float = 0.1
     /// Gradients of a larger Euclidean norm are scaled down to this norm, per encoder, so that one unusual batch cannot
     /// ruin the run; `nil`: never.

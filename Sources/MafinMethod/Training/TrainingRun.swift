@@ -300,7 +300,8 @@ final class TrainingRun<Encoder: TrainableEncoder> {
         for (part, plan) in group.enumerated() {
             let outcome = try engine.run(
                 step(plan, part: part), head: head, bank: &bank,
-                seed: options.dropout > 0 ? randomSeed(.dropout, state.step, part) : nil,
+                seed: options.dropout > 0 || trainer.data.queries.isAugmented
+                    ? randomSeed(.dropout, state.step, part) : nil,
                 gradientFactor: 1 / Float(group.count), wantsScale: state.learnedScale != nil)
             guard outcome.loss.isFinite else { throw notFinite("loss", outcome.loss) }
             loss += outcome.loss / Float(group.count)

@@ -29,6 +29,8 @@ public struct EncoderRecord: Sendable, Codable, Hashable {
     public var documentPrefix = ""
     /// Number of tokens to which texts are cut; `nil` if inputs have no length.
     public var maximumLength: Int?
+    /// Pixels of a side of the images that it reads; `nil` for an encoder of texts.
+    public var imageSide: Int?
 
     /// The folder of the encoder of documents, or of both if one encoder serves both.
     public static let documentFolder = "document-encoder"
@@ -42,7 +44,7 @@ public struct EncoderRecord: Sendable, Codable, Hashable {
     func load(from folder: URL, precision: Precision) throws -> TextEncoder {
         let encoder = try TextEncoder(
             modelFolder: folder, prefixes: TextPrefixes(query: queryPrefix, document: documentPrefix),
-            maximumLength: maximumLength)
+            maximumLength: maximumLength, imageSide: imageSide)
         encoder.encoder.precision = precision
         return encoder
     }

@@ -8,7 +8,7 @@ import MafinMethod
 /// |---|---|
 /// | `SOURCE.npy` for each of ``parts``: `black-box.npy`, `local.npy`, … | the source's document vectors, one a row |
 /// | `SOURCE.bytes` for each of ``parts`` | a byte for each number of `SOURCE.npy`, with bounds of the errors: single searches read them first. Indexes of older versions do not have it |
-/// | `corpus.jsonl` | a line `{"_id", "title", "text"}` for each document, as BEIR writes them |
+/// | `corpus.jsonl` | a line `{"_id", "title", "text"}` for each document, as BEIR writes them; for a picture also its path, `image`, and a small picture as a data URL, `thumbnail` |
 /// | `corpus.offsets` | where each line begins, and the file's length: 64-bit little-endian |
 /// | `corpus.lookup` | hash of the id and row, 64-bit little-endian each, by ascending hash |
 ///

@@ -57,14 +57,14 @@ extension SearchIndex {
             for start in stride(from: 0, to: parts.isEmpty ? 0 : documents.count, by: options.blockSize) {
                 if isCancelled() { throw CancellationError() }
                 let block = documents[start..<min(start + options.blockSize, documents.count)]
-                let items = block.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+                let items = block.map { EmbeddingItem($0) }
                 let answers = try await asked?.embed(items, as: .document)
                 if let answers { try model.artefact.require(blackBoxDimension: answers.columns) }
                 let made =
                     model.encoder == nil
                     ? nil
                     : try model.localVectors(
-                        of: items.map(\.text), as: .document, isCancelled: isCancelled,
+                        of: items.map(\.item), as: .document, isCancelled: isCancelled,
                         progress: { progress(start + $0) })
                 let read = try SourceDocuments(ids: items.map(\.id), blackBox: answers, local: made, form: .unit)
                 for (source, file) in zip(sources, files) { try file.append(source.vectors(of: read)) }

@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinEncoder
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
@@ -127,14 +128,18 @@ package final class SearchIndex: Sendable {
         return SourceDocuments(ids: ids, texts: texts)
     }
 
-    /// The document of a row.
+    /// The document of a row, without its image.
     /// - Throws: ``IndexError/wrongFile(path:expected:found:)`` if its line is not a document.
-    package func document(_ row: Int) throws -> Document {
+    package func document(_ row: Int) throws -> Document { try stored(row).document }
+
+    /// The line of a row.
+    /// - Throws: ``IndexError/wrongFile(path:expected:found:)`` if it is not a document.
+    package func stored(_ row: Int) throws -> StoredDocument {
         precondition((0..<count).contains(row), "row \(row) of \(count)")
         let (start, end) = (Int(Self.offset(row, in: offsets)), Int(Self.offset(row + 1, in: offsets)))
         let line = corpus.withUnsafeBytes { Data($0[start..<end]) }
         do {
-            return try JSONDecoder().decode(StoredDocument.self, from: line).document
+            return try JSONDecoder().decode(StoredDocument.self, from: line)
         } catch {
             throw IndexError.wrongFile(
                 path: folder.appendingPathComponent(Self.corpusFile).path, expected: "a document at byte \(start)",
@@ -182,15 +187,22 @@ package final class SearchIndex: Sendable {
     }
 }
 
-/// A document as BEIR writes it.
-struct StoredDocument: Codable {
-    var _id: String
-    var title: String
-    var text: String
+/// A document as BEIR writes it, with a small picture of its image.
+package struct StoredDocument: Codable {
+    package var _id: String
+    package var title: String
+    package var text: String
+    /// The path of its image in the collection; `nil` for a text.
+    package var image: String?
+    /// A small picture of the image, as a data URL.
+    package var thumbnail: String?
 
-    init(_ document: Document) {
+    /// - Throws: `ImageError` for an image that cannot be read.
+    init(_ document: Document) throws {
         (_id, title, text) = (document.id, document.title, document.text)
+        image = document.image?.path
+        thumbnail = try document.image?.thumbnail()
     }
 
-    var document: Document { Document(id: _id, title: title, text: text) }
+    package var document: Document { Document(id: _id, title: title, text: text) }
 }

@@ -44,13 +44,13 @@ extension PrecisionGate {
         func inputs(_ precision: Precision) throws -> (asked: SourceQueries?, offline: SourceQueries?) {
             if let made = made[precision] { return made }
             model.precision = precision
-            let (texts, ids) = (queries.map(\.text), queries.map(\.id))
+            let (items, ids) = (queries.map(\.item), queries.map(\.id))
             let inputs = (
                 asked: try rankings.contains { !$0.isOffline }
                     ? model.queries(
-                        texts, ids: ids, blackBox: vectors?.queryVectors(of: queries), isCancelled: isCancelled) : nil,
+                        items, ids: ids, blackBox: vectors?.queryVectors(of: queries), isCancelled: isCancelled) : nil,
                 offline: try rankings.contains(where: \.isOffline)
-                    ? model.offlineQueries(texts, ids: ids, isCancelled: isCancelled) : nil
+                    ? model.offlineQueries(items, ids: ids, isCancelled: isCancelled) : nil
             )
             made[precision] = inputs
             return inputs

@@ -78,13 +78,13 @@ public struct ReductionFit {
         func asked(_ queries: [Query]) throws -> Matrix {
             try mixture.join(
                 model.queries(
-                    queries.map(\.text), ids: queries.map(\.id), blackBox: vectors?.queryVectors(of: queries),
+                    queries.map(\.item), ids: queries.map(\.id), blackBox: vectors?.queryVectors(of: queries),
                     isCancelled: isCancelled), of: sources)
         }
         func unasked(_ queries: [Query]) throws -> Matrix? {
             try model.manifest.offline.map { offline in
                 try offline.mixing.join(
-                    model.offlineQueries(queries.map(\.text), ids: queries.map(\.id), isCancelled: isCancelled),
+                    model.offlineQueries(queries.map(\.item), ids: queries.map(\.id), isCancelled: isCancelled),
                     of: sources)
             }
         }

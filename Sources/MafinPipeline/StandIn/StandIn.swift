@@ -1,4 +1,5 @@
 import MafinEncoder
+import MafinImages
 import MafinMethod
 import MafinNumerics
 
@@ -21,9 +22,9 @@ public final class StandIn {
     /// for them.
     /// - Throws: `CancellationError` when cancelled; `CombinationError` for a vector of zeros.
     public func vectors(
-        of texts: [String], ids: [String] = [], isCancelled: () -> Bool = { false }
+        of items: [Item], ids: [String] = [], isCancelled: () -> Bool = { false }
     ) throws -> (blackBox: Matrix, local: Matrix?) {
         try heads(
-            encoder.embedUnnormalized(texts, prefix: encoder.prefixes.query, isCancelled: isCancelled), ids: ids)
+            encoder.embedUnnormalized(items, prefix: encoder.prefixes.query, isCancelled: isCancelled), ids: ids)
     }
 }

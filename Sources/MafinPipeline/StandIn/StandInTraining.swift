@@ -103,7 +103,7 @@ public struct StandInTraining {
         hyperparameters["seconds"] = .number((ContinuousClock.now - began).inSeconds)
         let standIn = StandIn(encoder, heads: model.heads)
         let vectors = try standIn.vectors(
-            of: training.queries.map(\.text), ids: training.queries.map(\.id), isCancelled: isCancelled)
+            of: training.queries.map(\.item), ids: training.queries.map(\.id), isCancelled: isCancelled)
         return TrainedStandIn(
             standIn: standIn, record: training.released.record(of: encoder, saved: EncoderRecord.standInFolder),
             training: ArtefactManifest.Training(mode: "stand-in", steps: steps, hyperparameters: hyperparameters),
@@ -195,8 +195,13 @@ public struct StandInTraining {
         let seconds = (end - began).inSeconds
         guard seconds > 0 || (settings.distillationSteps ?? 0) > 0 else { return 0 }
         let data = training.data
-        let texts = training.collection.documents.map { encoder.prefixes.document + $0.textForEncoding }
-        let documents = encoder.tokenizer.batchEncode(texts, maxLength: settings.documentTokens)
+        let documents: ItemBatch
+        switch encoder.reader.kind {
+        case .texts(let tokenizer):
+            let texts = training.collection.documents.map { encoder.prefixes.document + $0.textForEncoding }
+            documents = .tokens(tokenizer.batchEncode(texts, maxLength: settings.documentTokens))
+        case .images: documents = data.documents
+        }
         let queries = data.index.trainQueries
         // Queries come first. A text is a place in this list.
         let lengths =
@@ -222,7 +227,7 @@ public struct StandInTraining {
             let batch = batches[waiting.removeLast()]
             let (own, others) = (batch.filter { $0 < queries.count }, batch.filter { $0 >= queries.count })
             let rows = (own.map { queries[$0] }, others.map { $0 - queries.count })
-            var parts: [TokenBatch] = []
+            var parts: [ItemBatch] = []
             if !rows.0.isEmpty { parts.append(data.queries.selecting(rows: rows.0)) }
             if !rows.1.isEmpty { parts.append(documents.selecting(rows: rows.1)) }
             let pass = try model.forward(
@@ -265,7 +270,7 @@ public struct TrainedStandIn {
 
     /// Writes the encoder into an empty folder. The heads are files of the ``StandInSource``.
     public func save(to folder: URL) throws {
-        try standIn.encoder.encoder.save(to: folder, tokenizerFrom: standIn.encoder.folder, normalizes: true)
+        try standIn.encoder.save(to: folder)
     }
 
     /// The source.

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -67,14 +68,14 @@ package struct StoreQueryWorkflow {
         let used = model.sources.filter { source in terms.contains { $0.source == source.name.rawValue } }
         let queries: SourceQueries
         if isOffline {
-            queries = try model.offlineQueries([query])
+            queries = try model.offlineQueries([Item(query)])
         } else {
             var answer: Matrix?
             if used.contains(where: { $0.queryInputs.contains(.blackBox) }) {
                 let blackBox = try await ArtefactOpening.blackBox(of: model, openBlackBox)
                 answer = try await blackBox.embed([EmbeddingItem(id: "query", text: query)], as: .query)
             }
-            queries = try model.queries([query], blackBox: answer)
+            queries = try model.queries([Item(query)], blackBox: answer)
         }
         var vectors = StoreQueryVectors()
         for source in used {

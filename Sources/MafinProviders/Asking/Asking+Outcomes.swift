@@ -9,7 +9,7 @@ extension Asking {
     ) async throws {
         var failure: (any Error)?
         do {
-            try await box.settle(booking, actual: outcome.tokens(booked: booking.tokens))
+            try await box.settle(booking, actual: paid(outcome, booked: booking.tokens))
             let reserved = tokens(of: batch)
             let counted = outcome.tokens(booked: reserved)
             if counted != reserved { try await box.correct(tokens: counted - reserved) }
@@ -121,7 +121,15 @@ extension Asking {
             "one text has no vector; others continue", metadata: ["id": "\(items[item].id)", "reason": "\(message)"])
     }
 
+    /// Tokens that a request has cost. If images have a price of their own, an answered request costs what was booked.
+    private func paid(_ outcome: Exchange.Outcome, booked: Int) -> Int {
+        if case .answered = outcome, box.paysPerImage, hasImages { return booked }
+        return outcome.tokens(booked: booked)
+    }
+
     private func noteTokens(_ tokens: Int, of batch: Batch) {
+        // Their tokens say nothing about the bytes of texts.
+        guard !hasImages else { return }
         let (bytes, words) = (bytes(of: batch), words(of: batch))
         let isNew = box.knowledge.update { facts -> Bool in
             facts.answeredBytes += bytes

@@ -4,7 +4,7 @@ import MafinNumerics
 
 /// The state of one call to a provider: its batches, the requests in flight, and their outcomes.
 ///
-/// Requests run as child tasks that make one attempt each. The one task that waits for them decides everything else (what is sent next,
+/// All items are of one kind: texts, images, or images with texts. Requests run as child tasks that make one attempt each. The one task that waits for them decides everything else (what is sent next,
 /// pauses, cutting, handing over), so the state needs no lock.
 struct Asking {
     typealias Batch = BatchSchedule.Batch
@@ -31,6 +31,8 @@ struct Asking {
     private let costs: [ItemCost]
     private let wordCounts: [Int]
     private let forms: [BoundRequest]
+    /// Whether the items are images.
+    let hasImages: Bool
     /// Mean of the estimated tokens of a text.
     let averageTokens: Int
 
@@ -58,16 +60,17 @@ struct Asking {
     ) async throws {
         self.box = box
         self.items = items
+        hasImages = items.contains { $0.image != nil }
         self.role = role
         self.stop = stop
         self.answered = answered
         prefix = box.identity.prefix(for: role)
         try await Self.readLessons(box)
-        let form = box.exchange.form(for: role, identity: box.identity, encoding: 0)
-        costs = box.costs(of: items.map(\.text), as: role, in: form)
+        let form = try box.form(for: items, as: role, encoding: 0)
+        costs = try box.costs(of: items, as: role, in: form)
         wordCounts = items.map { SilentTruncation.words(in: $0.text) }
-        forms = (0..<max(1, box.profile.request.encodings.count)).map {
-            box.exchange.form(for: role, identity: box.identity, encoding: $0)
+        forms = try (0..<max(1, box.profile.request.encodings.count)).map {
+            try box.form(for: items, as: role, encoding: $0)
         }
         schedule = BatchSchedule(
             costs: costs, limits: box.knowledge.current.limits, requestBytes: form.emptyLength)
@@ -166,21 +169,29 @@ struct Asking {
     }
 
     private mutating func send(_ batch: Batch, _ group: inout TaskGroup<Event>) async throws {
-        let booking = try await box.book(batch.items.reduce(0) { $0 + costs[$1].maximumTokens })
         var batch = batch
         let facts = box.knowledge.current
         batch.encoding = facts.encoding
+        // Images are read before anything is booked: an error of a file costs nothing.
+        let contents = try contents(of: batch)
+        let booking = try await box.book(batch.items.reduce(0) { $0 + costs[$1].maximumTokens })
         let (box, form, sent, number) = (box, forms[batch.encoding], batch, window.send())
-        let texts = batch.items.map { prefix + items[$0].text }
         let dimension = facts.dimension.map {
             (expected: $0, why: box.identity.dimension == nil ? "were in earlier answers" : "were asked for")
         }
         group.addTask {
             .outcome(
-                sent, await box.exchange.ask(form, texts: texts, dimension: dimension), number: number, booking: booking
+                sent, await box.exchange.ask(form, items: contents, dimension: dimension), number: number,
+                booking: booking
             )
         }
         inFlight += 1
+    }
+
+    /// The parts of each item of a batch.
+    private func contents(of batch: Batch) throws -> [[String]] {
+        let form = forms[batch.encoding]
+        return try batch.items.map { try box.parts(of: items[$0], prefix: prefix, in: form) }
     }
 
     func tokens(of batch: Batch) -> Int { batch.items.reduce(0) { $0 + costs[$1].tokens } }

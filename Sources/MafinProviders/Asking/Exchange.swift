@@ -87,23 +87,33 @@ struct Exchange: Sendable {
     }
 
     /// The request's bytes around the texts of a role. `encoding` is a position in the profile's list.
-    func form(for role: TextRole, identity: BlackBoxIdentity, encoding: Int) -> BoundRequest {
+    func form(
+        for role: TextRole, identity: BlackBoxIdentity, encoding: Int, template: RequestTemplate? = nil
+    ) -> BoundRequest {
         var values: [RequestTemplate.Variable: String] = [.model: model]
         values[.dimensions] = identity.dimension.map(String.init)
         values[.inputType] = identity.inputType(for: role)
         let encodings = profile.request.encodings
         values[.encoding] = encodings.dropFirst(encoding).first.flatMap { $0.isEmpty ? nil : $0 }
-        return profile.request.template.bound(values)
+        return (template ?? profile.request.template).bound(values)
+    }
+
+    /// Sends one request of texts.
+    func ask(
+        _ form: BoundRequest, texts: [String], dimension: (expected: Int, why: String)?
+    ) async -> Outcome {
+        await ask(form, items: texts.map { [$0] }, dimension: dimension)
     }
 
     /// Sends one request.
+    /// - Parameter items: the parts of each item, in the form's order.
     func ask(
-        _ form: BoundRequest, texts: [String], dimension: (expected: Int, why: String)?
+        _ form: BoundRequest, items: [[String]], dimension: (expected: Int, why: String)?
     ) async -> Outcome {
         let answer: HTTPAnswer
         do {
             answer = try await transport.send(
-                .POST, url, headers: headers, body: form.body(texts), timeout: timeout, maximumBytes: 1 << 30)
+                .POST, url, headers: headers, body: form.body(items: items), timeout: timeout, maximumBytes: 1 << 30)
         } catch let failure as ConnectionFailure {
             return .unreachable(redacted(failure.description), wasSent: failure.wasSent)
         } catch {
@@ -114,7 +124,7 @@ struct Exchange: Sendable {
         do {
             let decoded = try answer.body.withUnsafeReadableBytes {
                 try EmbeddingAnswer.decode(
-                    $0.assumingMemoryBound(to: UInt8.self), shape: profile.answer.shape, count: texts.count,
+                    $0.assumingMemoryBound(to: UInt8.self), shape: profile.answer.shape, count: items.count,
                     dimension: dimension)
             }
             switch decoded {

@@ -66,6 +66,8 @@ public struct OverflowBlackBox: BlackBox {
             }
             return try await base.embed(items, as: role, answered: answered)
         }
+        let images = items.indices.filter { items[$0].image != nil }
+        guard images.isEmpty else { return try await embed(items, besides: images, as: role, answered: answered) }
         let cuts = cuts(for: role)
         let state = Mutex(Cutting(items: items, cuts: cuts, pieces: try await knownPieces(items, role, cuts)))
         var stalledRounds = 0
@@ -92,9 +94,29 @@ public struct OverflowBlackBox: BlackBox {
         if let error = cutting.error(role) { throw error }
     }
 
+    /// Images, which cannot be cut, are sent as they are, and the texts of the same call as their policy says.
+    private func embed(
+        _ items: [EmbeddingItem], besides images: [Int], as role: TextRole,
+        answered: @escaping @Sendable (AnsweredRows) async throws -> Void
+    ) async throws {
+        let texts = items.indices.filter { items[$0].image == nil }
+        for (group, box) in [(texts, self as any BlackBox), (images, base)] where !group.isEmpty {
+            do {
+                try await box.embed(group.map { items[$0] }, as: role) { rows in
+                    try await answered(AnsweredRows(indices: rows.indices.map { group[$0] }, vectors: rows.vectors))
+                }
+            } catch ProviderError.textsRefused(let endpoint, let role, let refused) {
+                throw ProviderError.textsRefused(
+                    endpoint: endpoint, role: role, texts: refused.map { $0.at(group[$0.position]) })
+            }
+        }
+    }
+
     /// Cached vectors of the items. That of a text in pieces is their mean, if all of them are cached.
     public func known(_ items: [EmbeddingItem], as role: TextRole) async throws -> AnsweredRows {
-        guard policy != .error else { return try await base.known(items, as: role) }
+        guard policy != .error, !items.contains(where: { $0.image != nil }) else {
+            return try await base.known(items, as: role)
+        }
         let pieces = try await knownPieces(items, role, cuts(for: role))
         let all = items.indices.flatMap { item in
             pieces[item].map { EmbeddingItem(id: items[item].id, text: $0) }

@@ -192,9 +192,27 @@ public struct ProviderBlackBox: BlackBox, ProviderClient {
     ) async throws {
         try ProviderError.refuseEmpty(items, role)
         guard !items.isEmpty else { return }
-        try await finishing(within: options.retry.finishing) { stop in
-            var asking = try await Asking(of: self, items: items, role: role, until: stop, answered: answered)
-            try await asking.run()
+        let groups = RequestTemplate.Content.groups(of: items)
+        // Nothing is sent if one of the kinds cannot be read.
+        for group in groups { _ = try form(for: group.map { items[$0] }, as: role, encoding: 0) }
+        var refused: [RefusedText] = []
+        for group in groups {
+            let part = groups.count == 1 ? items : group.map { items[$0] }
+            do {
+                try await finishing(within: options.retry.finishing) { stop in
+                    var asking = try await Asking(of: self, items: part, role: role, until: stop) { rows in
+                        try await answered(
+                            AnsweredRows(indices: rows.indices.map { group[$0] }, vectors: rows.vectors))
+                    }
+                    try await asking.run()
+                }
+            } catch ProviderError.textsRefused(_, _, let texts) where groups.count > 1 {
+                refused += texts.map { $0.at(group[$0.position]) }
+            }
+        }
+        if !refused.isEmpty {
+            throw ProviderError.textsRefused(
+                endpoint: url, role: role, texts: refused.sorted { $0.position < $1.position })
         }
     }
 

@@ -60,6 +60,8 @@ public struct BatchedBlackBox: BlackBox {
     ) async throws {
         let texts = DistinctTexts(items, identity: identity, role: role)
         try ProviderError.refuseEmpty(items, role)
+        // Vendors' batch APIs are described for texts alone.
+        try BlackBoxError.refuseImages(items, model: "the batch API of \(identity.provider)")
         var open = Array(0..<texts.count)
         var refused: [EmbeddingKey: String] = [:]
         var course = BatchCourse(

@@ -1,7 +1,7 @@
 import MafinBlackBox
 import MafinNumerics
 
-/// The distinct texts of one call.
+/// The distinct texts of one call. Images are distinct if their files are, or the texts beside them.
 struct DistinctTexts: Sendable {
     let source: EmbeddingKey.Source
     /// The first item of each distinct text.
@@ -16,7 +16,7 @@ struct DistinctTexts: Sendable {
         var positionOfKey: [EmbeddingKey: Int] = [:]
         positionOfKey.reserveCapacity(items.count)
         var (first, keys, distinctOfItem): ([Int], [EmbeddingKey], [Int]) = ([], [], [])
-        for (item, text) in items.lazy.map(\.text).enumerated() {
+        for (item, text) in items.lazy.map(\.content).enumerated() {
             let key = source.key(of: text)
             let position = positionOfKey[key] ?? keys.count
             if position == keys.count {

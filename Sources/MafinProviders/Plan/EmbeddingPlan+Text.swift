@@ -30,6 +30,15 @@ extension EmbeddingPlan {
                 value: "\(part.texts) texts, \(part.distinct) distinct, \(part.cached) cached, \(part.toAsk) to send"
             )
         }
+        let images = parts.reduce(0) { $0 + $1.images }
+        if images > 0 {
+            let tokens = parts.reduce(0) { $0 + $1.imageTokens }
+            let cost =
+                tellsImageTokens
+                ? "\(tokens) of the tokens below"
+                : "the profile does not say what an image costs, so that they count as nothing below ([images])"
+            rows.append(("images", "\(images) of the items to send; \(cost)"))
+        }
         rows += [
             ("server", server), ("tokens", tokenText), ("requests", "\(requests)"), ("time", timeText),
             ("price", priceText),

@@ -23,7 +23,11 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         public var distinct: Int
         /// Distinct texts whose vectors are cached.
         public var cached: Int
-        /// Tokens of the texts that would be sent; see ``EmbeddingPlan/basis``.
+        /// Images among the distinct items that would be sent.
+        public var images: Int
+        /// Tokens of these images.
+        public var imageTokens: Int
+        /// Tokens of what would be sent, images included; see ``EmbeddingPlan/basis``.
         public var tokens: Int
         /// UTF-8 bytes of the texts that would be sent, prefixes included.
         public var bytes: Int
@@ -41,6 +45,8 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
             texts += other.texts
             distinct += other.distinct
             cached += other.cached
+            images += other.images
+            imageTokens += other.imageTokens
             tokens += other.tokens
             bytes += other.bytes
             requests += other.requests
@@ -73,6 +79,8 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
     public var batchDiscount: Double?
     /// Whether the batch API is used.
     public var isInBatches: Bool
+    /// Whether the profile says what an image costs.
+    public var tellsImageTokens: Bool
     /// Numbers in the provider's vectors; nil: unknown before the first answer.
     public var dimension: Int?
     /// Numbers in the local vector; nil: there is no local encoder.
@@ -169,6 +177,7 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         itemsAreRequests = profile.limits.itemsAreRequests
         pricePerMillionTokens = blackBox.spendingLimit.pricePerMillionTokens ?? profile.price.perMillionTokens
         batchDiscount = profile.batch == nil ? nil : profile.price.batchDiscount
+        tellsImageTokens = profile.images.tellsTokens || profile.price.perImage != nil
         self.isInBatches = isInBatches
         self.localDimension = localDimension
         parts = []
@@ -177,7 +186,9 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
         for (role, items) in texts {
             let distinct = DistinctTexts(items, identity: identity, role: role)
             let missing = try await cache.absent(distinct.keys)
-            let whole = missing.map { items[distinct.first[$0]] }
+            let all = missing.map { items[distinct.first[$0]] }
+            let whole = all.filter { $0.image == nil }
+            let images = all.filter { $0.image != nil }
             let cuts = OverflowCuts(
                 policy: overflow, limit: profile.limits.textTokens, ruler: ruler, prefix: identity.prefix(for: role))
             let (asked, open) = try await Self.pieces(whole, cuts, cache, distinct.source)
@@ -186,19 +197,31 @@ public struct EmbeddingPlan: Sendable, Codable, Hashable {
             let costs = blackBox.costs(of: asked.map(\.text), as: role, in: form)
             let schedule = BatchSchedule(costs: costs, limits: limits, requestBytes: form.emptyLength)
             let (over, may) = cuts.overlong(whole)
+            var (imageTokens, imageRequests) = (0, 0)
+            for group in RequestTemplate.Content.groups(of: images) {
+                let part = group.map { images[$0] }
+                let form = try blackBox.form(for: part, as: role, encoding: 0)
+                let costs = try blackBox.costs(of: part, as: role, in: form)
+                imageTokens += costs.reduce(0) { $0 + $1.maximumTokens }
+                imageRequests +=
+                    BatchSchedule(costs: costs, limits: limits, requestBytes: form.emptyLength).remainingBatches
+            }
             parts.append(
                 Part(
-                    role: role, texts: items.count, distinct: distinct.count, cached: distinct.count - open,
-                    tokens: ruler.maximumCounts(of: asked.map { prefix + $0.text }).reduce(0, +),
+                    role: role, texts: items.count, distinct: distinct.count,
+                    cached: distinct.count - open - images.count, images: images.count, imageTokens: imageTokens,
+                    tokens: ruler.maximumCounts(of: asked.map { prefix + $0.text }).reduce(imageTokens, +),
                     bytes: asked.reduce(0) { $0 + $1.text.utf8.count + prefix.utf8.count },
-                    requests: schedule.remainingBatches, overLimit: over, mayBeOverLimit: may))
+                    requests: schedule.remainingBatches + imageRequests, overLimit: over, mayBeOverLimit: may))
             let known = try await cache.counted(by: distinct.source)
             counted = (counted.bytes + known.bytes, counted.tokens + known.tokens)
             if let stored = try await cache.dimension(of: distinct.source) { dimension = identity.dimension ?? stored }
         }
         if !ruler.isExact, counted.tokens >= Self.tokensForMeasure {
             let bytes = parts.reduce(0) { $0 + $1.bytes }
-            expectedTokens = Int(Double(bytes) * Double(counted.tokens) / Double(counted.bytes))
+            expectedTokens =
+                Int(Double(bytes) * Double(counted.tokens) / Double(counted.bytes))
+                + parts.reduce(0) { $0 + $1.imageTokens }
         }
     }
 

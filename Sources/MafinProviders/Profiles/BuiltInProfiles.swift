@@ -129,10 +129,18 @@ enum BuiltInProfiles {
         [vectors]
         unit_length = "unknown"
 
+        # Images: docs.cohere.com, multimodal embeddings; docs.aws.amazon.com, Cohere Embed v4. An image of 2,458,624 pixels, to which larger
+        # ones are reduced, is 3136 patches of 28 × 28 pixels; that a patch is a token is unverified.
         [[model]]
         match = "embed-v4*"
         vectors = { native_dimension = 1536, dimensions = [256, 512, 1024, 1536] }
         limits = { text_tokens = 128000 }
+        answer = { tokens = ["meta.billed_units.image_tokens", "meta.billed_units.input_tokens"] }
+        images = { pixels_per_token = 784, minimum_pixels = 3136, maximum_pixels = 2458624, maximum_bytes = 5000000 }
+
+        [model.request]
+        image_body = '''{"model":"$model","inputs":[{"content":[{"type":"image_url","image_url":{"url":"$image"}}]}],"input_type":"$input_type","embedding_types":["$encoding"],"output_dimension":"$dimensions"}'''
+        image_text_body = '''{"model":"$model","inputs":[{"content":[{"type":"text","text":"$text"},{"type":"image_url","image_url":{"url":"$image"}}]}],"input_type":"$input_type","embedding_types":["$encoding"],"output_dimension":"$dimensions","truncate":"NONE"}'''
 
         [[model]]
         match = "embed-*-v3.0"
@@ -184,6 +192,20 @@ enum BuiltInProfiles {
         match = "voyage-4*"
         limits = { tokens = 320000 }
         vectors = { native_dimension = 1024, dimensions = [256, 512, 1024, 2048] }   # native: unverified
+
+        # Source: docs.voyageai.com, multimodal embeddings and its API reference. The answer is the same as for texts.
+        [[model]]
+        match = "voyage-multimodal-*"
+        endpoint = { path = "/multimodalembeddings" }
+        limits = { tokens = 320000 }
+        vectors = { native_dimension = 1024, dimensions = [256, 512, 1024, 2048] }   # only 3.5 can be shortened
+        # At most 16 million pixels and 20 MB an image; 560 pixels are a token. Prices count at least 50,000 and at most 2 million pixels.
+        images = { pixels_per_token = 560, minimum_pixels = 50000, maximum_pixels = 2000000, maximum_bytes = 20000000 }
+
+        [model.request]
+        body = '''{"inputs":[{"content":[{"type":"text","text":"$text"}]}],"model":"$model","input_type":"$input_type","truncation":false,"output_dimension":"$dimensions","output_encoding":"$encoding"}'''
+        image_body = '''{"inputs":[{"content":[{"type":"image_base64","image_base64":"$image"}]}],"model":"$model","input_type":"$input_type","truncation":false,"output_dimension":"$dimensions","output_encoding":"$encoding"}'''
+        image_text_body = '''{"inputs":[{"content":[{"type":"text","text":"$text"},{"type":"image_base64","image_base64":"$image"}]}],"model":"$model","input_type":"$input_type","truncation":false,"output_dimension":"$dimensions","output_encoding":"$encoding"}'''
 
         [[model]]
         match = "voyage-*-lite"
@@ -299,6 +321,21 @@ enum BuiltInProfiles {
         match = "jina-embeddings-v4"
         limits = { text_tokens = 32768 }
         vectors = { native_dimension = 2048 }           # unverified
+        images = { tile = 28, tokens_per_tile = 10 }    # unverified
+
+        [model.request]
+        image_body = '''{"model":"$model","task":"$input_type","dimensions":"$dimensions","embedding_type":"$encoding","normalized":true,"input":[{"image":"$image_base64"}]}'''
+
+        [[model]]
+        match = "jina-clip-v*"
+        images = { tile = 512, tokens_per_tile = 4000 } # of v2, unverified
+        vectors = { native_dimension = 1024 }           # of v2
+
+        [model.request]
+        query_type = ""
+        document_type = ""
+        body = '''{"model":"$model","dimensions":"$dimensions","embedding_type":"$encoding","normalized":true,"input":[{"text":"$text"}]}'''
+        image_body = '''{"model":"$model","dimensions":"$dimensions","embedding_type":"$encoding","normalized":true,"input":[{"image":"$image_base64"}]}'''
         """#,
         #"""
         # Source: ollama 2026-08, docs/api.md, docs/api/errors.mdx, server/routes.go.
@@ -364,10 +401,38 @@ enum BuiltInProfiles {
         key_required = false
         key_variables = ["INFINITY_API_KEY"]
 
+        [request]
+        image_body = '''{"input":["$image"],"model":"$model","dimensions":"$dimensions","encoding_format":"$encoding","modality":"image"}'''
+
         [limits]
         items = 2048
         tokens = 122880             # our choice, so that a single processor answers in time; its own limit is 122,880 characters per text
         body_bytes = 122880
+
+        [batch]
+        files_path = ""
+        """#,
+        #"""
+        # Our own: the smallest body for a server of images, written down in Documentation/images.md. A server of two dozen lines speaks it.
+        # Answers are OpenAI's.
+        name = "images"
+        extends = "openai"
+        title = "Any server of image vectors that speaks mafin's documented body: --base-url http://host:8000"
+
+        [endpoint]
+        base_url = ""
+        key_required = false
+        key_variables = ["MAFIN_IMAGES_KEY"]
+
+        [request]
+        body = '''{"model":"$model","input":[{"text":"$text"}],"input_type":"$input_type","dimensions":"$dimensions","encoding_format":"$encoding"}'''
+        image_body = '''{"model":"$model","input":[{"image":"$image"}],"input_type":"$input_type","dimensions":"$dimensions","encoding_format":"$encoding"}'''
+        image_text_body = '''{"model":"$model","input":[{"text":"$text","image":"$image"}],"input_type":"$input_type","dimensions":"$dimensions","encoding_format":"$encoding"}'''
+        query_type = "query"
+        document_type = "document"
+
+        [limits]
+        items = 64
 
         [batch]
         files_path = ""

@@ -4,6 +4,10 @@ import MafinBlackBox
 public struct RequestForm: Sendable, Hashable {
     /// JSON with variables; see ``RequestTemplate``.
     let template: RequestTemplate
+    /// The same for images; nil: the provider reads none.
+    let imageTemplate: RequestTemplate?
+    /// The same for images with texts; nil: it reads none together.
+    let imageTextTemplate: RequestTemplate?
     /// Values of `$encoding`, in the order in which they are tried; an empty text leaves the member out.
     public let encodings: [String]
     /// The provider's name for queries.
@@ -21,11 +25,18 @@ public struct RequestForm: Sendable, Hashable {
 
     init(_ table: inout ProfileTable) throws {
         let body = try table.text("body") ?? Self.standardBody
-        do {
-            template = try RequestTemplate(body)
-        } catch let fault as RequestTemplate.Fault {
-            throw table.fault("body", fault.description)
+        let (imageBody, imageTextBody) = (try table.text("image_body") ?? "", try table.text("image_text_body") ?? "")
+        func template(_ key: String, _ json: String, _ content: RequestTemplate.Content) throws -> RequestTemplate {
+            do {
+                return try RequestTemplate(json, holding: content)
+            } catch let fault as RequestTemplate.Fault {
+                throw table.fault(key, fault.description)
+            }
         }
+        self.template = try template("body", body, .text)
+        imageTemplate = imageBody.isEmpty ? nil : try template("image_body", imageBody, .image)
+        imageTextTemplate =
+            imageTextBody.isEmpty ? nil : try template("image_text_body", imageTextBody, .imageWithText)
         encodings = try table.texts("encodings") ?? []
         queryType = try table.text("query_type").flatMap { $0.isEmpty ? nil : $0 }
         documentType = try table.text("document_type").flatMap { $0.isEmpty ? nil : $0 }
@@ -34,10 +45,10 @@ public struct RequestForm: Sendable, Hashable {
         if (queryType == nil) != (documentType == nil) {
             throw table.fault("query_type", "query_type and document_type must be given together")
         }
-        if queryType != nil, !template.variables.contains(.inputType) {
+        if queryType != nil, !self.template.variables.contains(.inputType) {
             throw table.fault("body", "it must contain $input_type, because there are input types")
         }
-        if !encodings.isEmpty, !template.variables.contains(.encoding) {
+        if !encodings.isEmpty, !self.template.variables.contains(.encoding) {
             throw table.fault("body", "it must contain $encoding, because there are encodings")
         }
     }
@@ -148,11 +159,14 @@ public struct TokenFacts: Sendable, Hashable {
 public struct PriceFacts: Sendable, Hashable {
     /// The price of a million tokens, in the user's currency.
     public let perMillionTokens: Double?
+    /// The price of one image, for vendors that do not count an image's tokens; nil: images cost their tokens.
+    public let perImage: Double?
     /// The discount of the batch API: 0.5 is half price.
     public let batchDiscount: Double?
 
     init(_ table: inout ProfileTable) throws {
         perMillionTokens = try table.number("per_million_tokens")
+        perImage = try table.number("per_image")
         batchDiscount = try table.number("batch_discount")
         if let batchDiscount, batchDiscount > 1 { throw table.fault("batch_discount", "expected at most 1") }
     }

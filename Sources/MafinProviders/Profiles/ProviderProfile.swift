@@ -33,6 +33,8 @@ public struct ProviderProfile: Sendable, Hashable {
     public let vectors: VectorFacts
     /// How tokens are counted before texts are sent.
     public let tokens: TokenFacts
+    /// What an image costs, and how large it may be.
+    public let images: ImageFacts
     /// The price.
     public let price: PriceFacts
     /// The batch API; nil: there is none.
@@ -68,6 +70,7 @@ public struct ProviderProfile: Sendable, Hashable {
         limits = try table.table("limits") { try ProviderLimits(&$0) }
         vectors = try table.table("vectors") { try VectorFacts(&$0) }
         tokens = try table.table("tokens") { try TokenFacts(&$0) }
+        images = try table.table("images") { try ImageFacts(&$0) }
         price = try table.table("price") { try PriceFacts(&$0) }
         batch = try table.table("batch") { try BatchForm(&$0) }
         chat = try table.table("chat") { try ChatForm(&$0) }

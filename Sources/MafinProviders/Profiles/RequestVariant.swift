@@ -8,6 +8,8 @@ import NIOCore
 struct RequestVariant: Hashable {
     private let name: String
     private let body: String
+    /// The bodies for images. They are compared, and hashed only if they differ from those of the built-in profile.
+    private let imageBodies: [String]
     private let query: String
     private let headers: [String: String]
 
@@ -18,6 +20,11 @@ struct RequestVariant: Hashable {
         values[.dimensions] = dimensions.map(String.init)
         values[.inputType] = profile.request.queryType == nil ? nil : "$input_type"
         body = String(decoding: profile.request.template.bound(values).body(["$text"]).readableBytesView, as: UTF8.self)
+        imageBodies = [profile.request.imageTemplate, profile.request.imageTextTemplate].map { template in
+            guard let template else { return "" }
+            let item = template.places.map { "$\($0.rawValue)" }
+            return String(decoding: template.bound(values).body(items: [item]).readableBytesView, as: UTF8.self)
+        }
         query = profile.endpoint.query ?? ""
         var headers: [String: String] = [:]
         for (name, value) in profile.endpoint.headers.merging(given, uniquingKeysWith: { $1 })
@@ -32,12 +39,17 @@ struct RequestVariant: Hashable {
     func difference(model: String, dimensions: Int?) -> String? {
         let catalog = ProfileCatalog.builtIn
         let names = catalog.names.contains(name) ? [name] : catalog.names
+        var hasKnownImages = false
         for name in names {
             guard let profile = try? catalog.profile(name).adapted(to: model) else { continue }
             let own = RequestVariant(profile, model: model, dimensions: dimensions)
-            if (own.body, own.query) == (body, query), own.headers == headers { return nil }
+            let sendsSameImages = own.imageBodies == imageBodies
+            hasKnownImages = hasKnownImages || sendsSameImages
+            if (own.body, own.query) == (body, query), own.headers == headers, sendsSameImages { return nil }
         }
-        let fields = [body, query] + headers.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+        let fields =
+            [body, query] + (hasKnownImages ? [] : imageBodies)
+            + headers.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
         return String(ContentHash.sha256(of: fields.joined(separator: "\n")).prefix(16))
     }
 

@@ -6,8 +6,11 @@ import NIOCore
 /// ```json
 /// {"model": "$model", "input": "$texts", "dimensions": "$dimensions", "encoding_format": "$encoding"}
 /// {"requests": [{"model": "models/$model", "content": {"parts": [{"text": "$text"}]}, "taskType": "$input_type"}]}
+/// {"model": "$model", "input": [{"image": "$image_base64"}]}
 /// ```
 /// - `"$texts"` becomes the array of all texts. An array of one element that contains `$text` repeats that element for each text.
+/// - In a body for images, an array of one element repeats it for each image: `$image` becomes `data:image/jpeg;base64,…`, `$image_base64` the
+///   base64 text alone. A body for images with texts contains one of them and `$text`.
 /// - `"$dimensions"` becomes an integer; `$model`, `$input_type` and `$encoding` strings, also within a longer string.
 /// - A member whose variable has no value is left out, and so is an object or array that becomes empty by this.
 struct RequestTemplate: Sendable, Hashable {
@@ -15,6 +18,16 @@ struct RequestTemplate: Sendable, Hashable {
     enum Variable: String, Sendable, CaseIterable {
         case model, texts, text, dimensions, encoding
         case inputType = "input_type"
+        case image
+        case imageBase64 = "image_base64"
+
+        /// Whether it stands for a part of an item.
+        var isPlace: Bool { [.texts, .text, .image, .imageBase64].contains(self) }
+    }
+
+    /// What an item of a template consists of.
+    enum Content: Sendable {
+        case text, image, imageWithText
     }
 
     /// Why a template is invalid.
@@ -44,27 +57,43 @@ struct RequestTemplate: Sendable, Hashable {
     /// The variables that it contains.
     let variables: Set<Variable>
 
-    /// - Throws: ``Fault``: not JSON, an unknown variable, not exactly one place for the texts.
-    init(_ json: String) throws {
+    /// The parts of an item in the order in which they occur.
+    let places: [Variable]
+
+    /// - Throws: ``Fault``: not JSON, an unknown variable, not exactly one place for each part of an item.
+    init(_ json: String, holding content: Content = .text) throws {
         var json = json
-        (root, variables) = try json.withUTF8 { bytes in
+        (root, variables, places) = try json.withUTF8 { bytes in
             var scanner = JSONScanner(bytes)
             var parser = Parser()
             do {
                 let root = try parser.node(&scanner)
                 try scanner.finish()
-                return (root, Set(parser.variables))
+                return (root, Set(parser.variables), parser.variables.filter(\.isPlace))
             } catch let failure as JSONSyntaxError {
                 throw Fault(description: "malformed JSON: \(failure)")
             }
         }
-        let places = Self.textPlaces(root)
-        guard places == 1 else {
-            throw Fault(description: "it must contain \"$texts\" or \"$text\" exactly once, found \(places)")
+        let texts = places.count { $0 == .text || $0 == .texts }
+        let images = places.count - texts
+        switch content {
+        case .text where texts != 1 || images > 0:
+            throw Fault(
+                description: images > 0
+                    ? "a body for texts contains no image"
+                    : "it must contain \"$texts\" or \"$text\" exactly once, found \(texts)")
+        case .image where images != 1 || texts > 0:
+            throw Fault(
+                description:
+                    "it must contain \"$image\" or \"$image_base64\" exactly once and no text, found \(places.count)")
+        case .imageWithText where images != 1 || texts != 1 || places.contains(.texts):
+            throw Fault(description: "it must contain \"$text\", and \"$image\" or \"$image_base64\", once each")
+        default: break
         }
         let all = Dictionary(uniqueKeysWithValues: Variable.allCases.map { ($0, "1") })
         guard bound([:]).isComplete, bound(all).isComplete else {
-            throw Fault(description: "\"$text\" must be inside an array of one element, which is repeated")
+            let name = places.first.map { "$\($0.rawValue)" } ?? "$text"
+            throw Fault(description: "\"\(name)\" must be inside an array of one element, which is repeated")
         }
     }
 
@@ -111,7 +140,8 @@ struct RequestTemplate: Sendable, Hashable {
     private static func textPlaces(_ node: Node) -> Int {
         switch node {
         case .literal: 0
-        case .string(let pieces): pieces.count { $0 == .variable(.texts) || $0 == .variable(.text) }
+        case .string(let pieces):
+            pieces.count { if case .variable(let variable) = $0 { variable.isPlace } else { false } }
         case .object(let members): members.reduce(0) { $0 + textPlaces($1.value) }
         case .array(let elements): elements.reduce(0) { $0 + textPlaces($1) }
         }
@@ -119,9 +149,9 @@ struct RequestTemplate: Sendable, Hashable {
 
     /// The template with everything filled in except the texts.
     func bound(_ values: [Variable: String]) -> BoundRequest {
-        var writer = Writer()
+        var writer = Writer(placeCount: places.count)
         if let filled = Self.filled(root, values) { writer.write(filled) }
-        return BoundRequest(writer.parts)
+        return BoundRequest(writer.parts, places: places)
     }
 
     /// A node with all variables filled in except the texts; nil if one of its variables has no value, or nothing is left in it.
@@ -131,7 +161,7 @@ struct RequestTemplate: Sendable, Hashable {
         case .string([.variable(.dimensions)]): return values[.dimensions].map(Node.literal)
         case .string(let pieces):
             let filled = pieces.compactMap { piece -> Piece? in
-                guard case .variable(let variable) = piece, variable != .text else { return piece }
+                guard case .variable(let variable) = piece, !variable.isPlace else { return piece }
                 return values[variable].map(Piece.text)
             }
             return filled.count == pieces.count ? .string(filled) : nil
@@ -147,9 +177,12 @@ struct RequestTemplate: Sendable, Hashable {
     }
 
     private struct Writer {
-        /// The bytes at the start, before each text, after each text, and at the end.
+        /// The bytes at the start, before each text, after each text, and at the end. Items of two parts have bytes between them.
         private(set) var parts: [[UInt8]] = [[]]
         private var isRepeating = false
+        private let placeCount: Int
+
+        init(placeCount: Int) { self.placeCount = placeCount }
 
         private mutating func put(_ text: String) { parts[parts.count - 1] += Array(text.utf8) }
 
@@ -181,7 +214,7 @@ struct RequestTemplate: Sendable, Hashable {
                     writer.write(member.value)
                 }
             case .array(let elements):
-                guard elements.count == 1, !isRepeating, RequestTemplate.textPlaces(elements[0]) == 1,
+                guard elements.count == 1, !isRepeating, RequestTemplate.textPlaces(elements[0]) == placeCount,
                     elements[0] != .string([.variable(.texts)])
                 else { return writeList(elements, from: "[", to: "]") { $0.write($1) } }
                 isRepeating = true
@@ -209,37 +242,48 @@ struct RequestTemplate: Sendable, Hashable {
 /// The bytes around the texts of one kind of request.
 struct BoundRequest: Sendable, Hashable {
     private let head: [UInt8]
-    private let beforeText: [UInt8]
-    private let afterText: [UInt8]
+    /// The bytes before, between and after the parts of an item: one more than there are parts.
+    private let around: [[UInt8]]
     private let tail: [UInt8]
+    /// The parts of an item.
+    let places: [RequestTemplate.Variable]
     fileprivate let isComplete: Bool
 
-    fileprivate init(_ given: [[UInt8]]) {
-        isComplete = given.count == 4
-        let parts = isComplete ? given : [[], [], [], []]
-        (head, beforeText, afterText, tail) = (parts[0], parts[1], parts[2], parts[3])
+    fileprivate init(_ given: [[UInt8]], places: [RequestTemplate.Variable]) {
+        self.places = places
+        let count = places.count + 3
+        isComplete = given.count == count
+        let parts = isComplete ? given : [[UInt8]](repeating: [], count: count)
+        (head, around, tail) = (parts[0], Array(parts[1..<count - 1]), parts[count - 1])
     }
 
     /// Bytes of a request without any text.
     var emptyLength: Int { head.count + tail.count }
 
     /// Bytes that a text adds.
-    func length(of text: String) -> Int {
-        beforeText.count + JSONText.escapedLength(of: text) + afterText.count + 1
-    }
+    func length(of text: String) -> Int { length(ofEscaped: JSONText.escapedLength(of: text)) }
+
+    /// Bytes that an item adds whose parts have so many bytes together.
+    func length(ofEscaped count: Int) -> Int { around.reduce(count + 1) { $0 + $1.count } }
 
     /// The body for some texts.
-    func body(_ texts: some Collection<String>) -> ByteBuffer {
+    func body(_ texts: some Collection<String>) -> ByteBuffer { body(items: texts.map { [$0] }) }
+
+    /// The body for items, each of which has a text for each of ``places``.
+    func body(items: [[String]]) -> ByteBuffer {
         var json: [UInt8] = []
-        json.reserveCapacity(texts.reduce(emptyLength) { $0 + $1.utf8.count + beforeText.count + afterText.count + 16 })
+        json.reserveCapacity(
+            items.reduce(emptyLength) { $0 + $1.reduce(length(ofEscaped: 16)) { $0 + $1.utf8.count } })
         json += head
         var isFirst = true
-        for text in texts {
+        for item in items {
             if !isFirst { json.append(UInt8(ascii: ",")) }
             isFirst = false
-            json += beforeText
-            JSONText.append(text, to: &json)
-            json += afterText
+            for (part, before) in zip(item, around) {
+                json += before
+                JSONText.append(part, to: &json)
+            }
+            json += around[places.count]
         }
         json += tail
         return ByteBuffer(bytes: json)

@@ -1,5 +1,6 @@
 import Foundation
 import MafinComparison
+import MafinImages
 import MafinMethod
 import MafinPipeline
 import MafinRetrieval
@@ -262,6 +263,10 @@ public struct ComparisonReport {
             system: (name, rankings.chosen), baseline: (ArtefactEvaluation.baseline, rankings.blackBox),
             qrels: qrels, metric: plan.metric, query: collection.queryText, document: collection.document,
             parts: artefact.parts)
+        if collection.hasImages {
+            try addImages(to: &examples.wins)
+            try addImages(to: &examples.losses)
+        }
         guard let words = LeaveOneOut(artefact.model) else { return examples }
         func attribute(_ list: inout [QueryExample]) throws {
             for index in list.indices.prefix(Self.attributedQueries) {
@@ -282,6 +287,17 @@ public struct ComparisonReport {
         try attribute(&examples.wins)
         try attribute(&examples.losses)
         return examples
+    }
+
+    /// Adds small pictures of queries and documents.
+    private func addImages(to list: inout [QueryExample]) throws {
+        for index in list.indices {
+            let row = collection.queryIndex[list[index].queryId]
+            list[index].image = try row.flatMap { collection.queries[$0].image }?.thumbnail()
+            for id in list[index].documents.keys {
+                list[index].documents[id]?.image = try collection.document(id)?.image?.thumbnail()
+            }
+        }
     }
 
     /// The given provenance, with what each system chose on dev.

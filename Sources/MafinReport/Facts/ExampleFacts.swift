@@ -35,6 +35,8 @@ public struct QueryExample: Sendable, Equatable, Codable {
     public var queryId: String
     /// Its text.
     public var query: String
+    /// Its image, as a data URL; `nil` for a text.
+    public var image: String?
     /// The metric with the baseline.
     public var baselineValue: Double
     /// The metric with the system.
@@ -88,6 +90,8 @@ public struct DocumentText: Sendable, Equatable, Codable {
     public var text: String
     /// Characters of the text that were cut off; `nil`: none.
     public var omittedCharacters: Int?
+    /// The image, as a data URL; `nil` for a text.
+    public var image: String?
 }
 
 extension DocumentText {

@@ -46,7 +46,7 @@ func element(
 
 /// Elements that are written like `<br/>`: HTML's void elements, and SVG's shapes. In HTML every other element needs its end tag.
 private let emptyElements: Set<String> = [
-    "br", "col", "hr", "link", "meta", "circle", "line", "path", "polygon", "rect",
+    "br", "col", "hr", "img", "link", "meta", "circle", "line", "path", "polygon", "rect",
 ]
 
 @resultBuilder enum MarkupBuilder {

@@ -129,6 +129,11 @@ enum PageStyle {
         .rankings h4{margin:0 0 6px;font-size:.8125rem;font-weight:600;color:var(--muted)}
         .rankings ol{list-style:none;margin:0;padding:0}
         .rankings li{height:54px;display:grid;grid-template-columns:1.25rem minmax(0,1fr) auto;grid-template-rows:1fr 1fr;column-gap:10px;align-items:center;border-top:1px solid var(--grid);font-size:.875rem;line-height:1.3;padding:3px 0}
+        .thumb{width:46px;height:46px;object-fit:contain;vertical-align:middle}
+        .rankings .pictured li{grid-template-columns:1.25rem 46px minmax(0,1fr) auto}
+        .rankings .pictured .thumb{grid-column:2;grid-row:1/3}
+        .rankings .pictured .doc,.rankings .pictured .bar{grid-column:3}
+        .rankings .pictured .grade,.rankings .pictured .score{grid-column:4}
         .rankings .rank{color:var(--muted);grid-row:1}
         .rankings .doc{grid-column:2;white-space:nowrap;overflow:hidden;text-overflow:ellipsis;color:var(--muted);text-decoration:none}
         .rankings .relevant .doc{color:var(--ink);font-weight:600}

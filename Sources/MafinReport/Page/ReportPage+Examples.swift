@@ -52,7 +52,10 @@ extension ReportPage {
         element("details", ["class": "example", "id": id, "open": isOpen ? "open" : nil]) {
             element("summary") {
                 element("span", ["class": "change \(example.change < 0 ? "down" : "up")"]) { signed(example.change) }
-                element("span", ["class": "query", "dir": "auto"]) { singleLine(example.query, 300) }
+                element("span", ["class": "query", "dir": "auto"]) {
+                    if let image = example.image { thumbnail(image, of: example.queryId) }
+                    singleLine(example.query.isEmpty && example.image == nil ? example.queryId : example.query, 300)
+                }
                 element("span", ["class": "values"]) { "\(mean(example.baselineValue)) → \(mean(example.systemValue))" }
             }
             element("div", ["class": "inside"]) {
@@ -78,10 +81,11 @@ extension ReportPage {
         func list(_ title: String, _ ranking: [RankedDocument], isBaseline: Bool) -> Markup {
             element("div") {
                 element("h4") { title }
-                element("ol") {
+                element("ol", ["class": example.documents.values.contains { $0.image != nil } ? "pictured" : nil]) {
                     for entry in ranking {
                         row(
-                            entry, name: example.line(of: entry.id, 160), isBaseline: isBaseline, isGraded: isGraded,
+                            entry, image: example.documents[entry.id]?.image, name: example.line(of: entry.id, 160),
+                            isBaseline: isBaseline, isGraded: isGraded,
                             bars: bars, sources: sources, link: ids.firstIndex(of: entry.id).map { "#\(id)-d\($0 + 1)" }
                         )
                     }
@@ -96,11 +100,12 @@ extension ReportPage {
     }
 
     private func row(
-        _ entry: RankedDocument, name: String, isBaseline: Bool, isGraded: Bool, bars: ScoreBars,
+        _ entry: RankedDocument, image: String?, name: String, isBaseline: Bool, isGraded: Bool, bars: ScoreBars,
         sources: [SourceName], link: String?
     ) -> Markup {
         element("li", ["class": entry.isRelevant ? "relevant" : nil]) {
             element("span", ["class": "rank"]) { "\(entry.rank)" }
+            if let image { thumbnail(image, of: entry.id) }
             element("a", ["class": "doc", "dir": "auto", "href": link]) { name }
             element("span", ["class": "grade"]) {
                 switch entry.grade {
@@ -121,6 +126,10 @@ extension ReportPage {
                 Self.score(entry, isBaseline: isBaseline)
             }
         }
+    }
+
+    private func thumbnail(_ image: String, of id: String) -> Markup {
+        element("img", ["class": "thumb", "src": image, "alt": "picture \(id)", "loading": "lazy"])
     }
 
     /// A part of a bar, in shares of the bar's room, with a small gap before it.

@@ -6,6 +6,8 @@ public struct CollectionWarning: Sendable, Equatable, CustomStringConvertible {
         case emptyDocument = "the document has no text"
         /// A query without text.
         case emptyQuery = "the query has no text"
+        /// A query whose image is also that of a document.
+        case ownDocument = "the image of the query is also a document, which the query will find first"
         /// A pair that was labelled more than once, with the same grade.
         case repeatedPair = "the pair was labelled before"
     }

@@ -1,17 +1,22 @@
-/// One document (passage) of a corpus.
+import MafinImages
+
+/// One document (passage) of a corpus: a text, an image, or an image with a text.
 public struct Document: Sendable, Hashable, Codable, Identifiable {
     /// Unique within its corpus.
     public var id: String
     /// The title; empty if the source has none.
     public var title: String
-    /// The body.
+    /// The body; empty for an image alone.
     public var text: String
+    /// The image; `nil` for a text.
+    public var image: ItemImage?
 
     /// A document from its parts.
-    public init(id: String, title: String = "", text: String) {
+    public init(id: String, title: String = "", text: String, image: ItemImage? = nil) {
         self.id = id
         self.title = title
         self.text = text
+        self.image = image
     }
 
     /// The text that is embedded and indexed: `title + " " + text`, or the body alone if there is no title. White space
@@ -21,21 +26,24 @@ public struct Document: Sendable, Hashable, Codable, Identifiable {
     }
 }
 
-/// One query.
+/// One query: a text, an image, or an image with a text.
 public struct Query: Sendable, Hashable, Codable, Identifiable {
     /// Unique within its collection.
     public var id: String
-    /// The text of the query.
+    /// The text of the query; empty for an image alone.
     public var text: String
+    /// The image; `nil` for a text.
+    public var image: ItemImage?
     /// When it was asked, in ISO 8601 such as `2026-11-29` or `2026-11-29T08:00:00Z`; `nil` if that is not known. Dates are compared
     /// as texts.
     public var date: String?
 
     /// A query from its parts.
-    public init(id: String, text: String, date: String? = nil) {
+    public init(id: String, text: String, date: String? = nil, image: ItemImage? = nil) {
         self.id = id
         self.text = text
         self.date = date
+        self.image = image
     }
 }
 

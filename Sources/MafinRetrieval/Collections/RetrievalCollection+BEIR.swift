@@ -1,4 +1,5 @@
 import Foundation
+import MafinImages
 
 extension RetrievalCollection {
     /// Reads a BEIR folder: `corpus.jsonl`, `queries.jsonl` (or `.gz`) and `qrels/{split}.tsv` (or `.txt`, `.qrels`,
@@ -11,6 +12,12 @@ extension RetrievalCollection {
         var warnings: [CollectionWarning] = []
         let documents = try TextTable<Document>(lines: corpusFile, warnings: &warnings)
         let queries = try TextTable<Query>(lines: folder.plainOrCompressed("queries.jsonl"), warnings: &warnings)
+        let images = Set(documents.texts.compactMap { $0.image?.contentHash })
+        for (row, query) in queries.texts.enumerated() {
+            guard let hash = query.image?.contentHash, images.contains(hash) else { continue }
+            warnings.append(
+                .init(path: queries.path, line: queries.line(ofRow: row), kind: .ownDocument, identifier: query.id))
+        }
         self.init(
             source: folder, format: .beir, documents: documents, queries: queries, warnings: warnings,
             labels: try Self.qrelsFiles(in: folder.appendingPathComponent("qrels")).mapValues(Labels.file))

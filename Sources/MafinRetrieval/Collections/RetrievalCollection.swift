@@ -163,6 +163,14 @@ extension RetrievalCollection {
     /// The queries that a split judges, in the order of the collection.
     public func queries(judgedIn qrels: Qrels) -> [Query] { queries.filter { qrels[$0.id] != nil } }
 
+    /// Whether some document or query has an image.
+    public var hasImages: Bool { documents.contains { $0.image != nil } || queries.contains { $0.image != nil } }
+
+    /// Whether some document and some query have a text. Only then can a lexical source rank anything.
+    public var documentsHaveText: Bool {
+        documents.contains { !$0.textForEncoding.isEmpty } && queries.contains { !$0.text.trimmedWhitespace.isEmpty }
+    }
+
     /// The identifiers of all documents, row by row.
     public var documentIds: [String] { documents.map(\.id) }
 }

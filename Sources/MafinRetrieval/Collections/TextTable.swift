@@ -10,8 +10,8 @@ protocol CollectionText: Identifiable, Equatable where ID == String {
     /// The text of a line.
     init(_ object: JSONLines.Object) throws
 
-    /// The text that an encoder reads; empty if the source has only white space.
-    var content: String { get }
+    /// Whether there is nothing that an encoder could read: no image, and a text of white space at most.
+    var isEmpty: Bool { get }
 }
 
 extension CollectionWarning.Kind {
@@ -45,7 +45,7 @@ struct TextTable<Text: CollectionText> {
         }
         texts.append(text)
         lines.append(line)
-        if text.content.isEmpty {
+        if text.isEmpty {
             warnings.append(.init(path: path, line: line, kind: .empty(Text.kind), identifier: text.id))
         }
     }
@@ -70,6 +70,9 @@ struct TextTable<Text: CollectionText> {
         try append(make(name), line: line, warnings: &warnings)
         return name
     }
+
+    /// The line from which a text was read.
+    func line(ofRow row: Int) -> Int { lines[row] }
 
     /// - Throws: ``RetrievalError/emptyCollection(path:kind:)`` if there is no text.
     func requireAny() throws {

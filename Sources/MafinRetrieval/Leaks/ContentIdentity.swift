@@ -1,6 +1,8 @@
+import MafinImages
+
 /// Tells which queries and which documents have the same content under different identifiers.
 ///
-/// Texts that differ only in case, punctuation and white space (``TextShingles/normalized(_:)``) have the same content.
+/// Images have the same content if their files have the same bytes, and the texts beside them have. Texts that differ only in case, punctuation and white space (``TextShingles/normalized(_:)``) have the same content.
 /// A text without any word has the same content as no other text.
 public struct ContentIdentity: Sendable {
     private let queries: [String: Int]
@@ -15,8 +17,8 @@ public struct ContentIdentity: Sendable {
 
     /// The contents of these texts.
     public init(queries: [Query], documents: [Document]) {
-        self.queries = Self.numbers(queries.lazy.map { ($0.id, $0.text) })
-        self.documents = Self.numbers(documents.lazy.map { ($0.id, $0.textForEncoding) })
+        self.queries = Self.numbers(queries.lazy.map { ($0.id, $0.text, $0.image) })
+        self.documents = Self.numbers(documents.lazy.map { ($0.id, $0.textForEncoding, $0.image) })
     }
 
     /// The contents of those queries and documents of a collection that these labels name.
@@ -34,11 +36,13 @@ public struct ContentIdentity: Sendable {
 
     package func document(_ id: String) -> Key { documents[id].map(Key.content) ?? .identifier(id) }
 
-    private static func numbers(_ texts: some Sequence<(id: String, text: String)>) -> [String: Int] {
+    private static func numbers(
+        _ items: some Sequence<(id: String, text: String, image: ItemImage?)>
+    ) -> [String: Int] {
         var numberOfText: [String: Int] = [:]
         var numbers: [String: Int] = [:]
-        for (id, text) in texts {
-            let normalized = TextShingles.normalized(text)
+        for (id, text, image) in items {
+            let normalized = ItemContent.normalized(text: text, image: image)
             guard !normalized.isEmpty else { continue }
             let next = numberOfText.count
             numbers[id] = numberOfText[normalized, default: next]

@@ -1,4 +1,5 @@
 import Foundation
+import MafinImages
 import MafinNumerics
 
 /// The texts of the queries that a system learned from or was chosen on. It must not be measured on queries with these
@@ -6,7 +7,7 @@ import MafinNumerics
 ///
 /// A system that has learned a query's answer is rewarded for memory when the same text is asked again. Every command
 /// guards against this leak. Texts count as the same if they differ only in case, punctuation and white space;
-/// identifiers are ignored. A *document* that is relevant on both sides is not a leak, because new questions about
+/// identifiers are ignored. Images count as the same if their files have the same bytes. A *document* that is relevant on both sides is not a leak, because new questions about
 /// known documents are to be measured (``QueryPartition`` reports them separately).
 ///
 /// Texts are kept as 64-bit fingerprints, so that an artefact does not contain the texts. A fingerprint can still
@@ -16,7 +17,7 @@ public struct KnownQueries: Sendable, Equatable {
 
     /// The texts of these queries.
     public init(_ queries: some Sequence<Query>) {
-        fingerprints = Set(queries.map { Self.fingerprint($0.text) })
+        fingerprints = Set(queries.map(Self.fingerprint))
     }
 
     /// The texts of both.
@@ -28,7 +29,7 @@ public struct KnownQueries: Sendable, Equatable {
 
     /// The members of `queries` whose text is known, in their order.
     public func among(_ queries: [Query]) -> [Query] {
-        queries.filter { fingerprints.contains(Self.fingerprint($0.text)) }
+        queries.filter { fingerprints.contains(Self.fingerprint($0)) }
     }
 
     /// Checks that none of the queries is known.
@@ -38,13 +39,14 @@ public struct KnownQueries: Sendable, Equatable {
         let known = among(queries)
         guard let first = known.first else { return }
         throw RetrievalError.knownQueries(
-            split: split, known: known.count, measured: queries.count, identifier: first.id, text: first.text)
+            split: split, known: known.count, measured: queries.count, identifier: first.id,
+            text: first.image?.path ?? first.text)
     }
 
-    /// The first 64 bits of the SHA-256 of the normalised text, or of the text itself if it has no word.
-    private static func fingerprint(_ text: String) -> UInt64 {
-        let normalized = TextShingles.normalized(text)
-        let digest = ContentHash.sha256(Array((normalized.isEmpty ? text : normalized).utf8))
+    /// The first 64 bits of the SHA-256 of the normalised text with the hash of the image, or of the text itself if it has no word.
+    private static func fingerprint(_ query: Query) -> UInt64 {
+        let normalized = ItemContent.normalized(text: query.text, image: query.image)
+        let digest = ContentHash.sha256(Array((normalized.isEmpty ? query.text : normalized).utf8))
         return digest.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 

@@ -1,17 +1,19 @@
-/// Texts of the measured split that are equal or similar to texts that were learned from or chosen on.
+import MafinImages
+
+/// Texts and images of the measured split that are equal or similar to those that were learned from or chosen on.
 ///
 /// Only equal query texts are refused (``KnownQueries``). People have to judge similar texts: a claim and its negation
 /// are similar, but they are two different questions.
 public struct LeakReport: Sendable {
-    /// A text of each side of the split, and their similarity.
+    /// A text or an image of each side of the split, and their similarity.
     public struct Pair<Text: Sendable>: Sendable {
         /// The text that was learned from or chosen on.
         public let learned: Text
         /// The text of the measured split.
         public let measured: Text
-        /// Jaccard coefficient of their shingles; 1 if they are equal.
+        /// Jaccard coefficient of their shingles; of images the share of equal bits of their perceptual hashes. 1 if they are equal.
         public let similarity: Double
-        /// Whether they differ at most in case, punctuation and white space.
+        /// Whether they differ at most in case, punctuation and white space, and their images are the same file.
         public let isEqual: Bool
     }
 
@@ -30,14 +32,15 @@ public struct LeakReport: Sendable {
     /// How documents are compared.
     public static let comparisonOfDocuments = SimilarTexts(shingles: .words(3), threshold: 0.8)
 
-    /// Compares both sides.
+    /// Compares both sides. Images are decoded, on all threads.
     /// - Parameters:
     ///   - learned: labels that are learned from or chosen on.
     ///   - measured: labels of the measured split.
-    public init(_ collection: RetrievalCollection, learned: [Qrels], measured: Qrels) {
+    /// - Throws: `ImageError` for an image that cannot be decoded.
+    public init(_ collection: RetrievalCollection, learned: [Qrels], measured: Qrels) throws {
         let learnedQueries = collection.queries.filter { query in learned.contains { $0[query.id] != nil } }
         let measuredQueries = collection.queries(judgedIn: measured)
-        queries = Self.pairs(learnedQueries, measuredQueries, by: Self.comparisonOfQueries, text: \.text)
+        queries = try Self.pairs(learnedQueries, measuredQueries, by: Self.comparisonOfQueries) { ($0.text, $0.image) }
         func relevant(_ qrels: [Qrels]) -> Set<String> {
             Set(
                 qrels.flatMap { labels in labels.queryIds.flatMap { labels.relevantDocuments(of: $0).map(\.document) } }
@@ -45,17 +48,26 @@ public struct LeakReport: Sendable {
         }
         let known = relevant(learned)
         let new = relevant([measured]).subtracting(known)
-        documents = Self.pairs(
+        documents = try Self.pairs(
             collection.documents.filter { known.contains($0.id) }, collection.documents.filter { new.contains($0.id) },
-            by: Self.comparisonOfDocuments, text: \.textForEncoding)
+            by: Self.comparisonOfDocuments
+        ) { ($0.textForEncoding, $0.image) }
         self.learnedQueries = learnedQueries.count
         self.measuredQueries = measuredQueries.count
     }
 
-    private static func pairs<Text>(
-        _ learned: [Text], _ measured: [Text], by comparison: SimilarTexts, text: (Text) -> String
-    ) -> [Pair<Text>] {
-        comparison.pairs(learned.map(text), measured.map(text))
+    private static func pairs<Item>(
+        _ learned: [Item], _ measured: [Item], by comparison: SimilarTexts,
+        content: (Item) -> (text: String, image: ItemImage?)
+    ) throws -> [Pair<Item>] {
+        let (learnedContent, measuredContent) = (learned.map(content), measured.map(content))
+        let images = try SimilarImages().pairs(learnedContent.map(\.image), measuredContent.map(\.image))
+        var found = comparison.pairs(learnedContent.map(\.text), measuredContent.map(\.text))
+        if !images.isEmpty || learnedContent.contains(where: { $0.image != nil }) {
+            // Items with images are alike if their images are. Texts beside images may be a class or a caption, which many share.
+            found.removeAll { learnedContent[$0.first].image != nil || measuredContent[$0.second].image != nil }
+        }
+        return (found + images)
             .sorted {
                 ($1.isEqual ? 1 : 0, $1.similarity, $0.second, $0.first)
                     < ($0.isEqual ? 1 : 0, $0.similarity, $1.second, $1.first)

@@ -1,4 +1,5 @@
 import Foundation
+import MafinImages
 
 /// Reads the documents or queries of a file one at a time, with the checks of a collection: repeated identifiers are
 /// errors, empty texts are warnings.
@@ -15,6 +16,8 @@ public struct CheckedTexts {
         public var id: String
         /// The text that an encoder reads. For a document it includes the title.
         public var text: String
+        /// The image; `nil` for a text.
+        public var image: ItemImage?
     }
 
     private let kind: RetrievalError.TextKind
@@ -75,17 +78,17 @@ public struct CheckedTexts {
         switch kind {
         case .document:
             let document = try Document(object)
-            text = Text(id: document.id, text: document.textForEncoding)
+            text = Text(id: document.id, text: document.textForEncoding, image: document.image)
         case .query:
             let query = try Query(object)
-            text = Text(id: query.id, text: query.text)
+            text = Text(id: query.id, text: query.text, image: query.image)
         }
         line = object.line
         if let first = lines.updateValue(line, forKey: text.id) {
             throw RetrievalError.duplicateIdentifier(
                 path: object.path, line: line, kind: kind, identifier: text.id, firstLine: first)
         }
-        if text.text.trimmedWhitespace.isEmpty {
+        if text.image == nil, text.text.trimmedWhitespace.isEmpty {
             warnings.append(CollectionWarning(path: object.path, line: line, kind: .empty(kind), identifier: text.id))
         }
         return text

@@ -1,9 +1,10 @@
 import Foundation
+import MafinImages
 
 /// Reads the documents of a `corpus.jsonl` (or `.jsonl.gz`) one at a time, so that a corpus of any size takes bounded
 /// memory.
 ///
-/// The fields are `_id`, `text` and optionally `title`. Repeated identifiers are not detected, because that takes
+/// The fields are `_id`, `text` and optionally `title` and `image`. A row with an image needs no text. Repeated identifiers are not detected, because that takes
 /// memory for each of them. ``RetrievalCollection`` and ``CheckedTexts`` detect them.
 public struct DocumentReader {
     private var lines: JSONLines
@@ -27,7 +28,7 @@ public struct DocumentReader {
 
 extension Document: CollectionText {
     static var kind: RetrievalError.TextKind { .document }
-    var content: String { textForEncoding }
+    var isEmpty: Bool { image == nil && textForEncoding.isEmpty }
 
     static func lines(of url: URL) throws -> JSONLines {
         try JSONLines(contentsOf: file(of: url), fields: fields, expected: expected)
@@ -36,17 +37,19 @@ extension Document: CollectionText {
     /// The file of JSON lines: `url` itself, or the one in a BEIR folder.
     static func file(of url: URL) -> URL { url.isFolder ? url.plainOrCompressed("corpus.jsonl") : url }
 
-    static let fields = ["_id", "title", "text"]
+    static let fields = ["_id", "title", "text", "image"]
     static let expected = "a corpus, one JSON object to a line"
 
     init(_ object: JSONLines.Object) throws {
+        let image = try object.image()
         self.init(
             id: try object.identifier("_id"), title: try object.optionalString("title") ?? "",
-            text: try object.string("text"))
+            text: image == nil ? try object.string("text") : try object.optionalString("text") ?? "", image: image)
     }
 }
 
-/// Reads the queries of a `queries.jsonl` (or `.jsonl.gz`) one at a time. The fields are `_id`, `text` and optionally `date`.
+/// Reads the queries of a `queries.jsonl` (or `.jsonl.gz`) one at a time. The fields are `_id`, `text` and optionally
+/// `date` and `image`. A row with an image needs no text.
 public struct QueryReader {
     private var lines: JSONLines
     /// Line of the last returned query, from 1.
@@ -69,7 +72,7 @@ public struct QueryReader {
 
 extension Query: CollectionText {
     static var kind: RetrievalError.TextKind { .query }
-    var content: String { text.trimmedWhitespace }
+    var isEmpty: Bool { image == nil && text.trimmedWhitespace.isEmpty }
 
     static func lines(of url: URL) throws -> JSONLines {
         try JSONLines(contentsOf: file(of: url), fields: fields, expected: expected)
@@ -78,11 +81,14 @@ extension Query: CollectionText {
     /// The file of JSON lines: `url` itself, or the one in a BEIR folder.
     static func file(of url: URL) -> URL { url.isFolder ? url.plainOrCompressed("queries.jsonl") : url }
 
-    static let fields = ["_id", "text", "date"]
+    static let fields = ["_id", "text", "date", "image"]
     static let expected = "queries, one JSON object to a line"
 
     init(_ object: JSONLines.Object) throws {
+        let image = try object.image()
         self.init(
-            id: try object.identifier("_id"), text: try object.string("text"), date: object.date("date"))
+            id: try object.identifier("_id"),
+            text: image == nil ? try object.string("text") : try object.optionalString("text") ?? "",
+            date: object.date("date"), image: image)
     }
 }

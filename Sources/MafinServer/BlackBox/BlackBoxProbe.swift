@@ -1,4 +1,5 @@
 import MafinBlackBox
+import MafinImages
 import Synchronization
 
 /// Finds out whether the black box answers.
@@ -14,14 +15,23 @@ final class BlackBoxProbe: Sendable {
     }
 
     private let upstream: UpstreamBatcher
+    private let item: EmbeddingItem
     private let belief: Duration
     private let pause: Duration
     private let state = Mutex(State())
 
     /// - Parameters:
+    ///   - asksForImage: whether it asks for the vector of a picture of one pixel instead of that of a word.
     ///   - belief: how long an answer shows that the black box is there.
     ///   - pause: time between two calls while it fails.
-    init(_ upstream: UpstreamBatcher, belief: Duration = .seconds(30), pause: Duration = .seconds(5)) {
+    init(
+        _ upstream: UpstreamBatcher, asksForImage: Bool = false, belief: Duration = .seconds(30),
+        pause: Duration = .seconds(5)
+    ) {
+        let image = asksForImage ? try? PixelImage(width: 1, height: 1, pixels: [0, 0, 0]).png(name: "readiness") : nil
+        item = EmbeddingItem(
+            id: "readiness", text: image == nil ? "ready" : "",
+            image: image.flatMap { try? ItemImage(bytes: $0, name: "readiness") })
         (self.upstream, self.belief, self.pause) = (upstream, belief, pause)
     }
 
@@ -64,7 +74,7 @@ final class BlackBoxProbe: Sendable {
     private func ask() async -> UpstreamFailure? {
         var failure: UpstreamFailure?
         do {
-            try await upstream.probe(EmbeddingItem(id: "readiness", text: "ready"), as: .query)
+            try await upstream.probe(item, as: .query)
         } catch let error as UpstreamFailure where error.kind == .unknownText {
             // The black box is a file of stored vectors that does not hold this word. The file is there.
         } catch let error as UpstreamFailure where error.kind == .textRefused {

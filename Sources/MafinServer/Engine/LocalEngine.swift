@@ -2,9 +2,9 @@ import Foundation
 import HTTPTypes
 import MafinBlackBox
 import MafinEncoder
+import MafinImages
 import MafinNumerics
 import MafinPipeline
-import MafinText
 import Synchronization
 
 /// Computes the local vectors of all requests. Rows of the requests that wait go into one batch, up to a number of tokens.
@@ -36,7 +36,7 @@ final class LocalEngine: Sendable {
     }
 
     private let core: Core
-    private let tokenizers: (query: RoleTokenizer, document: RoleTokenizer)
+    private let readers: (query: RoleReader, document: RoleReader)
 
     /// The engines of the encoders that an artefact has: the local encoder, and that of its stand-in, which reads queries alone. They share no
     /// weights. Each has a thread of its own.
@@ -52,7 +52,7 @@ final class LocalEngine: Sendable {
 
     private init(_ query: TextEncoder, _ document: TextEncoder, limits: Limits, observer: @escaping Observer) {
         dimension = document.encoder.dimension
-        tokenizers = (RoleTokenizer(query, .query), RoleTokenizer(document, .document))
+        readers = (RoleReader(query, .query), RoleReader(document, .document))
         core = Core((query, document), limits: limits, observer: observer)
         let thread = Thread { [core] in core.run() }
         thread.name = "mafin.encoder"
@@ -63,22 +63,25 @@ final class LocalEngine: Sendable {
 
     deinit { core.stop() }
 
-    func tokenizer(_ role: TextRole) -> RoleTokenizer { role == .query ? tokenizers.query : tokenizers.document }
+    func reader(_ role: TextRole) -> RoleReader { role == .query ? readers.query : readers.document }
+
+    /// `nil` for an encoder of images.
+    func tokenizer(_ role: TextRole) -> RoleTokenizer? { reader(role).tokenizer }
 
     // MARK: Work
 
-    /// Vectors of rows of tokens as the encoder emits them, `(rows.count, dimension)`.
+    /// Vectors of texts or images as the encoder emits them, `(rows.count, dimension)`.
     /// - Throws: ``ServiceError`` if the queue is full or a vector is not finite; `CancellationError`.
-    func embed(_ rows: TokenBatch, as role: TextRole) async throws -> Matrix {
-        guard !rows.isEmpty else { return Matrix(rows: 0, columns: dimension) }
+    func embed(_ rows: ItemBatch, as role: TextRole) async throws -> Matrix {
+        guard rows.count > 0 else { return Matrix(rows: 0, columns: dimension) }
         try Task.checkCancellation()
         return try await vectors(of: submit(rows, as: role))
     }
 
     /// Puts rows, at least one, into the queue. The caller must then await ``vectors(of:)``.
     /// - Throws: ``ServiceError`` where the queue is full.
-    func submit(_ rows: TokenBatch, as role: TextRole) throws -> Job {
-        precondition(!rows.isEmpty, "nothing to compute")
+    func submit(_ rows: ItemBatch, as role: TextRole) throws -> Job {
+        precondition(rows.count > 0, "nothing to compute")
         let job = Job(rows, role, dimension: dimension)
         try core.submit(job)
         return job
@@ -96,14 +99,14 @@ final class LocalEngine: Sendable {
 
     /// The rows of a request in the queue. The core's lock guards `next` and `finished`; only the engine's thread writes `output`.
     final class Job: @unchecked Sendable {
-        let rows: TokenBatch
+        let rows: ItemBatch
         let role: TextRole
         fileprivate var next = 0
         fileprivate var finished = 0
         fileprivate var output: [Float]
         fileprivate let outcome = FirstResult<Matrix>()
 
-        init(_ rows: TokenBatch, _ role: TextRole, dimension: Int) {
+        init(_ rows: ItemBatch, _ role: TextRole, dimension: Int) {
             (self.rows, self.role) = (rows, role)
             output = [Float](repeating: 0, count: rows.count * dimension)
         }
@@ -230,8 +233,7 @@ private final class Core: @unchecked Sendable {
 
     private func compute(_ pieces: [LocalEngine.Piece], _ role: TextRole) {
         let encoder = (role == .query ? encoders.query : encoders.document).encoder
-        var batch = TokenBatch()
-        for piece in pieces { for row in piece.rows { batch.append(piece.job.rows[row]) } }
+        let batch = ItemBatch.concatenating(pieces.map { $0.job.rows.selecting(rows: Array($0.rows)) })
         let start = ContinuousClock.now
         state.withLock { $0.began = start }
         defer { state.withLock { $0.began = nil } }
@@ -252,8 +254,14 @@ private final class Core: @unchecked Sendable {
             // One request may be the cause. Each is computed by itself, so that the others are answered.
             for piece in pieces { compute([piece], role) }
         } catch {
-            for piece in pieces { finish(piece.job, .failure(error)) }
+            for piece in pieces { finish(piece.job, .failure(Self.readable(error))) }
         }
+    }
+
+    /// A picture that cannot be read is the client's fault.
+    private static func readable(_ error: any Error) -> any Error {
+        guard let error = error as? ImageError else { return error }
+        return ServiceError(.unprocessableContent, .invalidRequest, "\(error)", code: "unreadable_image")
     }
 
     private func deliver(_ piece: LocalEngine.Piece, _ vectors: Matrix, from first: Int) {

@@ -1,6 +1,51 @@
+import HTTPTypes
 import MafinBlackBox
 import MafinEncoder
+import MafinImages
 import MafinText
+
+/// How items of one role become the inputs of the local encoder.
+struct RoleReader: Sendable {
+    private let reader: ItemReader
+    private let prefix: String
+    /// `nil` for an encoder of images.
+    let tokenizer: RoleTokenizer?
+
+    init(_ encoder: TextEncoder, _ role: TextRole) {
+        reader = encoder.reader
+        prefix = role == .query ? encoder.prefixes.query : encoder.prefixes.document
+        tokenizer = encoder.readsImages ? nil : RoleTokenizer(encoder, role)
+    }
+
+    var readsImages: Bool { reader.readsImages }
+
+    /// - Parameter parameter: the field of the request that holds the items.
+    /// - Throws: ``ServiceError`` for an item that the encoder cannot read. A picture that cannot be decoded is found when it is encoded.
+    func inputs(of items: [Item], parameter: String) throws -> ItemBatch {
+        if let place = items.firstIndex(where: { !reader.reads($0) }) {
+            let name = items.count == 1 ? parameter : "\(parameter)[\(place)]"
+            throw ServiceError(
+                .unprocessableContent, .invalidRequest,
+                reader.readsImages
+                    ? "\(name) is a text, and the local encoder of this artefact reads images: send a picture as a data URL"
+                    : "\(name) is an image, and the local encoder of this artefact reads texts",
+                parameter: parameter)
+        }
+        return try reader.inputs(of: items, prefix: prefix)
+    }
+
+    /// An input for a check whether vectors are made.
+    var probe: ItemBatch {
+        guard let tokenizer, tokenizer.maximumLength > 0 else {
+            let tokens = reader.maximumLength
+            guard case .images(let processor) = reader.kind else { return .tokens(TokenBatch()) }
+            let blank = [Float](repeating: 0, count: 3 * processor.side * processor.side)
+            return .images(
+                ImageBatch([ImageBatch.Row(content: "blank") { _ in blank }], tokensPerImage: tokens))
+        }
+        return .tokens(TokenBatch(rows: [tokenizer.tokens("ready")]))
+    }
+}
 
 /// How texts of one role become tokens of the local encoder.
 struct RoleTokenizer: Sendable {

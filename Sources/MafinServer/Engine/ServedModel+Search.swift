@@ -1,5 +1,6 @@
 import HTTPTypes
 import MafinBlackBox
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -9,6 +10,10 @@ extension ServedModel {
     /// A query, and how to search for it.
     struct SearchRequest: Sendable {
         var query: String
+        /// The image of the query; `nil` for a text.
+        var image: ItemImage?
+        /// Whether results have small pictures.
+        var wantsThumbnails = false
         /// Results wanted.
         var count = 10
         /// λ of this search; `nil` for the artefact's.
@@ -33,6 +38,10 @@ extension ServedModel {
         var parts: [Part]
         /// Place in the black box's own ranking, from 1; `nil` if there is none.
         var blackBoxRank: Int?
+        /// The path of its image in the collection; `nil` for a text.
+        var image: String?
+        /// A small picture of it as a data URL, if that is wanted and the index has one.
+        var thumbnail: String?
 
         /// What one source says.
         struct Part: Sendable, Codable {
@@ -44,7 +53,7 @@ extension ServedModel {
         }
 
         enum CodingKeys: String, CodingKey {
-            case rank, id, title, text, score, parts
+            case rank, id, title, text, score, parts, image, thumbnail
             case blackBoxRank = "black_box_rank"
         }
     }
@@ -85,7 +94,8 @@ extension ServedModel {
         let wanted = try weights(of: request)
         func estimated(_ weights: SourceWeights, by standIn: StandInAnswers) async throws -> SearchAnswer {
             let made = try await estimates(
-                of: [request.query], by: standIn, maximumTokens: maximumTokens, parameter: "query")
+                of: [Item(request.query, image: request.image)], by: standIn, maximumTokens: maximumTokens,
+                parameter: "query")
             var answer = try await results(
                 for: request, index, made.queries, weights, sureBy: askBelow == nil ? nil : standIn.mixing)
             (answer.answeredBy, answer.tokens) = (standIn.answers(sources, weights: weights), made.tokens)
@@ -103,7 +113,8 @@ extension ServedModel {
         guard let asking = wanted.asking else { preconditionFailure("a request without weights was let through") }
         let alone = asking.withoutBlackBox(sources)
         let vectors = try await textVectors(
-            of: [request.query], as: .query, readsLocal: asking.name(sources, reading: .local),
+            of: [Item(request.query, image: request.image)], as: .query,
+            parameter: request.image == nil ? "query" : "image", readsLocal: asking.name(sources, reading: .local),
             asksBlackBox: asking.needBlackBox(sources), goesOn: wanted.standIn != nil || alone != nil,
             maximumTokens: maximumTokens)
         if let reason = vectors.degraded, let standIn, let weights = wanted.standIn {
@@ -144,8 +155,11 @@ extension ServedModel {
                 } catch let error as CombinationError {
                     throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: "query")
                 }
-                return try Searching(texts: index.search, documents: documents, queries: queries, weights: weights)
-                    .answer(count: request.count, sureBy: mixture, check)
+                return try Searching(
+                    texts: index.search, documents: documents, queries: queries, weights: weights,
+                    hasThumbnails: request.wantsThumbnails
+                )
+                .answer(count: request.count, sureBy: mixture, check)
             }
         }
     }
@@ -197,6 +211,7 @@ private struct Searching: Sendable {
     /// One query.
     let queries: SourceIndex.Queries
     let weights: SourceWeights
+    let hasThumbnails: Bool
 
     /// What the index answers. The caller adds what it knows of the query's vector.
     /// - Parameters:
@@ -247,7 +262,8 @@ private struct Searching: Sendable {
             of: ranking.map(\.index), query: 0, of: queries,
             weights: SourceWeights(zip(documents.sources, usable).map { ($0.name, $1 ? 1 : 0) }))
         return try ranking.enumerated().map { place, entry in
-            let document = try texts.document(entry.index)
+            let stored = try texts.stored(entry.index)
+            let document = stored.document
             let parts = documents.sources.indices.filter { usable[$0] }.map { column in
                 let name = documents.sources[column].name
                 return ServedModel.Hit.Part(
@@ -255,7 +271,8 @@ private struct Searching: Sendable {
             }
             return ServedModel.Hit(
                 rank: place + 1 - (place < second ? 0 : second), id: document.id, title: document.title,
-                text: document.text, score: entry.score, parts: parts, blackBoxRank: blackBoxRanks?[place])
+                text: document.text, score: entry.score, parts: parts, blackBoxRank: blackBoxRanks?[place],
+                image: stored.image, thumbnail: hasThumbnails ? stored.thumbnail : nil)
         }
     }
 }

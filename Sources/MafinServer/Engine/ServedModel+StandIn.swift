@@ -1,9 +1,10 @@
 import HTTPTypes
 import MafinBlackBox
+import MafinEncoder
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
-import MafinText
 
 /// How queries are answered if the black box is not asked (`MafinPipeline/StandIn`).
 struct StandInAnswers: Sendable {
@@ -28,12 +29,12 @@ struct LocalSpace: Sendable {
     /// Estimates the vectors of queries; `nil`: the local encoder makes them.
     let standIn: StandInAnswers?
 
-    func tokenizer(_ role: TextRole) -> RoleTokenizer {
+    func tokenizer(_ role: TextRole) -> RoleTokenizer? {
         (role == .query ? standIn?.engine ?? engine : engine).tokenizer(role)
     }
 
     /// - Throws: ``ServiceError``; `CancellationError`.
-    func embed(_ rows: TokenBatch, as role: TextRole) async throws -> Matrix {
+    func embed(_ rows: ItemBatch, as role: TextRole) async throws -> Matrix {
         guard role == .query, let standIn else { return try await engine.embed(rows, as: role) }
         do {
             let estimates = try await standIn.reading.heads(standIn.engine.embed(rows, as: .query))
@@ -71,13 +72,13 @@ extension ServedModel {
     /// - Parameter parameter: the field of the request that holds the texts.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func estimates(
-        of texts: [String], by standIn: StandInAnswers, maximumTokens: Int, parameter: String
+        of items: [Item], by standIn: StandInAnswers, maximumTokens: Int, parameter: String
     ) async throws -> Estimates {
         let begin = ContinuousClock.now
-        let batch = TokenBatch(rows: texts.map(standIn.engine.tokenizer(.query).tokens))
+        let batch = try standIn.engine.reader(.query).inputs(of: items, parameter: parameter)
         let own =
             standIn.reading.needsLocal
-            ? engine.map { engine in (engine, TokenBatch(rows: texts.map(engine.tokenizer(.query).tokens))) } : nil
+            ? try engine.map { ($0, try $0.reader(.query).inputs(of: items, parameter: parameter)) } : nil
         metrics.recordStage(.tokenize, since: begin)
         try requireRoom(for: batch.tokenCount, maximumTokens: maximumTokens)
         async let rows = measured(.standIn) { try await standIn.engine.embed(batch, as: .query) }
@@ -86,10 +87,11 @@ extension ServedModel {
             local = try await measured(.local) { try await engine.embed(batch, as: .query) }
         }
         do {
-            let ids = texts.indices.map { "input \($0)" }
+            let ids = items.indices.map { "input \($0)" }
             return Estimates(
                 queries: try SourceQueries(
-                    ids: ids, texts: texts, estimates: standIn.reading.heads(try await rows, ids: ids), own: local),
+                    ids: ids, texts: items.map(\.text), estimates: standIn.reading.heads(try await rows, ids: ids),
+                    own: local),
                 tokens: batch.tokenCount)
         } catch let error as CombinationError {
             throw ServiceError(.unprocessableContent, .invalidRequest, "\(error)", parameter: parameter)

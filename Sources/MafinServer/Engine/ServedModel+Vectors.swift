@@ -1,9 +1,10 @@
 import HTTPTypes
 import MafinBlackBox
+import MafinEncoder
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
-import MafinText
 
 extension ServedModel {
     /// What the sources read of some texts.
@@ -21,28 +22,30 @@ extension ServedModel {
     /// Asks the black box and the local encoder at the same time, so it takes as long as the slower one. If the queue has no room, the request
     /// is refused before the black box is asked. An error of one ends the work of the other.
     /// - Parameters:
+    ///   - parameter: the field of the request that holds the items.
     ///   - readsLocal: whether the local encoder's vectors are needed, if there is one.
     ///   - asksBlackBox: whether its vectors are needed.
     ///   - goesOn: whether something is left to answer with if the black box is unavailable.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func textVectors(
-        of texts: [String], as role: TextRole, readsLocal: Bool, asksBlackBox: Bool, goesOn: Bool, maximumTokens: Int
+        of items: [Item], as role: TextRole, parameter: String, readsLocal: Bool, asksBlackBox: Bool, goesOn: Bool,
+        maximumTokens: Int
     ) async throws -> TextVectors {
         let begin = ContinuousClock.now
         let engine = readsLocal ? self.engine : nil
-        let batch = engine.map { engine in TokenBatch(rows: texts.map(engine.tokenizer(role).tokens)) }
-        let tokens = batch?.tokenCount ?? texts.reduce(0) { $0 + TokenCount.estimated.count($1) }
+        let batch = try engine?.reader(role).inputs(of: items, parameter: parameter)
+        let tokens = batch?.tokenCount ?? items.reduce(0) { $0 + TokenCount.estimated.count($1.text) }
         metrics.recordStage(.tokenize, since: begin)
         try requireRoom(for: tokens, maximumTokens: maximumTokens)
         let work: (engine: LocalEngine, job: LocalEngine.Job)? =
             if let engine, let batch { (engine, try engine.submit(batch, as: role)) } else { nil }
-        metrics.recordInputs(role, texts: texts.count, tokens: tokens)
+        metrics.recordInputs(role, texts: items.count, tokens: tokens)
         return try await withThrowingTaskGroup(of: Answer.self) { group in
             if let (engine, job) = work {
                 group.addTask { .local(try await self.measured(.local) { try await engine.vectors(of: job) }) }
             }
             if asksBlackBox {
-                group.addTask { try await self.blackBoxAnswer(of: texts, as: role, goesOn: goesOn) }
+                group.addTask { try await self.blackBoxAnswer(of: items, as: role, goesOn: goesOn) }
             }
             var vectors = TextVectors(tokens: tokens)
             for try await answer in group {
@@ -70,9 +73,9 @@ extension ServedModel {
         case degraded(String)
     }
 
-    private func blackBoxAnswer(of texts: [String], as role: TextRole, goesOn: Bool) async throws -> Answer {
+    private func blackBoxAnswer(of items: [Item], as role: TextRole, goesOn: Bool) async throws -> Answer {
         do {
-            return .blackBox(try await ask(texts, as: role))
+            return .blackBox(try await ask(items, as: role))
         } catch let failure as UpstreamFailure {
             guard degrades, goesOn, failure.kind != .textRefused, role == .query else {
                 let isOfDocument = degrades && role == .document && failure.kind == .unavailable
@@ -86,9 +89,11 @@ extension ServedModel {
         }
     }
 
-    private func ask(_ texts: [String], as role: TextRole) async throws -> Matrix {
+    private func ask(_ asked: [Item], as role: TextRole) async throws -> Matrix {
         guard let upstream else { preconditionFailure("no source needs the black box") }
-        let items = texts.enumerated().map { EmbeddingItem(id: "input \($0.offset)", text: $0.element) }
+        let items = asked.enumerated().map {
+            EmbeddingItem(id: "input \($0.offset)", text: $0.element.text, image: $0.element.image)
+        }
         let answer = try await measured(.blackBox) { try await upstream.embed(items, as: role) }
         guard answer.columns == manifest.blackBoxDimension else {
             throw UpstreamFailure(
@@ -110,12 +115,12 @@ extension ServedModel {
         var degraded: String?
     }
 
-    /// Joined vectors, `(texts.count, dimension)`: what `mafin embed` writes for the same texts, but for documents moved by labels
+    /// Joined vectors, `(items.count, dimension)`: what `mafin embed` writes for the same items, but for documents moved by labels
     /// (``leftOut``).
     /// - Parameter lambda: instead of the artefact's, for queries of the query-sided form.
     /// - Throws: ``ServiceError``; `CancellationError`.
     func embed(
-        _ texts: [String], as role: TextRole, lambda: Float?, maximumTokens: Int
+        _ items: [Item], as role: TextRole, lambda: Float?, maximumTokens: Int, parameter: String = "input"
     ) async throws -> Joined {
         guard dimension > 0 else {
             throw ServiceError(
@@ -126,9 +131,9 @@ extension ServedModel {
         var mixture = try self.mixture(lambda: lambda, role: role)
         if role == .document { try requireNoDocument() }
         if role == .query, isOffline, let standIn {
-            let joined = try await embed(texts, by: standIn, maximumTokens: maximumTokens)
-            metrics.recordInputs(.query, texts: texts.count, tokens: joined.tokens)
-            metrics.recordAnswer(joined.answeredBy, count: texts.count)
+            let joined = try await embed(items, by: standIn, maximumTokens: maximumTokens, parameter: parameter)
+            metrics.recordInputs(.query, texts: items.count, tokens: joined.tokens)
+            metrics.recordAnswer(joined.answeredBy, count: items.count)
             return joined
         }
         let weights = mixture.rankingWeights
@@ -141,12 +146,13 @@ extension ServedModel {
         }
         let readsLocal = role == .document || manifest.rankingWeights(offline: false).name(sources, reading: .local)
         let vectors = try await textVectors(
-            of: texts, as: role, readsLocal: readsLocal, asksBlackBox: asks, goesOn: standIn != nil || engine != nil,
+            of: items, as: role, parameter: parameter, readsLocal: readsLocal, asksBlackBox: asks,
+            goesOn: standIn != nil || engine != nil,
             maximumTokens: maximumTokens)
         let answeredBy: AnsweredBy? = vectors.degraded == nil ? (asks ? .blackBox : nil) : standIn.map { _ in .standIn }
-        if role == .query { metrics.recordAnswer(answeredBy, count: texts.count) }
+        if role == .query { metrics.recordAnswer(answeredBy, count: items.count) }
         if vectors.degraded != nil, let standIn {
-            var joined = try await embed(texts, by: standIn, maximumTokens: maximumTokens)
+            var joined = try await embed(items, by: standIn, maximumTokens: maximumTokens, parameter: parameter)
             joined.degraded = vectors.degraded
             return joined
         }
@@ -156,7 +162,7 @@ extension ServedModel {
             mixture = mixture.withLocalAlone
         }
         do {
-            let ids = texts.indices.map { "input \($0)" }
+            let ids = items.indices.map { "input \($0)" }
             // Without the black box there is nothing that the length of a local vector would weigh.
             let form = asks && vectors.blackBox == nil ? .unit : mixture.localForm
             let joined =
@@ -179,8 +185,10 @@ extension ServedModel {
     }
 
     /// Joined vectors of queries for which the black box is not asked: the stand-in's estimates are in its part.
-    private func embed(_ texts: [String], by standIn: StandInAnswers, maximumTokens: Int) async throws -> Joined {
-        let made = try await estimates(of: texts, by: standIn, maximumTokens: maximumTokens, parameter: "input")
+    private func embed(
+        _ items: [Item], by standIn: StandInAnswers, maximumTokens: Int, parameter: String
+    ) async throws -> Joined {
+        let made = try await estimates(of: items, by: standIn, maximumTokens: maximumTokens, parameter: parameter)
         let start = ContinuousClock.now
         defer { metrics.recordStage(.join, since: start) }
         return Joined(

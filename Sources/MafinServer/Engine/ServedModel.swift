@@ -91,13 +91,18 @@ final class ServedModel: Sendable {
             options.degrades
             && (standIn != nil || manifest.mixing.rankingWeights.withoutBlackBox(sources) != nil)
         readiness = ReadinessCheck(
-            engine, standIn: standIn?.engine, upstream.map { BlackBoxProbe($0) }, cache: cache, degrades: canDegrade,
+            engine, standIn: standIn?.engine,
+            upstream.map {
+                BlackBoxProbe($0, asksForImage: engines.local?.reader(.query).readsImages ?? false)
+            }, cache: cache, degrades: canDegrade,
             log: log)
         let offered = manifest.offeredWeights(isOffline: isOffline, asksSome: askBelow != nil)
         description = try ServiceDescription(manifest, sources, offered: offered, name: name, options).text()
         page = try PageSource.page([
             "model": name, "sources": offered.described(sources), "isOffline": options.isOffline,
             "documents": index?.search.count ?? 0, "hasIndex": index != nil, "hasLocal": engine != nil,
+            "explainsWords": engine?.tokenizer(.query) != nil,
+            "readsImages": engine?.reader(.query).readsImages ?? false,
             "hasFeedback": options.feedbackFolder != nil, "hasReport": options.report != nil,
             "hasKeys": options.hasKeys,
         ])
@@ -109,7 +114,7 @@ final class ServedModel: Sendable {
     var dimension: Int { sources.joinedDimension }
 
     /// How the texts of one role are counted.
-    func tokens(_ role: TextRole) -> TokenCount { engine.map { .local($0.tokenizer(role)) } ?? .estimated }
+    func tokens(_ role: TextRole) -> TokenCount { engine?.tokenizer(role).map { .local($0) } ?? .estimated }
 
     /// The weights that a request may replace.
     var offered: SourceWeights { manifest.offeredWeights(isOffline: isOffline, asksSome: askBelow != nil) }

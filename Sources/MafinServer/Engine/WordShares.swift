@@ -1,4 +1,5 @@
 import MafinBlackBox
+import MafinEncoder
 import MafinNumerics
 import MafinPipeline
 import MafinText
@@ -33,18 +34,19 @@ struct WordShares: Sendable {
     private let role: TextRole
     private let words: WordRanges
     /// The text that the explained one is compared with.
-    private let other: TokenBatch
+    private let other: ItemBatch
     private let otherRole: TextRole
 
+    /// `nil` for an encoder of images, which have no words.
     /// - Parameters:
     ///   - text: the text whose words get shares.
     ///   - other: the text of the other role that it is compared with.
-    init(of text: String, as role: TextRole, against other: String, in space: LocalSpace) {
-        (self.space, self.role) = (space, role)
-        let mine = space.tokenizer(role)
+    init?(of text: String, as role: TextRole, against other: String, in space: LocalSpace) {
+        let otherRole: TextRole = role == .query ? .document : .query
+        guard let mine = space.tokenizer(role), let theirs = space.tokenizer(otherRole) else { return nil }
+        (self.space, self.role, self.otherRole) = (space, role, otherRole)
         words = WordRanges(text, prefix: mine.prefix, tokenizer: mine.tokenizer, maximumLength: mine.maximumLength)
-        otherRole = role == .query ? .document : .query
-        self.other = TokenBatch(rows: [space.tokenizer(otherRole).tokens(other)])
+        self.other = .tokens(TokenBatch(rows: [theirs.tokens(other)]))
     }
 
     /// An upper bound on the tokens that ``find()`` encodes.
@@ -62,7 +64,7 @@ struct WordShares: Sendable {
             let batch = words.batch(without: ranges)
             texts += batch.count
             tokens += batch.tokenCount
-            let rows = try await space.embed(batch, as: role).normalizedRows().matrix
+            let rows = try await space.embed(.tokens(batch), as: role).normalizedRows().matrix
             return Matrix.multiply(rows, transposed: fixed).values
         }
         var chosen = Array(words.words.indices)

@@ -20,8 +20,13 @@ extension MafinService {
         }
         let (index, row) = try model.row(of: id, parameter: "document")
         let document = try index.document(row).textForEncoding
-        let ofQuery = WordShares(of: query, as: .query, against: document, in: space)
-        let ofDocument = WordShares(of: document, as: .document, against: query, in: space)
+        guard let ofQuery = WordShares(of: query, as: .query, against: document, in: space),
+            let ofDocument = WordShares(of: document, as: .document, against: query, in: space)
+        else {
+            throw ServiceError(
+                .unprocessableContent, .invalidRequest,
+                "the local encoder reads images, and only the words of texts can be explained", code: "no_words")
+        }
         let tokens = ofQuery.maximumTokens + ofDocument.maximumTokens
         guard let share = explanations.share(tokens) else {
             throw ServiceError.overloaded(retryAfter: space.engine.seconds)

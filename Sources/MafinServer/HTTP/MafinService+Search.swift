@@ -47,7 +47,10 @@ extension MafinService {
 
     /// The fields that `/search` and `/v1/context` share.
     func searchRequest(_ fields: RequestFields) throws -> ServedModel.SearchRequest {
-        var request = ServedModel.SearchRequest(query: try fields.query())
+        let image = try fields.image("image")
+        var request = ServedModel.SearchRequest(
+            query: image == nil ? try fields.query() : try fields.text("query") ?? "", image: image)
+        request.wantsThumbnails = try fields.boolean("thumbnails") ?? false
         request.lambda = try fields.number("lambda")
         request.weights = try fields.numbers("weights") ?? [:]
         // Versions before BM25 became a source of the artefact mixed it by this field. To ignore it would change rankings without a word.

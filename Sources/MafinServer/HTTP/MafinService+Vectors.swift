@@ -1,4 +1,5 @@
 import MafinBlackBox
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -9,7 +10,7 @@ extension MafinService {
     /// `POST /v1/embeddings`: OpenAI's shape, and Voyage's.
     func embeddings(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let asked = try EmbeddingsRequest(try await fields(request), for: reading(model))
-        let joined = try await embed(asked.texts, asked.role, asked.lambda, request, model)
+        let joined = try await embed(asked.texts.map { Item($0) }, asked.role, asked.lambda, request, model)
         return Reply.embeddings(joined, model: asked.model, encoding: asked.encoding)
     }
 
@@ -28,17 +29,18 @@ extension MafinService {
                 }
             }
         }
-        let joined = try await embed(asked.texts, asked.role, asked.lambda, request, model)
-        return Reply.cohere(joined, texts: asked.texts, encodings: asked.encodings, id: request.id)
+        let joined = try await embed(asked.items, asked.role, asked.lambda, request, model)
+        return Reply.cohere(
+            joined, texts: asked.texts, images: asked.images.count, encodings: asked.encodings, id: request.id)
     }
 
     private func embed(
-        _ texts: [String], _ role: TextRole, _ lambda: Float?, _ request: ServedRequest,
+        _ items: [Item], _ role: TextRole, _ lambda: Float?, _ request: ServedRequest,
         _ model: ServedModel
     ) async throws -> ServedModel.Joined {
-        request.facts.withLock { $0.inputs = texts.count }
+        request.facts.withLock { $0.inputs = items.count }
         let joined = try await model.embed(
-            texts, as: role, lambda: lambda, maximumTokens: options.queueTokens)
+            items, as: role, lambda: lambda, maximumTokens: options.queueTokens)
         request.facts.withLock { $0.tokens = joined.tokens }
         return joined
     }

@@ -1,7 +1,6 @@
 import HTTPTypes
 import MafinBlackBox
 import MafinNumerics
-import MafinText
 import Synchronization
 
 /// Whether an artefact can be served.
@@ -104,7 +103,7 @@ final class ReadinessCheck: Sendable {
 
     private static func state(of engine: LocalEngine?) async -> (isWell: Bool, text: String?) {
         guard let engine else { return (true, nil) }
-        let batch = TokenBatch(rows: [engine.tokenizer(.query).tokens("ready")])
+        let batch = engine.reader(.query).probe
         do {
             _ = try await withDeadline(.seconds(5)) {
                 try await engine.embed(batch, as: .query)

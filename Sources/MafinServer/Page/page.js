@@ -17,6 +17,9 @@
   let waiting = null;
   let key = sessionStorage.getItem('mafin-key');
   let asking = null;
+  // The picture of the query as a data URL, and that of the last answer.
+  let picture = null;
+  let answered = null;
   // What to do once a key has been entered.
   let afterKey = null;
 
@@ -49,7 +52,7 @@
 
   // Searches for a new query, or for the same query again with other weights.
   async function search(query) {
-    if (!query.trim()) return;
+    if (!query.trim() && !picture) return;
     clearTimeout(waiting);
     if (asking) asking.abort();
     element('error').hidden = true;
@@ -60,14 +63,18 @@
     // Marks and explanations that are under way are not aborted.
     const mine = asking = new AbortController();
     const signal = mine.signal;
-    const isNew = !answer || answer.query !== query;
+    const isNew = !answer || answer.query !== query || answered !== picture;
+    const shownPicture = picture;
     if (isNew) element('status').textContent = 'Searching …';
     const begun = performance.now();
     try {
-      const wanted = [ask('/search', { query, top: count, weights: changed() }, signal)];
-      if (isNew && config.hasFeedback) wanted.push(ask('/feedback?query=' + encodeURIComponent(query), undefined, signal));
+      const body = { query, top: count, weights: changed(), thumbnails: true };
+      if (picture) body.image = picture;
+      const wanted = [ask('/search', body, signal)];
+      if (isNew && config.hasFeedback && !picture) wanted.push(ask('/feedback?query=' + encodeURIComponent(query), undefined, signal));
       const [found, marked] = await Promise.all(wanted);
       answer = found;
+      answered = shownPicture;
       if (isNew) {
         own = [];
         open = new Set();
@@ -162,7 +169,7 @@
   }
 
   // Cuts between characters. A cut within one would show a replacement character.
-  const shown = hit => hit.title || [...hit.text.slice(0, 300)].slice(0, 120).join('');
+  const shown = hit => hit.title || [...hit.text.slice(0, 300)].slice(0, 120).join('') || hit.id;
   const number = value => (value === undefined || value === null ? '–' : value.toFixed(3));
 
   function movement(before, after) {
@@ -184,7 +191,14 @@
     head.dataset.name = name;
     head.setAttribute('aria-expanded', open.has(name));
     const title = make('span', 'title');
-    title.append(make('span', 'rank', hit.rank + '.'), foreign(make('span', 'name', shown(hit))));
+    title.append(make('span', 'rank', hit.rank + '.'));
+    if (hit.thumbnail) {
+      const image = make('img', 'thumbnail');
+      image.src = hit.thumbnail;
+      image.alt = 'picture ' + hit.id;
+      title.append(image);
+    }
+    title.append(foreign(make('span', 'name', shown(hit))));
     if (own.length) {
       const [kind, sign, spoken] = movement(before, after);
       const move = make('span', 'move ' + kind, sign);
@@ -235,8 +249,8 @@
       actions.append(node);
       return node;
     };
-    if (config.hasLocal) button('explain', 'Which words matter for the local score?', 'explain');
-    if (config.hasFeedback) {
+    if (config.explainsWords && !answered) button('explain', 'Which words matter for the local score?', 'explain');
+    if (config.hasFeedback && !answered) {
       for (const [grade, text] of [[1, 'Relevant'], [0, 'Wrong']]) {
         const isMarked = marks[hit.id] === grade;
         button(isMarked ? 'mark marked' : 'mark', isMarked ? `Undo “${text}”` : text, grade).dataset.grade = grade;
@@ -387,7 +401,27 @@
     }
   }
 
+  // Searches for a picture; null removes it.
+  function show(url) {
+    picture = url;
+    const image = element('picture-shown');
+    image.hidden = element('picture-remove').hidden = !url;
+    if (url) image.src = url; else { image.removeAttribute('src'); element('picture').value = ''; }
+    if (url) search(element('query').value);
+  }
+
+  function read(file) {
+    if (!file) return;
+    if (!['image/png', 'image/jpeg'].includes(file.type)) return fail(new Error('Only PNG and JPEG pictures can be searched for.'));
+    const reader = new FileReader();
+    reader.onload = () => show(reader.result);
+    reader.onerror = () => fail(new Error('The picture cannot be read.'));
+    reader.readAsDataURL(file);
+  }
+
   function remember() {
+    // A picture does not fit into a link.
+    if (answered) return history.replaceState(null, '', '#');
     const others = changed();
     const parts = new URLSearchParams({ q: answer.query });
     if (Object.keys(others).length) parts.set('weights', JSON.stringify(others));
@@ -416,6 +450,17 @@
     });
   }
   element('board').addEventListener('mouseleave', () => link(null));
+
+  if (config.readsImages) {
+    element('picture-line').hidden = false;
+    element('picture').addEventListener('change', event => read(event.target.files[0]));
+    element('picture-remove').addEventListener('click', () => show(null));
+    document.addEventListener('dragover', event => event.preventDefault());
+    document.addEventListener('drop', event => {
+      event.preventDefault();
+      read(event.dataTransfer.files[0]);
+    });
+  }
 
   element('search').addEventListener('submit', event => {
     event.preventDefault();

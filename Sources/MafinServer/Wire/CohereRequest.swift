@@ -1,9 +1,15 @@
 import MafinBlackBox
+import MafinImages
 
-/// A request in Cohere's shape: `POST /v2/embed`.
+/// A request in Cohere's shape: `POST /v2/embed`, of texts or of images.
 struct CohereRequest: Sendable {
+    /// Empty in a request of images.
     var texts: [String]
+    /// Data URLs, decoded to files; empty in a request of texts.
+    var images: [ItemImage]
     var role: TextRole
+    /// What is embedded.
+    var items: [Item] { images.isEmpty ? texts.map { Item($0) } : images.map { Item(image: $0) } }
     /// The encodings asked for, in the request's order.
     var encodings: [VectorEncoding]
     var lambda: Float?
@@ -13,11 +19,20 @@ struct CohereRequest: Sendable {
     /// - Throws: ``ServiceError`` with the field that is wrong.
     init(_ fields: RequestFields, for service: EmbeddingsRequest.Reading) throws {
         let named = try ModelName(try fields.text("model"), served: service.model)
-        for name in ["images", "inputs"] where try fields.has(name) {
-            throw ServiceError.invalid("\(name) cannot be embedded here: send texts", parameter: name)
+        if try fields.has("inputs") {
+            throw ServiceError.invalid(
+                "inputs cannot be embedded here: send texts, or images as data URLs", parameter: "inputs")
         }
-        texts = try fields.inputs("texts", maximum: service.maximumInputs, mayBeOne: false)
-        guard let role = try EmbeddingsRequest.role(fields, named) else {
+        images = try fields.images("images", maximum: service.maximumInputs) ?? []
+        if !images.isEmpty, try fields.has("texts") {
+            throw ServiceError.invalid("a request has texts or images, not both", parameter: "images")
+        }
+        texts = images.isEmpty ? try fields.inputs("texts", maximum: service.maximumInputs, mayBeOne: false) : []
+        // Cohere's own name of an image's role, which says nothing of query and document.
+        let isImage = try !images.isEmpty && fields.text("input_type") == "image"
+        guard
+            let role = try isImage ? named.role ?? service.defaultRole : EmbeddingsRequest.role(fields, named)
+        else {
             throw ServiceError.invalid(
                 "input_type is missing: search_query or search_document", parameter: "input_type")
         }

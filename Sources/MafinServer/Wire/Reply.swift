@@ -60,7 +60,7 @@ struct Reply: Sendable {
 
     /// Cohere's answer: vectors by type.
     static func cohere(
-        _ joined: ServedModel.Joined, texts: [String], encodings: [VectorEncoding], id: String
+        _ joined: ServedModel.Joined, texts: [String], images: Int = 0, encodings: [VectorEncoding], id: String
     ) -> Reply {
         let vectors = joined.vectors
         var buffer = ByteBuffer()
@@ -75,7 +75,7 @@ struct Reply: Sendable {
         }
         buffer.writeString("},\"texts\":[" + texts.map(JSONText.quoted).joined(separator: ",") + "]")
         buffer.writeString(
-            ",\"meta\":{\"api_version\":{\"version\":\"2\"},\"billed_units\":{\"input_tokens\":\(joined.tokens)}"
+            ",\"meta\":{\"api_version\":{\"version\":\"2\"},\"billed_units\":{\(images > 0 ? "\"images\":\(images)" : "\"input_tokens\":\(joined.tokens)")}"
                 + (joined.degraded.map { reason in
                     let by = joined.answeredBy == .standIn ? "answered by the stand-in" : "local encoder alone"
                     return ",\"warnings\":[\(JSONText.quoted("\(by): \(reason)"))]"

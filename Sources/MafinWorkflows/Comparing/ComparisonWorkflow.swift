@@ -2,6 +2,7 @@ import Foundation
 import MafinBlackBox
 import MafinComparison
 import MafinEncoder
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -62,7 +63,7 @@ package struct ComparisonWorkflow {
         let prelude = ComparisonPrelude(split, collection, context)
         prelude.describe([("train", labels.train), ("dev", labels.dev), (split, labels.measured)])
         try LeakGuard.announce(splits, context)
-        let leaks = LeakReport(collection, learned: [labels.train, labels.dev], measured: labels.measured)
+        let leaks = try LeakReport(collection, learned: [labels.train, labels.dev], measured: labels.measured)
         prelude.list(leaks)
 
         let blackBox = try await openBlackBox(nil)
@@ -126,6 +127,8 @@ package struct ComparisonWorkflow {
             "--epochs": text(tuning.epochs), "--patience": text(tuning.patience),
             "--allow-leak": "\(allowsLeaks)",
         ]
+        if let side = released.imageSide { request.facts["--image-side"] = "\(side)" }
+        if !tuning.augments { request.facts["--no-augmentation"] = "true" }
         return request
     }
 
@@ -133,6 +136,11 @@ package struct ComparisonWorkflow {
     private func hashes(_ collection: RetrievalCollection) throws -> [String: String] {
         var hashes: [String: String] = [:]
         for file in collection.sourceFiles { hashes[file.lastPathComponent] = try ContentHash.sha256(of: file) }
+        // The files of the collection have only the images' paths.
+        if collection.hasImages {
+            let images = collection.documents.compactMap(\.image) + collection.queries.compactMap(\.image)
+            hashes["images"] = ContentHash.sha256(of: images.map(\.contentHash).joined(separator: "\n"))
+        }
         return hashes
     }
 
@@ -232,9 +240,10 @@ package struct ComparisonWorkflow {
                         Setting("SHA-256 of its weights", record.weightsSHA256),
                         Setting("prefix of a query", "'\(record.queryPrefix)'"),
                         Setting("prefix of a document", "'\(record.documentPrefix)'"),
-                        Setting(
-                            "tokens of a text, at most",
-                            record.maximumLength.map(String.init) ?? "as the checkpoint says"),
+                        record.imageSide.map { Setting("pixels of a side of an image", "\($0)") }
+                            ?? Setting(
+                                "tokens of a text, at most",
+                                record.maximumLength.map(String.init) ?? "as the checkpoint says"),
                         Setting("pooling", record.pooling ?? "unknown"), Setting("dimensions", "\(record.dimension)"),
                     ]))
         }

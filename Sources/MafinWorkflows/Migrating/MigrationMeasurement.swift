@@ -154,7 +154,7 @@ struct MigrationMeasurement {
     func standIn(documents: Matrix) throws -> (sum: ShippedSources, estimates: Matrix, evaluation: RunEvaluation?)? {
         guard let offline = model.manifest.offline else { return nil }
         let asked = try model.offlineQueries(
-            queries.all.map(\.text), ids: queries.all.map(\.id), isCancelled: isCancelled)
+            queries.all.map(\.item), ids: queries.all.map(\.id), isCancelled: isCancelled)
         guard let estimates = asked.blackBox else { return nil }
         let sum = ShippedSources(model.sources.unreduced, mixture: offline.mixing)
         let found = try queries.measured.map { qrels in

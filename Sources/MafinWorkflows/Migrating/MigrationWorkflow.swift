@@ -108,8 +108,8 @@ package struct MigrationWorkflow {
         let queries = try MigrationQueries(
             split, of: collection, for: model.artefact, allowsLeaks: allowsLeaks, context)
         let items = (
-            queries: queries.all.map { EmbeddingItem(id: $0.id, text: $0.text) },
-            documents: collection.documents.map { EmbeddingItem(id: $0.id, text: $0.textForEncoding) }
+            queries: queries.all.map { EmbeddingItem($0) },
+            documents: collection.documents.map { EmbeddingItem($0) }
         )
         let sample = try sample(of: items.documents.count)
         if let reduction = model.manifest.reduction {
@@ -263,13 +263,13 @@ package struct MigrationWorkflow {
         _ progress: EncodingProgress
     ) throws -> VectorSystem? {
         guard let encoder = model.encoder, let record = model.manifest.documentEncoder else { return nil }
-        let texts = collection.documents.map(\.textForEncoding)
         return VectorSystem(
-            queries: try model.localVectors(of: queries.all.map(\.text), as: .query, isCancelled: context.isCancelled),
+            queries: try model.localVectors(of: queries.all.map(\.item), as: .query, isCancelled: context.isCancelled),
             documents: try LocalVectorCache.shared.vectors(
-                of: texts, as: .document, encoder: encoder.document, weights: record.weightsSHA256,
+                of: collection.documents.map(\.item), as: .document, encoder: encoder.document,
+                weights: record.weightsSHA256,
                 isCancelled: context.isCancelled
-            ) { progress.update("Encoding documents", $0, texts.count) })
+            ) { progress.update("Encoding documents", $0, collection.documents.count) })
     }
 }
 

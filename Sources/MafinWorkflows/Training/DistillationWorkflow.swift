@@ -72,9 +72,13 @@ package struct DistillationWorkflow {
         context.note("\(collection.documents.count) documents, \(queries.count) queries, no labels")
         let vectors = try await BlackBoxVectors(
             asking: openBlackBox(nil), documents: collection.documents, queries: queries)
-        let words = LexicalSource(
-            texts: collection.documents.map(\.textForEncoding),
-            language: context.language(language, of: collection.documents).language)
+        // Without texts there is no BM25.
+        let words =
+            collection.documentsHaveText
+            ? LexicalSource(
+                texts: collection.documents.map(\.textForEncoding),
+                language: context.language(language, of: collection.documents).language)
+            : nil
         let training = try prepare(collection, vectors, released, encoder, words)
         var settings = StandInTraining.Settings()
         (settings.seconds, settings.seed, settings.learnsLabels) = (time.inSeconds, seed, false)
@@ -140,7 +144,7 @@ package struct DistillationWorkflow {
 
     private func prepare(
         _ collection: RetrievalCollection, _ vectors: BlackBoxVectors, _ released: ReleasedEncoder,
-        _ encoder: TextEncoder, _ words: LexicalSource
+        _ encoder: TextEncoder, _ words: LexicalSource?
     ) throws -> CollectionTraining {
         var settings = CollectionTraining.Settings()
         tuning.apply(to: &settings)
@@ -161,6 +165,7 @@ package struct DistillationWorkflow {
         let first = try training([blackBox], documentBank: nil)
         let local = try first.releasedSystem(isCancelled: context.isCancelled).rankings(
             queries: rows, count: Self.depth)
+        guard let words else { return try training([blackBox, local], documentBank: first.documentBank) }
         let index = try SourceIndex(
             [words], documents: SourceDocuments(texts: collection.documents.map(\.textForEncoding)))
         let lexical = try index.rankings(

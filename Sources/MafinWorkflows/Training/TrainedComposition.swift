@@ -34,21 +34,23 @@ package struct TrainedComposition: Sendable, Encodable {
     /// Fits the weights.
     /// - Parameters:
     ///   - local: the trained encoder.
-    ///   - words: BM25.
+    ///   - words: BM25; nil where documents have no text.
     ///   - seed: draws queries, if the scores of all take too much memory.
     /// - Throws: `CombinationError`, `TrainingError`; `CancellationError` when cancelled.
     init(
-        of local: VectorSystem, words: LexicalSource, _ training: CollectionTraining,
+        of local: VectorSystem, words: LexicalSource?, _ training: CollectionTraining,
         metric: Metric = .nDCG(cutoff: 10), seed: UInt64,
         isCancelled: () -> Bool
     ) throws {
         let data = try RivalData(training, metric: metric)
         // The encoder has learned the training queries, so its weight is fitted to those of dev alone.
+        let vectors: [any ScoreSource] = [
+            BlackBoxVectorSource(dimension: training.data.blackBoxDocuments.columns),
+            LocalVectorSource(dimension: local.documents.columns),
+        ]
         let fit = SourceFit(
-            [
-                BlackBoxVectorSource(dimension: training.data.blackBoxDocuments.columns),
-                LocalVectorSource(dimension: local.documents.columns), words,
-            ], remembering: RememberedQueries.standard, local: local, learned: [.local],
+            vectors + (words.map { [$0] } ?? []), remembering: RememberedQueries.standard, local: local,
+            learned: [.local],
             name: ComparedSystem.composition)
         let fitted = try fit.fit(to: data, seed: seed, isCancelled: isCancelled)
         guard

@@ -1,4 +1,5 @@
 import MafinEncoder
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -24,6 +25,8 @@ package struct TrainingTuning: Sendable {
     /// Peak learning rate.
     package var learningRate: Float?
     package var dropout: Float?
+    /// Whether images are changed at random in training.
+    package var augments = true
     /// Maximum number of passes over the training labels.
     package var epochs: Int?
     /// Maximum memory of training the encoder, in bytes.
@@ -40,6 +43,8 @@ package struct TrainingTuning: Sendable {
         settings.learningRate = learningRate
         settings.memory = memory
         if let dropout { settings.options.dropout = dropout }
+        settings.imageDropout = dropout
+        if !augments { settings.augmentation = .off }
         if let patience { settings.options.patience = patience }
         settings.options.epochs = epochs
         settings.options.checkpointSeconds = checkpointInterval.inSeconds

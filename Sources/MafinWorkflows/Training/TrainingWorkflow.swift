@@ -292,11 +292,15 @@ package struct TrainingWorkflow {
         guard composes || trainsStandIn else { return additions }
         let systems = try training.systems(of: trained)
         let documents = training.collection.documents
-        let words = LexicalSource(
-            texts: documents.map(\.textForEncoding), language: context.language(language, of: documents).language)
+        // Without texts there is no BM25.
+        let words =
+            training.collection.documentsHaveText
+            ? LexicalSource(
+                texts: documents.map(\.textForEncoding), language: context.language(language, of: documents).language)
+            : nil
         if composes {
-            context.note(
-                "composing: fitting the weights of the black box, the encoder, BM25 and the labelled queries on dev")
+            let names = "the black box, the encoder\(words == nil ? "" : ", BM25") and the labelled queries"
+            context.note("composing: fitting the weights of \(names) on dev")
             let composition = try TrainedComposition(
                 of: systems.local, words: words, training, seed: seed, isCancelled: context.isCancelled)
             if !composition.sources.usesLocalEncoder {
@@ -380,6 +384,9 @@ extension TrainingWorkflow {
             var queryPrefix: String?
             var documentPrefix: String?
             var maximumLength: Int?
+            /// Pixels of a side, and whether training changes images at random; nil for an encoder of texts.
+            var imageSide: Int?
+            var augments: Bool?
             var trained: TrainedPart
         }
 
@@ -415,7 +422,7 @@ extension TrainingWorkflow {
             encoder: Plan.EncoderFacts(
                 weights: released.weightsHash, queryPrefix: released.prefixes?.query,
                 documentPrefix: released.prefixes?.document, maximumLength: released.maximumLength,
-                trained: self.encoder.trained),
+                imageSide: released.imageSide, augments: tuning.augments ? nil : false, trained: self.encoder.trained),
             form: form)
         if let stored {
             if let (name, then, now) = stored.difference(from: plan) {
