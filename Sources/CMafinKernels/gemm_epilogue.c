@@ -33,15 +33,15 @@ KERNEL(void, finish_float, (ptrdiff_t rows, ptrdiff_t columns, const float *sums
 }
 
 KERNEL(void, finish_int8, (ptrdiff_t rows, ptrdiff_t columns, const int32_t *sums, ptrdiff_t sum_stride,
-       const float *row_scales, const float *column_scales, const int32_t *column_sums, int32_t zero_point,
+       const float *row_scales, const int32_t *row_zeros, const float *column_scales, const int32_t *column_sums,
        const mafin_epilogue *epilogue, ptrdiff_t row, ptrdiff_t column, float *c, ptrdiff_t ldc),
-       (rows, columns, sums, sum_stride, row_scales, column_scales, column_sums, zero_point, epilogue, row, column, c,
-        ldc)) {
+       (rows, columns, sums, sum_stride, row_scales, row_zeros, column_scales, column_sums, epilogue, row, column, c, ldc)) {
     float x[TILE_COLUMNS];
     for (ptrdiff_t i = 0; i < rows; i++) {
         const float scale = row_scales[i];
+        const int32_t zero = row_zeros[i];
         for (ptrdiff_t j = 0; j < columns; j++)
-            x[j] = (float)(sums[i * sum_stride + j] - zero_point * column_sums[j]) * (scale * column_scales[j]);
+            x[j] = (float)(sums[i * sum_stride + j] - zero * column_sums[j]) * (scale * column_scales[j]);
         finish_row(columns, x, epilogue, row + i, column, c + i * ldc);
     }
 }

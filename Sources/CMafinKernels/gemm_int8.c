@@ -9,9 +9,12 @@
 // either.
 #pragma clang fp contract(off)
 
-// The largest integer of a weight and of an activation.
+// The largest integer of a weight, which has a sign, and of an activation, which has none.
 #define WEIGHT_LIMIT 64.0f
-#define ROW_LIMIT 127.0f
+#define ROW_LIMIT 255.0f
+
+// 1.5 · 2^23: adding it rounds to an integer, to nearest, whose two's complement is in the lowest bits.
+#define ROUNDING 12582912.0f
 
 // A scale for numbers below this would be 0 or its inverse infinite.
 #define SMALLEST 1e-30f
@@ -115,8 +118,7 @@ size_t mafin_int8_packed_size(ptrdiff_t n, ptrdiff_t k) {
     return (size_t)(sliver_bytes(n, k) + rounded_up(n, SLIVER) * (ptrdiff_t)(sizeof(float) + sizeof(int32_t)));
 }
 
-// 1.5 · 2^23: adding it rounds to an integer, to nearest, whose two's complement is in the lowest bits.
-INLINE int8_t byte_of(float scaled) { return (int8_t)(bits_of_float(scaled + 12582912.0f) & 0xFF); }
+INLINE int8_t byte_of(float scaled) { return (int8_t)(bits_of_float(scaled + ROUNDING) & 0xFF); }
 
 KERNEL(void, int8_pack, (bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, void *packed),
        (transpose_b, n, k, b, ldb, packed)) {
@@ -148,23 +150,37 @@ KERNEL(void, int8_pack, (bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float
 
 // MARK: Products
 
-// The rows as bytes, `depth` apart, with their scales. An infinite or NaN element gives a scale that is not finite.
+// The bits of a float as an integer that has the order of the floats, and back. (The compiler does not vectorise the least
+// of floats, because of NaN.)
+INLINE int32_t ordered(int32_t bits) { return bits ^ (bits >> 31 & 0x7FFFFFFF); }
+
+// The rows as bytes, `depth` apart: x ≈ scale · (byte − zero), where 0 is exact. Few activations are below 0 after a GELU, so
+// that a range that were the same in both directions would lose a bit. `zeros` are for what the kernel adds to a byte. A row
+// with an element that is no number has the scale NaN.
 KERNEL(void, quantize_rows, (ptrdiff_t m, ptrdiff_t k, const float *restrict x, ptrdiff_t ldx, int zero_point,
-       uint8_t *restrict rows, float *restrict scales), (m, k, x, ldx, zero_point, rows, scales)) {
+       uint8_t *restrict rows, float *restrict scales, int32_t *restrict zeros),
+       (m, k, x, ldx, zero_point, rows, scales, zeros)) {
     const ptrdiff_t depth = rounded_up(k, INT8_DEPTH);
     for (ptrdiff_t i = 0; i < m; i++, x += ldx, rows += depth) {
-        // The absolute values of floats have the order of their bits.
-        uint32_t largest_bits = 0;
+        int32_t lowest_bits = 0, highest_bits = 0;
         for (ptrdiff_t p = 0; p < k; p++) {
-            const uint32_t size = bits_of_float(x[p]) & 0x7FFFFFFF;
-            largest_bits = size > largest_bits ? size : largest_bits;
+            const int32_t value = ordered((int32_t)bits_of_float(x[p]));
+            lowest_bits = value < lowest_bits ? value : lowest_bits;
+            highest_bits = value > highest_bits ? value : highest_bits;
         }
-        const float largest = float_of_bits(largest_bits);
-        const float inverse = largest > SMALLEST ? ROW_LIMIT / largest : 0;
-        for (ptrdiff_t p = 0; p < k; p++)
-            rows[p] = (uint8_t)((bits_of_float(x[p] * inverse + 12582912.0f) & 0xFF) + (uint32_t)zero_point);
+        const float lowest = float_of_bits((uint32_t)ordered(lowest_bits)), highest = float_of_bits((uint32_t)highest_bits);
+        const float range = highest - lowest;
+        const bool is_finite = (bits_of_float(range) & 0x7FFFFFFF) < 0x7F800000;
+        const float inverse = is_finite && range > SMALLEST ? ROW_LIMIT / range : 0;
+        const uint32_t zero = 0u - bits_of_float(lowest * inverse + ROUNDING);
+        for (ptrdiff_t p = 0; p < k; p++) {
+            // Both ends may be rounded outwards, so that there would be one byte too many.
+            const uint32_t byte = (bits_of_float(x[p] * inverse + ROUNDING) + zero) & 0x1FF;
+            rows[p] = (uint8_t)((byte < 255 ? byte : 255) + (uint32_t)zero_point - 128);
+        }
         for (ptrdiff_t p = k; p < depth; p++) rows[p] = 0;
-        scales[i] = largest_bits >= 0x7F800000 ? float_of_bits(0x7FC00000) : largest > SMALLEST ? largest / ROW_LIMIT : 0;
+        scales[i] = !is_finite ? float_of_bits(0x7FC00000) : range > SMALLEST ? range / ROW_LIMIT : 0;
+        zeros[i] = (int32_t)(zero + bits_of_float(ROUNDING)) + zero_point - 128;
     }
 }
 
@@ -180,18 +196,19 @@ void mafin_int8_linear(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first, p
     uint8_t *const rows = mafin_thread_memory((size_t)(rounded_up(smaller(m, ROW_BLOCK), ROW_GRAIN) * depth));
     _Alignas(64) int32_t sums[TILE_ROWS * TILE_COLUMNS];
     float scales[ROW_BLOCK];
+    int32_t zeros[ROW_BLOCK];
     if (use->begin) use->begin();
     for (ptrdiff_t block = 0; block < m; block += ROW_BLOCK) {
         const ptrdiff_t height = smaller(ROW_BLOCK, m - block);
-        mafin_quantize_rows(height, k, x + block * ldx, ldx, use->zero_point, rows, scales);
+        mafin_quantize_rows(height, k, x + block * ldx, ldx, use->zero_point, rows, scales, zeros);
         for (ptrdiff_t j = 0; j < count; j += width) {
             const ptrdiff_t columns = smaller(width, count - j);
             const int8_t *const b = slivers + (first + j) * depth;
             for (ptrdiff_t i = 0; i < height; i += use->rows) {
                 const int some = (int)smaller(use->rows, height - i);
                 use->tile(some, (int)((columns + SLIVER - 1) / SLIVER), depth, rows + i * depth, b, sums, TILE_COLUMNS);
-                mafin_finish_int8(some, columns, sums, TILE_COLUMNS, scales + i, column_scales + j, column_sums + j,
-                                  use->zero_point, epilogue, block + i, j, c + (block + i) * ldc + j, ldc);
+                mafin_finish_int8(some, columns, sums, TILE_COLUMNS, scales + i, zeros + i, column_scales + j,
+                                  column_sums + j, epilogue, block + i, j, c + (block + i) * ldc + j, ldc);
             }
         }
     }

@@ -41,7 +41,8 @@ typedef struct {
     const char *name;
     unsigned needs;
     int rows, slivers;
-    // What it wants to be added to the bytes of A: 128 for instructions that multiply unsigned by signed bytes, or 0.
+    // 128 if its bytes of A are from 0 to 255, for instructions that multiply unsigned by signed bytes; 0 if they are from
+    // −128 to 127.
     int zero_point;
     int8_tile *tile;
     void (*begin)(void), (*end)(void);
@@ -73,9 +74,10 @@ void mafin_warn_of_kernel(const char *element, const char *name);
 // What is done with a tile's sums. Functions of gemm_epilogue.c.
 void mafin_finish_float(ptrdiff_t rows, ptrdiff_t columns, const float *sums, ptrdiff_t sum_stride,
                         const mafin_epilogue *epilogue, ptrdiff_t row, ptrdiff_t column, float *c, ptrdiff_t ldc);
-// c = sums, less `zero_point` times the columns' sums, times both scales, and so on.
+// c = sums, less the rows' zeros times the columns' sums, times both scales, and so on.
 void mafin_finish_int8(ptrdiff_t rows, ptrdiff_t columns, const int32_t *sums, ptrdiff_t sum_stride,
-                       const float *row_scales, const float *column_scales, const int32_t *column_sums, int32_t zero_point,
+                       const float *row_scales, const int32_t *row_zeros, const float *column_scales,
+                       const int32_t *column_sums,
                        const mafin_epilogue *epilogue, ptrdiff_t row, ptrdiff_t column, float *c, ptrdiff_t ldc);
 
 #endif

@@ -145,16 +145,23 @@ import Testing
 
     // MARK: Bytes
 
-    /// Each row as integers up to `limit` and the row's scale.
-    static func quantized(_ values: [Float], rows: Int, limit: Float) -> (integers: [Int], scales: [Double]) {
+    /// Each row as integers, and the row's scale: `limit` steps from the lowest to the highest number and 0, or, of weights, from 0 to the
+    /// largest.
+    static func quantized(_ values: [Float], rows: Int, limit: Float, isWeight: Bool) -> (
+        integers: [Int], scales: [Double]
+    ) {
         let width = values.count / rows
         var integers: [Int] = []
         var scales: [Double] = []
         for row in 0..<rows {
             let row = values[row * width..<(row + 1) * width]
-            let largest = row.map(abs).max() ?? 0
-            scales.append(Double(largest / limit))
-            integers += row.map { largest == 0 ? 0 : Int(($0 * (limit / largest)).rounded(.toNearestOrEven)) }
+            let (lowest, highest) = (min(0, row.min() ?? 0), max(0, row.max() ?? 0))
+            let range = isWeight ? max(-lowest, highest) : highest - lowest
+            let steps = row.map { range == 0 ? 0 : Int(($0 * (limit / range)).rounded(.toNearestOrEven)) }
+            let most =
+                isWeight || range == 0 ? Int.max : 255 + Int((lowest * (limit / range)).rounded(.toNearestOrEven))
+            scales.append(Double(range / limit))
+            integers += steps.map { min($0, most) }
         }
         return (integers, scales)
     }
@@ -164,8 +171,8 @@ import Testing
         for (number, (m, n, k)) in Self.sizes.enumerated() {
             let operands = Operands(m: m, n: n, k: k)
             let ending = Ending.allCases[number % Ending.allCases.count]
-            let x = Self.quantized(operands.x, rows: m, limit: 127)
-            let w = Self.quantized(operands.w, rows: n, limit: 64)
+            let x = Self.quantized(operands.x, rows: m, limit: 255, isWeight: false)
+            let w = Self.quantized(operands.w, rows: n, limit: 64, isWeight: true)
             let expected = operands.expected(ending) { i, j in
                 Double((0..<k).reduce(0) { $0 + x.integers[i * k + $1] * w.integers[j * k + $1] }) * x.scales[i]
                     * w.scales[j]

@@ -81,16 +81,23 @@ static void products(int m, int n, int k, int ending) {
         }
         bool right = true;
         for (int i = 0; i < m; i++) {
-            const float row_limit = (float)largest(k, x + i * k), row_factor = 127 / row_limit;
+            float lowest = 0, highest = 0;
+            for (int p = 0; p < k; p++) {
+                lowest = fminf(lowest, x[i * k + p]);
+                highest = fmaxf(highest, x[i * k + p]);
+            }
+            const float range = highest - lowest, row_factor = 255 / range;
+            const long most = 255 + lrintf(lowest * row_factor);
             for (int j = 0; j < n; j++) {
                 const float column_limit = (float)largest(k, w + j * k), column_factor = 64 / column_limit;
                 double sum = 0;
                 for (int p = 0; p < k; p++) {
                     const float left = x[i * k + p], right_factor = w[j * k + p];
-                    sum += bytes ? (double)(lrintf(left * row_factor) * lrintf(right_factor * column_factor))
+                    const long step = lrintf(left * row_factor);
+                    sum += bytes ? (double)((step < most ? step : most) * lrintf(right_factor * column_factor))
                                  : rounded(left) * rounded(right_factor);
                 }
-                if (bytes) sum *= (double)row_limit / 127 * (double)column_limit / 64;
+                if (bytes) sum *= (double)range / 255 * (double)column_limit / 64;
                 if (ending & 1) sum += bias[j];
                 if (ending & 2) sum *= 0.5 * erfc(-sum / sqrt(2));
                 if (ending & 4) sum += residual[i * n + j];

@@ -133,7 +133,7 @@ size_t mafin_int8_packed_size(ptrdiff_t n, ptrdiff_t k);
 /// then a text's vector would depend on the processor.
 void mafin_int8_pack(bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, void *packed);
 
-/// C = epilogue(A · B[:, first ..< first + count]) with each row of A as integers from −127 to 127 and a scale.
+/// C = epilogue(A · B[:, first ..< first + count]) with each row of A as integers from 0 to 255 with a scale and a zero.
 /// `n` columns were packed; `first` is a multiple of 16. A row that is not finite gives NaN.
 void mafin_int8_linear(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first, ptrdiff_t count, const float *x,
                        ptrdiff_t ldx, const void *packed, const mafin_epilogue *epilogue, float *c, ptrdiff_t ldc);
