@@ -141,9 +141,9 @@ extension Precision {
         let rounded = try encoder(family).gradients(loss, batch)
         let exact = try TransformerEncoder(modelFolder: Golden.url("small-\(family)")).gradients(loss, batch)
         let difference = relativeDifference(rounded[...], from: exact)
-        // ModernBERT's gated activations multiply two rounded numbers, in a network of two narrow layers.
-        let bound = family == "modernbert" ? 1.5e-2 : 1e-2
-        #expect(difference < bound && difference > 1e-5, "\(difference)")
+        // Roundings add up with depth: this ModernBERT has four layers, the others have two.
+        let bar = family == "modernbert" ? 1.5e-2 : 1e-2
+        #expect(difference < bar && difference > 1e-5, "\(difference)")
     }
 
     /// What is not kept is computed again to the same bits.
