@@ -58,7 +58,8 @@ class MafinTextEmbedder(_Component):
     """
 
     def __init__(self, artefact: ArtefactArgument, black_box: Any = None, offline: Optional[bool] = None) -> None:
-        super().__init__(artefact, black_box)
+        # Haystack makes the class anew, so that `super()` without arguments would name another one.
+        _Component.__init__(self, artefact, black_box)
         self.offline = offline
 
     @component.output_types(embedding=list[float])
@@ -100,7 +101,8 @@ class MafinDocumentEmbedder(_Component):
     ) -> None:
         if joins and black_box is not None:
             raise ValueError("joins takes the vectors of the documents, and black_box asks for others: give one of them")
-        super().__init__(artefact, black_box)
+        # Haystack makes the class anew, so that `super()` without arguments would name another one.
+        _Component.__init__(self, artefact, black_box)
         self.joins = joins
         self.meta_fields_to_embed = meta_fields_to_embed or []
 
