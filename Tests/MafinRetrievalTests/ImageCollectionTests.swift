@@ -17,10 +17,10 @@ import Testing
         -> TemporaryFolder
     {
         let folder = try TemporaryFolder()
-        for number in 0..<6 { try write(TestPicture.waves(number), "images/\(number).png", in: folder) }
-        try write(TestPicture.waves(0), "images/copy-of-0.png", in: folder)
+        for number in 0..<6 { try write(TestPicture.patches(number), "images/\(number).png", in: folder) }
+        try write(TestPicture.patches(0), "images/copy-of-0.png", in: folder)
         // The same picture in another size and brightness.
-        try write(TestPicture.waves(1, side: 64, brightness: 0.9), "images/like-1.png", in: folder)
+        try write(TestPicture.patches(1, side: 64, brightness: 0.9), "images/like-1.png", in: folder)
         try folder.write(corpus.joined(separator: "\n"), to: "corpus.jsonl")
         try folder.write(queries.joined(separator: "\n"), to: "queries.jsonl")
         for (name, text) in qrels { try folder.write("query-id\tcorpus-id\tscore\n" + text, to: "qrels/\(name).tsv") }
@@ -103,7 +103,7 @@ import Testing
         let folder = try TemporaryFolder()
         for (row, name) in ["bag", "ankle boot", "coat", "dress", "shirt"].enumerated() {
             for number in 0..<10 {
-                try write(TestPicture.waves(row * 10 + number, side: 8), "in/\(name)/p \(number).png", in: folder)
+                try write(TestPicture.patches(row * 10 + number, side: 8), "in/\(name)/p \(number).png", in: folder)
             }
         }
         try write(Data("x".utf8), "in/bag/notes.txt", in: folder)

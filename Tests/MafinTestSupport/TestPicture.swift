@@ -32,19 +32,28 @@ public enum TestPicture {
         return Data(file)
     }
 
-    /// A PNG of waves that differ with `number`, so that no two look the same.
-    public static func waves(_ number: Int, side: Int = 32, brightness: Double = 1) -> Data {
-        let (columns, rows) = (3 + Double(number % 5), 2 + Double(number % 7))
+    /// A PNG of soft patches that differ with `number`: no two look the same, and each looks the same in every size of at least 32 pixels.
+    ///
+    /// Eight rows of eight random colours, joined by straight lines, so that no frequency is empty and its sign is no accident of rounding.
+    public static func patches(_ number: Int, side: Int = 32, brightness: Double = 1) -> Data {
+        var state = UInt32(truncatingIfNeeded: number) &* 2_654_435_761 &+ 12_345
+        let colours = (0..<8 * 8 * 3 + 4).map { _ -> Double in
+            state = state &* 1_664_525 &+ 1_013_904_223
+            return Double(state >> 8) / 16_777_216
+        }.dropFirst(4)
+        func place(_ pixel: Int) -> (Int, Int, Double) {
+            let value = (Double(pixel) + 0.5) / Double(side) * 7
+            return (Int(value), min(Int(value) + 1, 7), value - Double(Int(value)))
+        }
         return png(width: side, height: side) { x, y in
-            let u = 6.28 * columns * Double(x) / Double(side)
-            let v = 6.28 * rows * Double(y) / Double(side)
-            var pixel: [UInt8] = []
-            for colour in 0..<3 {
-                let phase = Double(number * 7 + colour)
-                let wave: Double = sin(phase + u) * cos(phase * 1.7 + v)
-                pixel.append(UInt8(brightness * (100 + 90 * wave)))
+            let (left, right, across) = place(x)
+            let (upper, lower, down) = place(y)
+            return (0..<3).map { colour -> UInt8 in
+                func value(_ row: Int, _ column: Int) -> Double { colours[4 + (row * 8 + column) * 3 + colour] }
+                let above = value(upper, left) * (1 - across) + value(upper, right) * across
+                let below = value(lower, left) * (1 - across) + value(lower, right) * across
+                return UInt8(brightness * (10 + 230 * (above * (1 - down) + below * down)))
             }
-            return pixel
         }
     }
 

@@ -123,7 +123,7 @@ struct RequestTemplate: Sendable, Hashable {
             while let dollar = rest.firstIndex(of: "$") {
                 if dollar > rest.startIndex { pieces.append(.text(String(rest[..<dollar]))) }
                 rest = rest[rest.index(after: dollar)...]
-                let name = String(rest.prefix { $0 == "_" || ($0.isASCII && $0.isLetter) })
+                let name = String(rest.prefix { $0 == "_" || ($0.isASCII && ($0.isLetter || $0.isNumber)) })
                 guard let variable = Variable(rawValue: name) else {
                     let known = Variable.allCases.map { "$\($0.rawValue)" }.joined(separator: ", ")
                     throw Fault(description: "unknown variable $\(name); known are \(known)")
