@@ -38,7 +38,7 @@ struct OutcomeEndToEndTests {
             #expect(
                 flags.status == 64 && flags.error.hasPrefix("error: ") && flags.error.contains("Usage: mafin train"))
             let later = try await Program.run(["demo", "--sample", "NONE"], in: folder)
-            #expect(later.status == 64 && later.error.hasPrefix("error: there is no sample in NONE"), "\(later.error)")
+            #expect(later.status == 64 && later.error.hasPrefix("error: there is no folder NONE"), "\(later.error)")
             #expect(!later.error.contains("Usage:") && !later.error.contains("Error:"))
         }
     }

@@ -31,7 +31,7 @@ import Testing
         arguments: [
             (
                 "model_type", "t5",
-                "architecture (model_type) 't5' is not supported (supported: bert, camembert, gte, modernbert, mpnet,"
+                "architecture (model_type) 't5' is not supported (supported: bert, camembert, clip, clip_vision_model, dinov2,"
             ),
             ("hidden_act", "relu", "activation (hidden_act) 'relu' is not supported (supported: gelu)"),
             ("position_embedding_type", "relative_key", "position_embedding_type 'relative_key' is not supported"),

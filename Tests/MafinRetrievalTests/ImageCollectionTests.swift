@@ -143,7 +143,7 @@ import Testing
         #expect(throws: RetrievalError.self) {
             _ = try source.layout(ImageFolder.Plan(split: .classes(dev: 2, test: 3)))
         }
-        let plan = ImageFolder.Plan(queriesPerClass: 2, documentsPerClass: 3)
+        let plan = ImageFolder.Plan(queriesPerClass: 5, documentsPerClass: 3)
         #expect(try source.layout(plan).documents.count == 15)
         // A folder that holds something else is left alone.
         #expect(throws: RetrievalError.self) { try ImageFolder.write(source.layout(plan), plan: plan, to: source.url) }

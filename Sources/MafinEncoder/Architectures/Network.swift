@@ -36,10 +36,19 @@ struct Network: Sendable {
     let trained: TrainedPart
     /// Width of the widest value between two linear layers of a feed-forward layer.
     let wideWidth: Int
-    /// Whether attention looks up numbers of distances.
-    let hasDistances: Bool
+    /// The table of numbers for distances, which all layers share; its gradients have memory of their own. `nil`: attention has none.
+    let distances: SmallParameter?
     /// Columns of the widest low-rank term; 0 without.
     let lowRankWidth: Int
+
+    /// Whether attention looks up numbers of distances.
+    var hasDistances: Bool { distances != nil }
+
+    /// The same table, if it is trained.
+    var trainedDistances: SmallParameter? {
+        guard let distances else { return nil }
+        return layout.tensors.contains { $0.range.contains(distances.offset) && trained.includes($0) } ? distances : nil
+    }
 
     /// Numbers of a patch; 0 in a network that reads texts.
     var patchWidth: Int {

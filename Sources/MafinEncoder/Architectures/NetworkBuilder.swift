@@ -13,7 +13,7 @@ struct NetworkBuilder {
     private var part = ParameterLayout.Part.embeddings
     private var weights: [PackedWeights.Weight] = []
     private var wideWidth = 0
-    private var hasDistances = false
+    private var distances: SmallParameter?
     private var lowRankWidth = 0
 
     /// The linear layer whose output the next operation takes.
@@ -134,9 +134,11 @@ struct NetworkBuilder {
     }
 
     /// A table of numbers for buckets of distances, which all layers share.
-    mutating func distanceTable(_ name: String, buckets: Int) -> Int {
-        hasDistances = true
-        return layout.add(name + ".weight", [buckets, configuration.headCount], .matrix, of: .allLayers)
+    mutating func distanceTable(_ name: String, buckets: Int) -> SmallParameter {
+        let offset = layout.add(name + ".weight", [buckets, configuration.headCount], .matrix, of: .allLayers)
+        let table = SmallParameter(offset: offset, count: buckets * configuration.headCount, gradient: 0)
+        distances = table
+        return table
     }
 
     /// A linear layer to `outputs` columns. If it has several names, their rows are one after the other in one product.
@@ -215,12 +217,11 @@ struct NetworkBuilder {
     }
 
     /// Attention with the numbers of a shared table added to its scores.
-    mutating func attention(distances table: Int, buckets: Int) {
-        let parameter = share(table, count: buckets * configuration.headCount)
+    mutating func attention(distances table: SmallParameter, buckets: Int) {
         attention(
             .relative(
                 RelativePositions(
-                    table: parameter, headCount: configuration.headCount, bucketCount: buckets,
+                    table: table, headCount: configuration.headCount, bucketCount: buckets,
                     maximumLength: configuration.maximumPositions)))
     }
 
@@ -352,6 +353,6 @@ struct NetworkBuilder {
             configuration: configuration, layout: layout, embedding: embedding, embeddingSection: embeddingSection,
             layers: layers, projection: projection, last: section, weights: weights, trained: trained,
             wideWidth: wideWidth,
-            hasDistances: hasDistances, lowRankWidth: lowRankWidth)
+            distances: distances, lowRankWidth: lowRankWidth)
     }
 }

@@ -209,7 +209,7 @@ struct Attention: Operation {
             case .relative(let relative):
                 relative.accumulate(
                     workspace.distanceGradient.pointer, head: head.index, length: head.length,
-                    into: frame.smallGradient(relative.table.gradient))
+                    into: workspace.distanceTableGradient.pointer)
             }
         }
     }

@@ -99,10 +99,17 @@ extension TransformerEncoder {
                     into: frame.workspace.gradient.pointer + rows.lowerBound * hidden)
             }
         }
+        frame.workspace.distanceTableGradient.clear()
         for index in (frozenLayers...last).reversed() {
             // An operation may read the last norm of the section before it.
             if index < last { frame.halved?.restore(index - 1, into: frame.activations) }
             backward(section: index, frame, into: sink)
+        }
+        // Once for all layers: added layer by layer, the order of the sum would depend on how far other chunks are.
+        if let distances = network.trainedDistances {
+            sink.add {
+                mafin_axpy(distances.count, 1, frame.workspace.distanceTableGradient.pointer, $0 + distances.offset)
+            }
         }
         guard network.trained.includes(layout.tensors[0]) else { return }
         let section = network.embeddingSection

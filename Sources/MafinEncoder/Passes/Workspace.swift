@@ -48,6 +48,8 @@ final class Workspace {
     private(set) var activated = FloatBuffer(count: 0)
     /// Gradients of a section's biases and norms.
     let smallGradients: FloatBuffer
+    /// Gradients of the table of distances, which all layers add to.
+    let distanceTableGradient: FloatBuffer
     /// Rows inside a low-rank term, and their gradients.
     private var lowRankRows = FloatBuffer(count: 0)
     /// A block of an image's patches, and a chunk's pooled vectors with their gradients.
@@ -62,6 +64,7 @@ final class Workspace {
     init(_ network: Network) {
         self.network = network
         smallGradients = FloatBuffer(count: network.smallCount)
+        distanceTableGradient = FloatBuffer(count: network.distances?.count ?? 0)
     }
 
     /// Floats for a chunk of `tokens` tokens in training, without attention.
