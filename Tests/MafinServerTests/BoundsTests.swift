@@ -216,7 +216,7 @@ import Testing
         var options = ServiceOptions()
         options.report = file
         // Long enough that all requests arrive before the first client is disconnected, on a busy machine too.
-        options.writeTimeout = .seconds(3)
+        options.writeTimeout = .seconds(10)
         options.responseBytes = 2 * size
         let lines = Mutex<[String]>([])
         let service = try await toy.service(options, log: ServiceLog { line in lines.withLock { $0.append(line) } })
