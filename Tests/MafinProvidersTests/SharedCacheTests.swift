@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinNumerics
+import MafinPostgreSQL
 import MafinTestSupport
 import Testing
 
@@ -21,7 +22,7 @@ import Testing
 
     /// Removes everything, so that each test begins with nothing.
     private static func clear() async throws {
-        let client = try PostgreSQLClient(address ?? "", patience: 5)
+        let client = PostgreSQLClient(try PostgreSQLAddress(address ?? ""), patience: 5, naming: { $0 })
         try await client.run {
             for table in ["vector", "source", "account", "spending", "owner", "claim", "cache"] {
                 try $0.execute("DROP TABLE IF EXISTS mafin_\(table) CASCADE")
@@ -31,10 +32,14 @@ import Testing
 
     @Test func addressesWithAPasswordAreRefused() {
         for address in ["postgresql://u:secret@h/d", "postgresql://u@h/d?password=secret"] {
-            let error = #expect(throws: ProviderError.self) { try PostgreSQLClient(address, patience: 1) }
+            let error = #expect(throws: ProviderError.self) {
+                try SharedCache(address, precision: .float32, patience: 1, logger: nil)
+            }
             #expect(error.map { "\($0)".contains("PGPASSWORD") && !"\($0)".contains("secret") } == true)
         }
-        #expect(throws: ProviderError.self) { try PostgreSQLClient("/tmp/cache.sqlite", patience: 1) }
+        #expect(throws: ProviderError.self) {
+            try SharedCache("/tmp/cache.sqlite", precision: .float32, patience: 1, logger: nil)
+        }
     }
 
     @Test(.enabled(if: address != nil, Comment(rawValue: skipMessage)))

@@ -9,7 +9,7 @@ import Testing
         let table = try StoreTarget(
             parsing: "postgresql://ann@db.example:6543/app?table=public.docs&sslmode=require&id=key")
         guard case .table(let address) = table.place else { return #expect(Bool(false)) }
-        #expect(address.connection == "postgresql://ann@db.example:6543/app?sslmode=require")
+        #expect(address.database.connection == "postgresql://ann@db.example:6543/app?sslmode=require")
         #expect(address.table == "public.docs" && address.idColumn == "key" && address.vectorColumn == nil)
         #expect(
             try StoreTarget(parsing: "qdrant:http://localhost:6333/docs").place
@@ -32,6 +32,12 @@ import Testing
     ]) func wrongTargetsAreRefused(_ text: String, _ reason: String) {
         let error = #expect(throws: StoreError.self) { try StoreTarget(parsing: text) }
         #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
+    }
+
+    @Test(arguments: ["postgresql://h/db?passwd=s3cret", "postgresql://ann:s3cret?x@h/db?table=t"])
+    func wrongAddressesAreNotRepeated(_ text: String) {
+        let error = #expect(throws: StoreError.self) { try StoreTarget(parsing: text) }
+        #expect(error?.description.contains("s3cret") == false, "\(String(describing: error))")
     }
 
     /// A password in an address would be in the lists of processes and in the shell's history.
@@ -90,7 +96,7 @@ import Testing
     }
 
     @Test func statementsCastWhereTheIndexNeedsIt() throws {
-        let address = try PostgreSQLAddress(parsing: "postgresql://h/db?table=my.docs")
+        let address = try PostgreSQLTable(parsing: "postgresql://h/db?table=my.docs")
         var schema = Fixture.schema
         schema.parts[0].dimension = 3072
         let exact = PgvectorStore.query(address, schema, options: .init(), candidates: nil).text(

@@ -1,4 +1,5 @@
 import Foundation
+import MafinPostgreSQL
 
 /// Claims of calls on the texts that they are about to send; see ``CacheClaims``.
 extension SharedCache {

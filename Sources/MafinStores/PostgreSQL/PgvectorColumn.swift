@@ -1,4 +1,5 @@
 import MafinPipeline
+import MafinPostgreSQL
 
 /// How pgvector holds and indexes one set of vectors.
 struct PgvectorColumn: Equatable {
@@ -35,7 +36,7 @@ struct PgvectorColumn: Equatable {
             }
     }
 
-    private var name: String { PostgreSQLAddress.quoted(column) }
+    private var name: String { PostgreSQLText.identifier(column) }
 
     /// Vectors beyond the limit of `vector` are indexed with 16 bits, whatever the column holds.
     private var needsCast: Bool { part.face == .dense && !isHalf && part.dimension > Self.vectorLimit }
@@ -58,7 +59,7 @@ struct PgvectorColumn: Equatable {
         let kind = part.face == .sparse ? "sparsevec" : needsCast || isHalf ? "halfvec" : "vector"
         let bare = table.split(separator: ".").last.map(String.init) ?? table
         return """
-            CREATE INDEX IF NOT EXISTS \(PostgreSQLAddress.quoted("\(bare)_\(column)_hnsw")) ON \(PostgreSQLAddress.quoted(table: table)) \
+            CREATE INDEX IF NOT EXISTS \(PostgreSQLText.identifier("\(bare)_\(column)_hnsw")) ON \(PostgreSQLText.identifier(table: table)) \
             USING hnsw (\(needsCast ? indexed : name) \(kind)_ip_ops) WITH (m = \(options.connections), ef_construction = \(options.candidates))
             """
     }
