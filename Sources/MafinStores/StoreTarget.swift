@@ -56,8 +56,11 @@ public struct StoreTarget: Sendable, Equatable {
                 throw StoreError.passwordInAddress(
                     store: kind.name, instead: "set \(kind.keyVariable ?? "the variable of the store's key")")
             }
+            guard parts.query == nil else {
+                throw StoreError.badAddress(text, reason: "nothing may follow the name of the collection")
+            }
             let path = parts.path.split(separator: "/").map(String.init)
-            guard let collection = path.last, parts.query == nil else {
+            guard let collection = path.last else {
                 throw StoreError.badAddress(
                     text, reason: "the name of a collection is missing: \(kind.rawValue):\(scheme)://\(host)/NAME")
             }

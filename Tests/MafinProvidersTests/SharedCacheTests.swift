@@ -87,6 +87,30 @@ import Testing
         }
     }
 
+    /// The tables are made once. Later workers need the rights to read and write them, and no others.
+    @Test(.enabled(if: address != nil, Comment(rawValue: skipMessage)))
+    func workersNeedNoRightToMakeTables() async throws {
+        try await Self.clear()
+        let address = Self.address ?? ""
+        let password = ProcessInfo.processInfo.environment["PGPASSWORD"] ?? ""
+        #expect(try await SharedCache(address, precision: .float32, patience: 5, logger: nil).count() == 0)
+        let administrator = PostgreSQLClient(try PostgreSQLAddress(address), naming: { $0 })
+        try await administrator.run { session in
+            if try session.texts("SELECT 1 FROM pg_roles WHERE rolname = 'mafin_worker'").isEmpty {
+                try session.execute("CREATE ROLE mafin_worker LOGIN PASSWORD '\(password)'")
+            }
+            try session.execute(
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO mafin_worker")
+        }
+        let worker = try SharedCache(
+            address.replacing(/\/\/[^@\/]*@/, with: "//mafin_worker@"), precision: .float32, patience: 5, logger: nil)
+        #expect(try await worker.count() == 0)
+        let owner = try await worker.enter()
+        let keys = [EmbeddingKey(identity: EmbeddingCacheTests.identity, role: .query, text: "a")]
+        #expect(try await worker.claim(keys, by: owner) == [])
+        try await worker.release(owner)
+    }
+
     /// A claim ends with the connection of its owner, long before its lease.
     @Test(.enabled(if: address != nil, Comment(rawValue: skipMessage)))
     func claimsOfTheDeadAreTakenOver() async throws {

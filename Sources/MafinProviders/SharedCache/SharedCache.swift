@@ -42,11 +42,15 @@ final class SharedCache: Sendable {
 
     private static func makeTables(_ session: PostgreSQLSession, _ path: String) throws {
         try session.transaction { session in
-            // Several workers begin at once, and CREATE IF NOT EXISTS can still collide.
+            // Several workers begin at once.
             try session.execute("SELECT pg_advisory_xact_lock(7310010)")
-            for statement in tables { try session.execute(statement) }
-            try session.execute(
-                "INSERT INTO mafin_cache (version) SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM mafin_cache)")
+            // Only once: a worker may lack the right to make tables, and ALTER TABLE waits for all who read.
+            let isThere =
+                try session.query("SELECT (to_regclass('mafin_cache') IS NOT NULL)::int::bigint").integer(0, 0) == 1
+            if !isThere {
+                for statement in tables { try session.execute(statement) }
+                try session.execute("INSERT INTO mafin_cache (version) VALUES (\(version))")
+            }
             let found = try session.query("SELECT max(version) FROM mafin_cache").integer(0, 0) ?? 0
             guard found == version else {
                 throw ProviderError.cacheUnusable(
@@ -56,32 +60,32 @@ final class SharedCache: Sendable {
     }
 
     private static let tables = [
-        "CREATE TABLE IF NOT EXISTS mafin_cache (version bigint NOT NULL)",
+        "CREATE TABLE mafin_cache (version bigint NOT NULL)",
         """
-        CREATE TABLE IF NOT EXISTS mafin_source (
+        CREATE TABLE mafin_source (
             id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, description text NOT NULL UNIQUE, dimension bigint NOT NULL,
             counted_bytes bigint NOT NULL DEFAULT 0, counted_tokens bigint NOT NULL DEFAULT 0)
         """,
         """
-        CREATE TABLE IF NOT EXISTS mafin_vector (
+        CREATE TABLE mafin_vector (
             key bytea PRIMARY KEY, source bigint NOT NULL REFERENCES mafin_source (id), added timestamptz NOT NULL DEFAULT now(),
             checksum bigint NOT NULL, precision bigint NOT NULL, value bytea NOT NULL)
         """,
         // Numbers that are not compressible anyway.
         "ALTER TABLE mafin_vector ALTER COLUMN value SET STORAGE EXTERNAL",
         """
-        CREATE TABLE IF NOT EXISTS mafin_account (
+        CREATE TABLE mafin_account (
             name text PRIMARY KEY, requests float8, requests_time float8, tokens float8, tokens_time float8,
             paused_until float8 NOT NULL DEFAULT 0, items bigint, batch_tokens bigint, bytes bigint, encoding bigint, learned float8)
         """,
         """
-        CREATE TABLE IF NOT EXISTS mafin_spending (
+        CREATE TABLE mafin_spending (
             day bigint NOT NULL, purpose text NOT NULL, account text NOT NULL, requests bigint NOT NULL, cost float8 NOT NULL,
             PRIMARY KEY (day, purpose, account))
         """,
-        "CREATE TABLE IF NOT EXISTS mafin_owner (id bigint PRIMARY KEY, renewed timestamptz NOT NULL)",
-        "CREATE TABLE IF NOT EXISTS mafin_claim (key bytea PRIMARY KEY, owner bigint NOT NULL)",
-        "CREATE INDEX IF NOT EXISTS mafin_claim_owner ON mafin_claim (owner)",
+        "CREATE TABLE mafin_owner (id bigint PRIMARY KEY, renewed timestamptz NOT NULL)",
+        "CREATE TABLE mafin_claim (key bytea PRIMARY KEY, owner bigint NOT NULL)",
+        "CREATE INDEX mafin_claim_owner ON mafin_claim (owner)",
     ]
 
     // MARK: Vectors

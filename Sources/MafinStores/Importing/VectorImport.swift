@@ -45,7 +45,7 @@ public struct VectorImport: Sendable, Equatable {
         for item in halves.count > 1 ? halves[1].split(separator: "&") : [] {
             let pair = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard pair.count == 2, ["id", "vector"].contains(pair[0]) else {
-                throw StoreError.badAddress(text, reason: "'\(item)' is unknown; \(Self.forms)")
+                throw StoreError.badAddress(text, reason: "'\(pair[0])' is unknown; \(Self.forms)")
             }
             items[pair[0]] = pair[1].removingPercentEncoding ?? pair[1]
         }

@@ -160,8 +160,14 @@ public final class PgvectorStore: VectorStore {
         }
     }
 
+    private func requireWritable(_ ids: [String]) throws {
+        guard let id = ids.first(where: { $0.utf8.contains(0) }) else { return }
+        throw StoreError.unwritable(store: address.shown, id: id, reason: "PostgreSQL has no texts with a NUL")
+    }
+
     /// See ``VectorStore/storedHashes(of:)``.
     public func storedHashes(of ids: [String]) async throws -> [String: String] {
+        try requireWritable(ids)
         let hash = PostgreSQLText.identifier(Self.hashColumn)
         let statement =
             "SELECT \(id)::text, \(hash) FROM \(table) WHERE \(id) = ANY($1::text[]::\(idType)[]) AND \(hash) IS NOT NULL"
@@ -174,13 +180,10 @@ public final class PgvectorStore: VectorStore {
 
     /// See ``VectorStore/write(_:)``.
     public func write(_ batch: StoreBatch) async throws {
+        try requireWritable(batch.ids)
         var rows = CopyRows()
         for row in 0..<batch.count {
             rows.begin(fields: 2 + (holdsTexts ? 1 : 0) + written.count)
-            guard !batch.ids[row].utf8.contains(0) else {
-                throw StoreError.unwritable(
-                    store: address.shown, id: batch.ids[row], reason: "PostgreSQL has no texts with a NUL")
-            }
             rows.text(batch.ids[row])
             rows.text(batch.hashes[row])
             if holdsTexts { rows.text(batch.texts[row].replacingOccurrences(of: "\0", with: " ")) }
