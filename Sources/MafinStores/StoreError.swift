@@ -32,7 +32,7 @@ public enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
         case .doesNotFit(let store, let reason): "\(store): \(reason)"
         case .unwritable(let store, let id, let reason): "\(store): the vectors of '\(id)' cannot be written: \(reason)"
         case .occupied(let path):
-            "\(path) holds files that 'mafin export' did not write; nothing was written: choose another folder or empty it"
+            "\(path) holds files that this command did not write; nothing was written: choose another folder or empty it"
         }
     }
 
