@@ -102,6 +102,8 @@ let package = Package(
     ]
         + module("MafinNumerics", ["CMafinKernels"])
         + module("MafinParquet", ["MafinNumerics", "CZlib"])
+        // Statements of PostgreSQL. The one module over its client library.
+        + module("MafinPostgreSQL", ["MafinNumerics", "CPostgreSQL"], goldens: false)
         + module("MafinImages", ["MafinNumerics", "CMafinImages"])
         + module("MafinText", ["MafinNumerics"])
         + module("MafinEncoder", ["MafinNumerics", "MafinImages", "MafinText", "CMafinKernels"])
@@ -133,7 +135,7 @@ let package = Package(
         + module(
             "MafinProviders",
             [
-                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration", "CPostgreSQL",
+                "MafinNumerics", "MafinText", "MafinBlackBox", "MafinPipeline", "MafinGeneration", "MafinPostgreSQL",
                 "CZlib", "MafinImages",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
@@ -149,7 +151,7 @@ let package = Package(
             "MafinStores",
             [
                 "MafinNumerics", "MafinParquet", "MafinBlackBox", "MafinMethod", "MafinPipeline", "MafinProviders",
-                "CPostgreSQL",
+                "MafinPostgreSQL",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ], tests: ["MafinRetrieval"])
@@ -223,7 +225,7 @@ let package = Package(
                 "MafinNumerics", "MafinParquet", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
                 "MafinMethod", "MafinPipeline", "MafinComparison", "MafinProviders", "MafinGeneration", "MafinReport",
                 "MafinServer", "MafinStores", "MafinWorkflows", "MafinProviderWorkflows", "MafinCommandLine",
-                "MafinMPI", "MafinImages",
+                "MafinMPI", "MafinImages", "MafinPostgreSQL",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             isProgram: true, goldens: false,

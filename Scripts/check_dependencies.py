@@ -10,7 +10,7 @@ import re
 import sys
 
 # The modules that may use the network, SQLite and TOML. All others must work in an app without such packages.
-NETWORKED = {"MafinProviders", "MafinServer", "MafinStores", "MafinProviderWorkflows", "MafinCLI"}
+NETWORKED = {"MafinPostgreSQL", "MafinProviders", "MafinServer", "MafinStores", "MafinProviderWorkflows", "MafinCLI"}
 HEAVY_PACKAGE = re.compile(r"(swift-nio.*|async-http-client|grpc-swift.*|hummingbird.*|vapor|flyingfox|grdb.*|tomlkit)", re.IGNORECASE)
 NETWORK_SOURCE = re.compile(
     r"^\s*(?:public |package |internal |@preconcurrency )*import +(?:FoundationNetworking|Network|AsyncHTTPClient|NIO\w*)\b"
@@ -118,6 +118,8 @@ def main(package_file, graph_file):
         if module in NETWORKED or module == "MafinTestSupport":
             continue
         for target in sorted(reached_targets(module, direct)):
+            if target in NETWORKED:
+                faults.append(f"{module}: reaches {target}, which uses the network")
             for product, package_name in sorted(direct[target][1].items()):
                 for reached in sorted(below.get(package_name, {package_name})):
                     if HEAVY_PACKAGE.fullmatch(reached):

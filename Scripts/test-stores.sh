@@ -59,7 +59,7 @@ export MAFIN_TEST_CHROMA="http://127.0.0.1:$chroma_port"
 
 if [ -z "${MAFIN_STORES_WITHOUT_TESTS:-}" ]; then
     say "the tests that need servers"
-    Scripts/test.sh --filter MafinStoresTests
+    Scripts/test.sh --filter 'MafinStoresTests|MafinPostgreSQLTests'
 fi
 
 # The prefix makes the black box worse, so that the encoder and BM25 get weights too.

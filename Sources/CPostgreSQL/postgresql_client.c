@@ -12,7 +12,6 @@ static struct {
     int (*status)(const mafin_pg_connection *);
     char *(*errorMessage)(const mafin_pg_connection *);
     void (*finish)(mafin_pg_connection *);
-    int (*serverVersion)(const mafin_pg_connection *);
     notice_receiver (*setNoticeReceiver)(mafin_pg_connection *, notice_receiver, void *);
     mafin_pg_result *(*exec)(mafin_pg_connection *, const char *);
     mafin_pg_result *(*execParams)(
@@ -31,7 +30,6 @@ static struct {
     int (*getisnull)(const mafin_pg_result *, int, int);
     char *(*getvalue)(const mafin_pg_result *, int, int);
     int (*getlength)(const mafin_pg_result *, int, int);
-    char *(*cmdTuples)(mafin_pg_result *);
     void (*clear)(mafin_pg_result *);
 } pq;
 
@@ -46,7 +44,6 @@ static const struct {
     {"PQstatus", (void **)&pq.status},
     {"PQerrorMessage", (void **)&pq.errorMessage},
     {"PQfinish", (void **)&pq.finish},
-    {"PQserverVersion", (void **)&pq.serverVersion},
     {"PQsetNoticeReceiver", (void **)&pq.setNoticeReceiver},
     {"PQexec", (void **)&pq.exec},
     {"PQexecParams", (void **)&pq.execParams},
@@ -63,7 +60,6 @@ static const struct {
     {"PQgetisnull", (void **)&pq.getisnull},
     {"PQgetvalue", (void **)&pq.getvalue},
     {"PQgetlength", (void **)&pq.getlength},
-    {"PQcmdTuples", (void **)&pq.cmdTuples},
     {"PQclear", (void **)&pq.clear},
 };
 
@@ -104,7 +100,6 @@ mafin_pg_connection *mafin_pq_connectdb(const char *description) {
 int mafin_pq_status(const mafin_pg_connection *connection) { return pq.status(connection); }
 const char *mafin_pq_errorMessage(const mafin_pg_connection *connection) { return pq.errorMessage(connection); }
 void mafin_pq_finish(mafin_pg_connection *connection) { pq.finish(connection); }
-int mafin_pq_serverVersion(const mafin_pg_connection *connection) { return pq.serverVersion(connection); }
 
 mafin_pg_result *mafin_pq_exec(mafin_pg_connection *connection, const char *statement) { return pq.exec(connection, statement); }
 
@@ -138,5 +133,4 @@ int mafin_pq_nfields(const mafin_pg_result *result) { return pq.nfields(result);
 int mafin_pq_getisnull(const mafin_pg_result *result, int row, int column) { return pq.getisnull(result, row, column); }
 const char *mafin_pq_getvalue(const mafin_pg_result *result, int row, int column) { return pq.getvalue(result, row, column); }
 int mafin_pq_getlength(const mafin_pg_result *result, int row, int column) { return pq.getlength(result, row, column); }
-const char *mafin_pq_cmdTuples(mafin_pg_result *result) { return pq.cmdTuples(result); }
 void mafin_pq_clear(mafin_pg_result *result) { pq.clear(result); }

@@ -11,7 +11,6 @@ indirect enum JSONNode: Sendable, ExpressibleByStringLiteral, ExpressibleByInteg
     case array([JSONNode])
     case object([(String, JSONNode)])
     case floats(ArraySlice<Float>)
-    case null
 
     init(stringLiteral value: String) { self = .text(value) }
     init(integerLiteral value: Int) { self = .integer(value) }
@@ -35,7 +34,6 @@ indirect enum JSONNode: Sendable, ExpressibleByStringLiteral, ExpressibleByInteg
         case .integer(let value): bytes.append(contentsOf: value.description.utf8)
         case .float(let value): bytes.append(contentsOf: value.description.utf8)
         case .boolean(let value): bytes.append(contentsOf: value.description.utf8)
-        case .null: bytes.append(contentsOf: "null".utf8)
         case .array(let elements): Self.list(elements, "[", "]", &bytes) { $0.append(to: &$1) }
         case .floats(let values): Self.list(values, "[", "]", &bytes) { $1.append(contentsOf: $0.description.utf8) }
         case .object(let members):

@@ -22,7 +22,7 @@ public enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     /// One sentence: what failed, where, and what to do about it if that is known.
     public var description: String {
         switch self {
-        case .badAddress(let text, let reason): "'\(text.replacing(/:\/\/[^@\/]*@/, with: "://…@"))': \(reason)"
+        case .badAddress(let text, let reason): "'\(Self.withoutSecrets(text))': \(reason)"
         case .passwordInAddress(let store, let instead):
             "the address of \(store) holds a password, which other users of this machine can read: leave it out and \(instead)"
         case .missingLibrary(let reason): "PostgreSQL cannot be used: \(reason)"
@@ -32,8 +32,13 @@ public enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
         case .doesNotFit(let store, let reason): "\(store): \(reason)"
         case .unwritable(let store, let id, let reason): "\(store): the vectors of '\(id)' cannot be written: \(reason)"
         case .occupied(let path):
-            "\(path) holds files that 'mafin export' did not write; nothing was written: choose another folder or empty it"
+            "\(path) holds files that this command did not write; nothing was written: choose another folder or empty it"
         }
+    }
+
+    /// An address without what may be a password: all before the last '@', and the values of parameters.
+    private static func withoutSecrets(_ address: String) -> String {
+        address.replacing(/:\/\/.*@/, with: "://…@").replacing(/([?&][^=&]*=)[^&]*/) { "\($0.output.1)…" }
     }
 
     /// What kind of error it is, for the exit status.

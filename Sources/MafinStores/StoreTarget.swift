@@ -1,4 +1,5 @@
 import Foundation
+import MafinPostgreSQL
 
 /// Where vectors are exported to: the value of `--to`.
 ///
@@ -11,7 +12,7 @@ public struct StoreTarget: Sendable, Equatable {
     /// Where the store is.
     public enum Place: Sendable, Equatable {
         /// A table of PostgreSQL.
-        case table(PostgreSQLAddress)
+        case table(PostgreSQLTable)
         /// A server and the name of a collection there.
         case server(url: String, collection: String)
         /// A file or folder.
@@ -33,7 +34,7 @@ public struct StoreTarget: Sendable, Equatable {
     public init(parsing text: String) throws {
         if PostgreSQLAddress.isOne(text) {
             kind = .postgresql
-            place = .table(try PostgreSQLAddress(parsing: text))
+            place = .table(try PostgreSQLTable(parsing: text))
             return
         }
         guard let colon = text.firstIndex(of: ":"), let kind = StoreKind(rawValue: String(text[..<colon])) else {
@@ -55,8 +56,11 @@ public struct StoreTarget: Sendable, Equatable {
                 throw StoreError.passwordInAddress(
                     store: kind.name, instead: "set \(kind.keyVariable ?? "the variable of the store's key")")
             }
+            guard parts.query == nil else {
+                throw StoreError.badAddress(text, reason: "nothing may follow the name of the collection")
+            }
             let path = parts.path.split(separator: "/").map(String.init)
-            guard let collection = path.last, parts.query == nil else {
+            guard let collection = path.last else {
                 throw StoreError.badAddress(
                     text, reason: "the name of a collection is missing: \(kind.rawValue):\(scheme)://\(host)/NAME")
             }

@@ -88,6 +88,9 @@ struct ShardEndToEndTests {
             let verify = try await world.mafin(["shards", "verify", "shards"])
             #expect(verify.status == CommandStatus.data.rawValue)
             #expect(verify.error.contains(file.lastPathComponent) && verify.error.contains("not what its marker says"))
+            let merge = try await world.mafin(["shards", "merge", "shards", "--output", "rotten.npy"])
+            #expect(merge.status == CommandStatus.data.rawValue && merge.error.contains("not what its marker says"))
+            #expect(!FileManager.default.fileExists(atPath: world.url("rotten.npy").path))
             try good.write(to: file)
             #expect(try await world.mafin(["shards", "verify", "shards"]).status == 0)
 

@@ -76,6 +76,73 @@ import Testing
         #expect(throws: NumericsError.self) { try file.vectors("id", group: 0) }
     }
 
+    /// A file of these metadata and nothing else.
+    private static func file(_ metadata: [UInt8], in folder: TemporaryFolder) throws -> URL {
+        let url = folder.url.appendingPathComponent("made.parquet")
+        var bytes = PendingParquet.magic + metadata
+        bytes.append(littleEndian: UInt32(metadata.count))
+        try Data(bytes + PendingParquet.magic).write(to: url)
+        return url
+    }
+
+    /// Metadata that would overflow the stack or a number.
+    @Test func hostileMetadataAreErrors() async throws {
+        // A list of one list of one list …
+        let nested = [UInt8](repeating: 0x19, count: 1 << 20)
+        // A field with the largest number, and the one after it.
+        var numbers: [UInt8] = [0x05]
+        numbers.append(varint: UInt64(bitPattern: -2))
+        numbers += [0, 0x15, 0, 0]
+        var rows = CompactWriter()
+        rows.structure { writer in
+            let nodes = [SchemaNode(name: "schema", members: 1)] + SchemaNode.nodes(of: ParquetColumn("id", .text))
+            writer.structures(2, nodes) { $1.write(to: &$0) }
+            writer.structures(4, [Int.max, Int.max]) { writer, rows in
+                writer.structures(1, [0]) { $0.integer64(2, $1) }
+                writer.integer64(3, rows)
+            }
+        }
+        try await TemporaryFolder.with { folder in
+            for (metadata, says) in [
+                (nested, "nested more than 64 deep"), (numbers, "schema"), (rows.bytes, "more rows than"),
+            ] {
+                let error = #expect(throws: NumericsError.self) { try ParquetFile(Self.file(metadata, in: folder)) }
+                #expect(error?.description.contains(says) == true, "\(String(describing: error))")
+            }
+        }
+    }
+
+    /// A run of a few bytes may claim any number of entries.
+    @Test(arguments: [1 << 27, 1 << 40, Int.max]) func hostilePagesAreErrors(_ entries: Int) {
+        var body: [UInt8] = []
+        for _ in 0..<2 {
+            var run: [UInt8] = []
+            run.append(varint: UInt64(entries) << 1)
+            run.append(0)
+            body.append(littleEndian: UInt32(run.count))
+            body += run
+        }
+        var head = CompactWriter()
+        head.structure {
+            $0.integer32(1, 0)
+            $0.integer32(2, body.count)
+            $0.integer32(3, body.count)
+            $0.structure(5) {
+                $0.integer32(1, entries)
+                $0.integer32(2, 0)
+            }
+        }
+        let leaf = SchemaLeaf(
+            path: ["v"], type: .float, length: 0, isHalf: false, isUUID: false, definition: 1, repetition: 1,
+            listDefinition: 1)
+        var cells = LeafCells(leaf, .none, path: "made.parquet")
+        (head.bytes + body).withUnsafeBytes { bytes in
+            var reader = ByteReader(bytes, path: "made.parquet")
+            let error = #expect(throws: NumericsError.self) { try cells.appendPage(&reader) }
+            #expect(error?.description.contains("a page without its head") == true, "\(String(describing: error))")
+        }
+    }
+
     /// A file from a stranger may be damaged anywhere: an error, or other values, but no crash and no endless loop.
     @Test func damagedFilesAreErrors() async throws {
         try await TemporaryFolder.with { folder in

@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinNumerics
+import MafinPostgreSQL
 import MafinTestSupport
 import Testing
 
@@ -21,7 +22,7 @@ import Testing
 
     /// Removes everything, so that each test begins with nothing.
     private static func clear() async throws {
-        let client = try PostgreSQLClient(address ?? "", patience: 5)
+        let client = PostgreSQLClient(try PostgreSQLAddress(address ?? ""), patience: 5, naming: { $0 })
         try await client.run {
             for table in ["vector", "source", "account", "spending", "owner", "claim", "cache"] {
                 try $0.execute("DROP TABLE IF EXISTS mafin_\(table) CASCADE")
@@ -31,10 +32,14 @@ import Testing
 
     @Test func addressesWithAPasswordAreRefused() {
         for address in ["postgresql://u:secret@h/d", "postgresql://u@h/d?password=secret"] {
-            let error = #expect(throws: ProviderError.self) { try PostgreSQLClient(address, patience: 1) }
+            let error = #expect(throws: ProviderError.self) {
+                try SharedCache(address, precision: .float32, patience: 1, logger: nil)
+            }
             #expect(error.map { "\($0)".contains("PGPASSWORD") && !"\($0)".contains("secret") } == true)
         }
-        #expect(throws: ProviderError.self) { try PostgreSQLClient("/tmp/cache.sqlite", patience: 1) }
+        #expect(throws: ProviderError.self) {
+            try SharedCache("/tmp/cache.sqlite", precision: .float32, patience: 1, logger: nil)
+        }
     }
 
     @Test(.enabled(if: address != nil, Comment(rawValue: skipMessage)))
@@ -80,6 +85,30 @@ import Testing
             }
             #expect(server.paid.sorted() == texts.sorted())
         }
+    }
+
+    /// The tables are made once. Later workers need the rights to read and write them, and no others.
+    @Test(.enabled(if: address != nil, Comment(rawValue: skipMessage)))
+    func workersNeedNoRightToMakeTables() async throws {
+        try await Self.clear()
+        let address = Self.address ?? ""
+        let password = ProcessInfo.processInfo.environment["PGPASSWORD"] ?? ""
+        #expect(try await SharedCache(address, precision: .float32, patience: 5, logger: nil).count() == 0)
+        let administrator = PostgreSQLClient(try PostgreSQLAddress(address), naming: { $0 })
+        try await administrator.run { session in
+            if try session.texts("SELECT 1 FROM pg_roles WHERE rolname = 'mafin_worker'").isEmpty {
+                try session.execute("CREATE ROLE mafin_worker LOGIN PASSWORD '\(password)'")
+            }
+            try session.execute(
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO mafin_worker")
+        }
+        let worker = try SharedCache(
+            address.replacing(/\/\/[^@\/]*@/, with: "//mafin_worker@"), precision: .float32, patience: 5, logger: nil)
+        #expect(try await worker.count() == 0)
+        let owner = try await worker.enter()
+        let keys = [EmbeddingKey(identity: EmbeddingCacheTests.identity, role: .query, text: "a")]
+        #expect(try await worker.claim(keys, by: owner) == [])
+        try await worker.release(owner)
     }
 
     /// A claim ends with the connection of its owner, long before its lease.

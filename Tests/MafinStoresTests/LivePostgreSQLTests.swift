@@ -2,6 +2,7 @@ import Foundation
 import MafinBlackBox
 import MafinMethod
 import MafinNumerics
+import MafinPostgreSQL
 import MafinTestSupport
 import Testing
 
@@ -12,26 +13,26 @@ import Testing
 /// (`postgresql://USER@HOST:PORT/DATABASE`).
 @Suite(.enabled(if: LiveServers.postgreSQL != nil, "MAFIN_TEST_POSTGRESQL names no server"))
 struct LivePostgreSQLTests {
-    private func address(_ more: String = "") throws -> PostgreSQLAddress {
+    private func address(_ more: String = "") throws -> PostgreSQLTable {
         let table = "t\(UUID().uuidString.replacingOccurrences(of: "-", with: "").lowercased().prefix(12))"
-        return try PostgreSQLAddress(parsing: "\(LiveServers.postgreSQL ?? "")?table=\(table)\(more)")
+        return try PostgreSQLTable(parsing: "\(LiveServers.postgreSQL ?? "")?table=\(table)\(more)")
     }
 
-    private func sql(_ address: PostgreSQLAddress, _ statement: String) async throws -> [[String?]] {
-        try await PostgreSQLConnection.open(address).run { try $0.rows(statement, what: "a test") }
+    private func sql(_ address: PostgreSQLTable, _ statement: String) async throws -> [[String?]] {
+        try await address.client().run { try $0.texts(statement, what: "a test") }
     }
 
     /// Another test may install it at the same moment, which PostgreSQL refuses.
-    private func installExtension(_ address: PostgreSQLAddress) async throws {
+    private func installExtension(_ address: PostgreSQLTable) async throws {
         _ = try? await sql(address, "CREATE EXTENSION IF NOT EXISTS vector")
         #expect(try await sql(address, "SELECT 1 FROM pg_extension WHERE extname = 'vector'").count == 1)
     }
 
-    private func search(_ connection: PostgreSQLConnection, _ statement: String) async throws -> [(
+    private func search(_ client: PostgreSQLClient, _ statement: String) async throws -> [(
         id: String, score: Float
     )] {
-        try await connection.run { try $0.rows(statement, what: "a search") }.map { row in
-            (row[0] ?? "", row[1].flatMap(Float.init) ?? .nan)
+        try await client.run { try $0.texts(statement, what: "a search") }.map { row in
+            (row[0] ?? "", (row.count > 1 ? row[1] : nil).flatMap(Float.init) ?? .nan)
         }
     }
 
@@ -53,18 +54,18 @@ struct LivePostgreSQLTests {
         let address = try address()
         let store = PgvectorStore(address)
         #expect(try await export(world, store) == [])
-        let connection = try await PostgreSQLConnection.open(address)
+        let client = address.client()
         let expected = try world.rankings(count: 100)
         let exact = PgvectorStore.query(address, world.schema, options: .init(), candidates: nil)
         let fast = PgvectorStore.query(address, world.schema, options: .init(), candidates: 200)
-        _ = try await search(connection, "SET enable_seqscan = off")
-        _ = try await search(connection, "SET hnsw.ef_search = 200")
+        _ = try await search(client, "SET enable_seqscan = off")
+        _ = try await search(client, "SET hnsw.ef_search = 200")
         var found = 0
         for query in 0..<world.queries.count {
             let vectors = try world.vectors(of: query)
-            let ranking = try await search(connection, exact.text(world.terms, count: 100, vectors: vectors))
+            let ranking = try await search(client, exact.text(world.terms, count: 100, vectors: vectors))
             expectEqualRankings(ranking, expected[query])
-            let approximate = try await search(connection, fast.text(world.terms, count: 100, vectors: vectors))
+            let approximate = try await search(client, fast.text(world.terms, count: 100, vectors: vectors))
             found += Set(approximate.map(\.id)).intersection(expected[query].map(\.id)).count
         }
         let recall = Double(found) / Double(100 * world.queries.count)
@@ -75,13 +76,13 @@ struct LivePostgreSQLTests {
         #expect(indexes.filter { $0[0]?.contains("hnsw") == true }.count == 3)
         #expect(indexes.contains { $0[0]?.contains("halfvec(2304)") == true } == (blackBox > 2000))
         // The planner uses the index for what the statement orders by.
-        let plan = try await sql(
-            address,
-            "SET enable_seqscan = off; EXPLAIN SELECT id FROM \(address.table) ORDER BY "
+        let plan = try await search(
+            client,
+            "EXPLAIN SELECT id FROM \(address.table) ORDER BY "
                 + PgvectorColumn(world.schema.parts[0], isHalf: false).order(
                     "'[\(Array(repeating: "0.1", count: blackBox).joined(separator: ","))]'")
                 + " LIMIT 10")
-        #expect(plan.contains { $0[0]?.contains("Index Scan") == true }, "\(plan)")
+        #expect(plan.contains { $0.id.contains("Index Scan") }, "\(plan)")
     }
 
     @Test func sixteenBitsAreEnoughForTheBestTen() async throws {
@@ -89,12 +90,12 @@ struct LivePostgreSQLTests {
         let address = try address()
         let options = PgvectorStore.Options(isHalf: true)
         _ = try await export(world, PgvectorStore(address, options: options))
-        let connection = try await PostgreSQLConnection.open(address)
+        let client = address.client()
         let query = PgvectorStore.query(address, world.schema, options: options, candidates: nil)
         let expected = try world.rankings(count: 10)
         for place in 0..<5 {
             let found = try await search(
-                connection, query.text(world.terms, count: 10, vectors: try world.vectors(of: place)))
+                client, query.text(world.terms, count: 10, vectors: try world.vectors(of: place)))
             expectEqualRankings(found, expected[place], tolerance: 2e-3)
         }
     }
@@ -154,12 +155,12 @@ struct LivePostgreSQLTests {
             address, "SELECT md5(string_agg(owner || embedding::text, ',' ORDER BY key)) FROM \(table)")
         #expect(before == after)
 
-        let connection = try await PostgreSQLConnection.open(address)
+        let client = address.client()
         let query = PgvectorStore.query(address, world.schema, options: options, candidates: nil)
         let expected = try world.rankings(count: 100)
         for place in 0..<5 {
             let found = try await search(
-                connection, query.text(world.terms, count: 100, vectors: try world.vectors(of: place)))
+                client, query.text(world.terms, count: 100, vectors: try world.vectors(of: place)))
             expectEqualRankings(found.map { (world.ids[Int($0.id) ?? 0], $0.score) }, expected[place])
         }
         let wrong = PgvectorStore(address, options: .init(foreignColumns: ["black-box": "owner"]))
@@ -207,7 +208,7 @@ struct LivePostgreSQLTests {
     }
 
     @Test func aServerThatIsNotThereIsNamed() async throws {
-        let address = try PostgreSQLAddress(parsing: "postgresql://ann@127.0.0.1:1/x?table=t")
+        let address = try PostgreSQLTable(parsing: "postgresql://ann@127.0.0.1:1/x?table=t")
         let store = PgvectorStore(address)
         let error = await #expect(throws: StoreError.self) { try await store.prepare(Fixture.schema) }
         #expect(

@@ -1,4 +1,5 @@
 import Foundation
+import MafinPostgreSQL
 import Testing
 
 @testable import MafinPipeline
@@ -9,7 +10,7 @@ import Testing
         let table = try StoreTarget(
             parsing: "postgresql://ann@db.example:6543/app?table=public.docs&sslmode=require&id=key")
         guard case .table(let address) = table.place else { return #expect(Bool(false)) }
-        #expect(address.connection == "postgresql://ann@db.example:6543/app?sslmode=require")
+        #expect(address.database.connection == "postgresql://ann@db.example:6543/app?sslmode=require")
         #expect(address.table == "public.docs" && address.idColumn == "key" && address.vectorColumn == nil)
         #expect(
             try StoreTarget(parsing: "qdrant:http://localhost:6333/docs").place
@@ -32,6 +33,17 @@ import Testing
     ]) func wrongTargetsAreRefused(_ text: String, _ reason: String) {
         let error = #expect(throws: StoreError.self) { try StoreTarget(parsing: text) }
         #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
+    }
+
+    @Test(arguments: [
+        "postgresql://h/db?passwd=s3cret", "postgresql://ann:s3cret?x@h/db?table=t", "redis:http://u:s3/cret@h/i",
+        "qdrant:https://h/c?api_key=s3cret", "weaviate:https://h?a=1&token=s3cret",
+    ])
+    func wrongAddressesAreShownWithoutSecrets(_ text: String) {
+        for read in [{ _ = try StoreTarget(parsing: text) }, { _ = try VectorImport(parsing: text) }] {
+            let error = #expect(throws: StoreError.self) { try read() }
+            #expect(error?.description.contains("cret") == false, "\(String(describing: error))")
+        }
     }
 
     /// A password in an address would be in the lists of processes and in the shell's history.
@@ -90,7 +102,7 @@ import Testing
     }
 
     @Test func statementsCastWhereTheIndexNeedsIt() throws {
-        let address = try PostgreSQLAddress(parsing: "postgresql://h/db?table=my.docs")
+        let address = try PostgreSQLTable(parsing: "postgresql://h/db?table=my.docs")
         var schema = Fixture.schema
         schema.parts[0].dimension = 3072
         let exact = PgvectorStore.query(address, schema, options: .init(), candidates: nil).text(
@@ -102,6 +114,13 @@ import Testing
         #expect(fast.contains("ORDER BY (\"black-box\"::halfvec(3072)) <#> $1::halfvec(3072) LIMIT 50"))
         let statement = PgvectorColumn(schema.parts[0], isHalf: false).indexStatement(on: "my.docs", options: .init())
         #expect(statement?.contains("((\"black-box\"::halfvec(3072)) halfvec_ip_ops)") == true)
+        // PostgreSQL would cut both names to the same 63 bytes, and make one index.
+        let long = schema.parts.prefix(2).map {
+            PgvectorColumn($0, isHalf: false).indexStatement(on: String(repeating: "t", count: 63), options: .init())
+                ?? ""
+        }
+        let names = long.compactMap { $0.split(separator: "\"").dropFirst().first }
+        #expect(names.count == 2 && names[0] != names[1] && names.allSatisfy { $0.utf8.count <= 63 }, "\(names)")
         let foreign = PgvectorStore.query(
             address, schema, options: .init(foreignColumns: ["black-box": "embedding"]), candidates: nil
         ).text(Fixture.terms, count: 5, vectors: Fixture.query)

@@ -132,7 +132,7 @@ import Testing
     /// Values of Python's `uuid.uuid5(uuid.NAMESPACE_OID, …)`.
     @Test(arguments: UUID5.values)
     func pointsHaveTheUUIDOfTheirId(_ id: String, _ uuid: String) {
-        #expect(JSONLines.uuid(of: id) == uuid)
+        #expect(StableUUID.of(id) == uuid)
     }
 
     /// Artefacts can come from strangers.

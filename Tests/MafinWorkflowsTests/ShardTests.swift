@@ -1,5 +1,6 @@
 import Foundation
 import MafinNumerics
+import MafinRetrieval
 import MafinTestSupport
 import Testing
 
@@ -47,5 +48,37 @@ import Testing
             #expect(shards.sorted() == Array(0..<7))
         }
         #expect(try ShardRank(rank: 3).shards(of: 8) == [3])
+    }
+}
+
+/// What a finished shard was made of.
+@Suite struct ShardMarkerTests {
+    /// The plan knows samples of a large file. So a worker that finds a finished shard compares its bytes of the input.
+    @Test func anInputThatChangedBetweenTheSamplesIsNoticed() async throws {
+        try await TemporaryFolder.with { folder in
+            let input = folder.url.appendingPathComponent("corpus.jsonl")
+            var text = (0..<40_000).map { "line \(1_000_000 + $0) of an input" }.joined(separator: "\n") + "\n"
+            try text.write(to: input, atomically: true, encoding: .utf8)
+            let sampled = try ShardPlan.Input(input)
+            let markers = try (0..<2).map { shard in
+                let bytes = try LineCut.bytes(ofPart: shard, of: 2, in: input)
+                let file = try ShardMarker.File(input)
+                return ShardMarker(
+                    plan: "p", shard: shard, shards: 2, start: bytes.lowerBound, end: bytes.upperBound,
+                    inputSHA256: try ShardMarker.sha256(of: bytes, in: input), rows: 1, dimension: 1, vectors: file,
+                    ids: file, hashes: file,
+                    statistics: .init(began: "", seconds: 0, asked: 0, cached: 0, host: "", threads: 1, program: ""))
+            }
+            for marker in markers { try marker.requireInput(input, path: "marker") }
+            // A byte behind the piece of 4096 bytes that begins a 64th of the file.
+            var bytes = Array(text.utf8)
+            bytes[bytes.count / 64 * 3 + 5000] ^= 1
+            text = String(decoding: bytes, as: UTF8.self)
+            try text.write(to: input, atomically: true, encoding: .utf8)
+            #expect(try ShardPlan.Input(input) == sampled)
+            let error = #expect(throws: WorkflowError.self) { try markers[0].requireInput(input, path: "marker") }
+            #expect(error?.description.contains("made of other bytes") == true)
+            try markers[1].requireInput(input, path: "marker")
+        }
     }
 }

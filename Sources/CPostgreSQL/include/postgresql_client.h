@@ -14,7 +14,6 @@ typedef struct mafin_pg_result mafin_pg_result;
 #define MAFIN_PG_CONNECTION_OK 0
 
 // The states of a result.
-#define MAFIN_PG_EMPTY_QUERY 0
 #define MAFIN_PG_COMMAND_OK 1
 #define MAFIN_PG_TUPLES_OK 2
 #define MAFIN_PG_COPY_IN 4
@@ -28,7 +27,6 @@ mafin_pg_connection *mafin_pq_connectdb(const char *description);
 int mafin_pq_status(const mafin_pg_connection *connection);
 const char *mafin_pq_errorMessage(const mafin_pg_connection *connection);
 void mafin_pq_finish(mafin_pg_connection *connection);
-int mafin_pq_serverVersion(const mafin_pg_connection *connection);
 
 mafin_pg_result *mafin_pq_exec(mafin_pg_connection *connection, const char *statement);
 mafin_pg_result *mafin_pq_execParams(
@@ -47,7 +45,6 @@ int mafin_pq_nfields(const mafin_pg_result *result);
 int mafin_pq_getisnull(const mafin_pg_result *result, int row, int column);
 const char *mafin_pq_getvalue(const mafin_pg_result *result, int row, int column);
 int mafin_pq_getlength(const mafin_pg_result *result, int row, int column);
-const char *mafin_pq_cmdTuples(mafin_pg_result *result);
 void mafin_pq_clear(mafin_pg_result *result);
 
 #endif

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinBlackBox
 import MafinCommandLine
+import MafinPostgreSQL
 import MafinProviders
 import MafinReport
 
@@ -28,7 +29,7 @@ struct CacheOptions: ParsableArguments {
     var cache: String?
 
     func validate() throws {
-        if let cache, cache.hasPrefix("postgres") && cache.contains("://") {
+        if let cache, PostgreSQLAddress.isOne(cache) {
             throw ValidationError(
                 "'mafin cache' works on files; a cache in PostgreSQL has tables named mafin_…, for psql.")
         }

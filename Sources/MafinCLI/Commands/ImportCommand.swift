@@ -52,9 +52,13 @@ struct ImportCommand: AsyncParsableCommand {
         let documents = try VectorImport(parsing: source)
         var workflow = ImportWorkflow(documents, to: URL(fileURLWithPath: output), context: shared.context)
         workflow.queries = try queries.map(VectorImport.init(parsing:))
-        workflow.connection = try StoreConnectionChoice(keyVariable: storeKeyEnv).connection(
-            to: documents.kind, at: documents.shown, ConnectionChoice(),
-            environment: ProcessInfo.processInfo.environment)
+        func connection(_ source: VectorImport) throws -> StoreConnection {
+            try StoreConnectionChoice(keyVariable: storeKeyEnv).connection(
+                to: source.kind, at: source.shown, ConnectionChoice(),
+                environment: ProcessInfo.processInfo.environment)
+        }
+        workflow.connection = try connection(documents)
+        if let queries = workflow.queries { workflow.queriesConnection = try connection(queries) }
         let result = try await workflow.run()
         try format.print(result, or: result.text)
     }

@@ -208,6 +208,12 @@ struct ServeCommand: AsyncParsableCommand {
             else {
                 throw ValidationError("--shards-of takes addresses such as http://10.0.0.5:8080, found '\(address)'.")
             }
+            // Other users of this machine can read the addresses.
+            guard parts.user == nil, parts.password == nil, parts.query == nil else {
+                throw ValidationError(
+                    "--shards-of takes addresses without users, passwords and parameters; the shards' key is read from \(RemoteShards.keyVariable)."
+                )
+            }
         }
         if addresses.isEmpty { throw ValidationError("--shards-of names no service.") }
         return try RemoteShards(addresses, timeout: .seconds(bounds.deadline))

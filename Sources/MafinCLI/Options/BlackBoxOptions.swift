@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import MafinBlackBox
 import MafinCommandLine
+import MafinPostgreSQL
 import MafinProviderWorkflows
 import MafinProviders
 import MafinWorkflows
@@ -119,7 +120,7 @@ struct BlackBoxOptions: ParsableArguments {
     private var settings: ProviderSettings {
         get throws {
             var settings = try asking.settings(key: apiKey.source)
-            if let cache, ["postgresql://", "postgres://"].contains(where: { cache.hasPrefix($0) }) {
+            if let cache, PostgreSQLAddress.isOne(cache) {
                 settings.sharedCache = cache
             } else {
                 settings.cacheFile = cache.map { URL(fileURLWithPath: $0) }

@@ -149,13 +149,13 @@ indirect enum CompactValue: Sendable {
 extension ByteReader {
     /// Reads a structure of Thrift's compact protocol.
     mutating func compactStructure(depth: Int = 0) throws -> CompactValue {
-        guard depth < 64 else { throw damaged("metadata that are nested more than 64 deep") }
         var fields: [Int: CompactValue] = [:]
         var last = 0
         while true {
             let head = try byte()
             if head == 0 { return .structure(fields) }
-            last = head >> 4 == 0 ? try zigzag() : last + Int(head >> 4)
+            // A number of a field may be anything; so the sum wraps.
+            last = head >> 4 == 0 ? try zigzag() : last &+ Int(head >> 4)
             fields[last] = try compactValue(head & 15, isElement: false, depth: depth)
         }
     }
@@ -166,6 +166,8 @@ extension ByteReader {
     }
 
     private mutating func compactValue(_ kind: UInt8, isElement: Bool, depth: Int) throws -> CompactValue {
+        // Lists are nested too.
+        guard depth < 64 else { throw damaged("metadata that are nested more than 64 deep") }
         switch CompactWriter.Kind(rawValue: kind) {
         case .yes: return .boolean(isElement ? try byte() == 1 : true)
         case .no: return .boolean(isElement ? try byte() == 1 : false)

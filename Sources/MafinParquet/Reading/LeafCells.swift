@@ -25,6 +25,11 @@ struct LeafCells {
         .malformed(path: path, expected: "a Parquet file that is whole", found: found)
     }
 
+    /// The most entries of a page. Writers make pages of about a mebibyte; a few bytes can claim any number of equal ones.
+    private static let largestPage = 1 << 26
+
+    private static func isCount(_ values: Int) -> Bool { (0...largestPage).contains(values) }
+
     /// Reads the next page.
     /// - Throws: `NumericsError`.
     mutating func appendPage(_ reader: inout ByteReader) throws {
@@ -35,7 +40,9 @@ struct LeafCells {
         let body = try reader.take(stored)
         switch head[1]?.integer {
         case 0:
-            guard let page = head[5], let values = page[1]?.integer, let encoding = page[2]?.integer, values >= 0 else {
+            guard let page = head[5], let values = page[1]?.integer, let encoding = page[2]?.integer,
+                Self.isCount(values)
+            else {
                 throw damaged("a page without its head")
             }
             let plain = try codec.decompress(body, size: size, path: path)
@@ -51,7 +58,7 @@ struct LeafCells {
                 try append(&data, encoding, values, repetition, definition)
             }
         case 2:
-            guard let page = head[7], let values = page[1]?.integer, values >= 0 else {
+            guard let page = head[7], let values = page[1]?.integer, Self.isCount(values) else {
                 throw damaged("a page without its head")
             }
             let plain = try codec.decompress(body, size: size, path: path)
@@ -60,7 +67,8 @@ struct LeafCells {
                 return try self.plain(&data, values)
             }
         case 3:
-            guard let page = head[8], let values = page[1]?.integer, let encoding = page[4]?.integer, values >= 0,
+            guard let page = head[8], let values = page[1]?.integer, let encoding = page[4]?.integer,
+                Self.isCount(values),
                 let definitionBytes = page[5]?.integer, let repetitionBytes = page[6]?.integer,
                 definitionBytes >= 0, repetitionBytes >= 0, definitionBytes <= size,
                 repetitionBytes <= size - definitionBytes
@@ -151,7 +159,7 @@ struct LeafCells {
         case .fixedBytes where leaf.isHalf: return (Float16Bits.floats(try raw(2)), [])
         case .fixedBytes:
             let bytes = try raw(16)
-            return ([], (0..<count).map { Self.uuid(bytes[($0 * 16)..<($0 * 16 + 16)]) })
+            return ([], (0..<count).map { StableUUID.text(of: bytes[($0 * 16)..<($0 * 16 + 16)]) })
         case .integer32:
             let bytes = try raw(4)
             return ([], (0..<count).map { "\(number(bytes, $0, Int32.self))" })
@@ -195,10 +203,5 @@ struct LeafCells {
             let halves = (0..<count).map { UInt16(bits($0)) }
             return halves.withUnsafeBytes { Float16Bits.floats($0) }
         }
-    }
-
-    private static func uuid(_ bytes: Slice<UnsafeRawBufferPointer>) -> String {
-        let digits = Array(ContentHash.hexadecimal(bytes))
-        return [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { String(digits[$0]) }.joined(separator: "-")
     }
 }

@@ -70,8 +70,12 @@ public struct ParquetFile: Sendable {
         columns = names.map { name in
             Column(name: name, kind: Self.kind(of: leaves.filter { $0.path[0] == name }))
         }
+        var sum = 0
         self.groups = try groups.map { group in
             guard let rows = group[3]?.integer, rows >= 0 else { throw malformed("a group without a number of rows") }
+            let (next, isTooLarge) = sum.addingReportingOverflow(rows)
+            guard !isTooLarge else { throw malformed("more rows than can be counted") }
+            sum = next
             return rows
         }
         chunks = try groups.map { group in

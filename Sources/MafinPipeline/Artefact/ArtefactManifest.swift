@@ -252,6 +252,12 @@ extension ArtefactManifest {
             return ("documentEncoder", hasLocal ? "the encoder of the source local" : "none", hasLocal ? "none" : "one")
         }
         for record in records {
+            // Exports name files, columns and lines of comments by it.
+            let name = record.name.rawValue
+            let isControl = name.unicodeScalars.contains { $0.properties.generalCategory == .control }
+            if !Self.isInside(name) || name.contains("/") || isControl {
+                return ("sources.name", "a name without '/' and line breaks", name.debugDescription)
+            }
             let field = "sources.\(record.name)"
             // Sources of these kinds have the name of their kind, and the commands find them by it.
             let isReserved = [SourceName.blackBox, .local, .standIn, .bm25, BridgedDocuments.sourceName]

@@ -39,9 +39,9 @@ package struct BlackBoxFactory: Sendable {
     /// - Throws: `ProviderError.cacheUnusable`, also for the batch API with a cache that hosts share: its jobs are in a file, so that
     ///   another host would pay for the same texts again.
     package func openCache() throws -> EmbeddingCache {
-        if settings.usesBatches, let shared = settings.sharedCache {
+        if settings.usesBatches, settings.sharedCache != nil {
             throw ProviderError.cacheUnusable(
-                path: shared, reason: "--batch needs a cache in a file, because no other host knows of its jobs")
+                path: "--cache", reason: "--batch needs a cache in a file, because no other host knows of its jobs")
         }
         return try EmbeddingCache(
             file: settings.cacheFile ?? EmbeddingCache.defaultFile(environment: environment),

@@ -42,9 +42,12 @@ package struct RemoteShards: SearchShards {
                     return answer.status == 404 ? nil : answer.body
                 }
             }
-            var found: Data?
-            for try await answer in group { found = found ?? answer }
-            return found
+            for try await answer in group {
+                guard let answer else { continue }
+                group.cancelAll()
+                return answer
+            }
+            return nil
         }
     }
 

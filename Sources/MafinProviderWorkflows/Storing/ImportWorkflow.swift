@@ -12,8 +12,10 @@ package struct ImportWorkflow {
     package var queries: VectorImport?
     /// The folder to write.
     package var output: URL
-    /// How servers are reached.
+    /// How the documents' server is reached.
     package var connection = StoreConnection()
+    /// How the queries' server is reached. It has a key of its own: one server never gets the key of another.
+    package var queriesConnection = StoreConnection()
 
     /// What was taken.
     package struct Result: Sendable, Encodable {
@@ -34,8 +36,15 @@ package struct ImportWorkflow {
     }
 
     private let context: WorkflowContext
-    /// The file by which a folder of an import is known.
     private static let documentsFile = "corpus.npy"
+    /// The file by which a folder of an import is known. Vectors alone may be a user's own, and are not replaced.
+    private static let descriptionFile = "import.json"
+
+    /// What is stored as ``descriptionFile``.
+    private struct Description: Encodable {
+        var documents: String
+        var queries: String?
+    }
 
     package init(_ documents: VectorImport, to output: URL, context: WorkflowContext) {
         (self.documents, self.output, self.context) = (documents, output, context)
@@ -44,7 +53,7 @@ package struct ImportWorkflow {
     /// Takes the vectors. The folder appears whole or not at all.
     /// - Throws: `StoreError`, `BlackBoxError`, `NumericsError`.
     package func run() async throws -> Result {
-        guard try AtomicFile.canReplaceDirectory(at: output, holding: Self.documentsFile) else {
+        guard try AtomicFile.canReplaceDirectory(at: output, holding: Self.descriptionFile) else {
             throw StoreError.occupied(path: output.path)
         }
         try FileManager.default.createDirectory(
@@ -52,13 +61,20 @@ package struct ImportWorkflow {
         let queries = queries ?? documents.queries
         var taken: (documents: VectorImport.Taken, queries: VectorImport.Taken?)?
         try await AtomicFile.replaceDirectory(at: output) { folder in
-            let first = try await take(documents, "documents", to: folder.appendingPathComponent(Self.documentsFile))
+            let first = try await take(
+                documents, connection, "documents", to: folder.appendingPathComponent(Self.documentsFile))
             taken = (
                 first,
                 try await queries.asyncMap {
-                    try await take($0, "queries", to: folder.appendingPathComponent("queries.npy"))
+                    try await take(
+                        $0, queriesConnection, "queries", to: folder.appendingPathComponent("queries.npy"))
                 }
             )
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            try AtomicFile.write(
+                try encoder.encode(Description(documents: documents.shown, queries: queries?.shown)),
+                to: folder.appendingPathComponent(Self.descriptionFile))
         }
         guard let taken else { preconditionFailure("the folder is filled, or an error is thrown") }
         // Without queries of its own the one table serves both roles.
@@ -66,7 +82,9 @@ package struct ImportWorkflow {
         return Result(documents: taken.documents, queries: taken.queries, blackBox: "vectors:\(path)")
     }
 
-    private func take(_ source: VectorImport, _ what: String, to file: URL) async throws -> VectorImport.Taken {
+    private func take(
+        _ source: VectorImport, _ connection: StoreConnection, _ what: String, to file: URL
+    ) async throws -> VectorImport.Taken {
         let bar = context.beginProgress("Reading \(what)", 0, "vectors")
         defer { bar.finish() }
         return try await source.write(

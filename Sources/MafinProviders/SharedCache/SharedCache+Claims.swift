@@ -1,4 +1,5 @@
 import Foundation
+import MafinPostgreSQL
 
 /// Claims of calls on the texts that they are about to send; see ``CacheClaims``.
 extension SharedCache {
@@ -36,7 +37,9 @@ extension SharedCache {
                         AND (classid::bigint << 32 | objid::bigint) = $1::bigint
                     """, [text]
                 ).integer(0, 0) ?? 0
-            if isHeld == 0 { try session.execute("SELECT pg_advisory_lock($1::bigint)", [text]) }
+            // The server may not know yet that the lost connection is gone. Its lock still speaks for this call then, and to wait for it
+            // could take hours.
+            if isHeld == 0 { try session.execute("SELECT pg_try_advisory_lock($1::bigint)", [text]) }
             try session.execute(
                 """
                 INSERT INTO mafin_owner (id, renewed) VALUES ($1::bigint, clock_timestamp())

@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import MafinBlackBox
 import MafinNumerics
+import MafinPostgreSQL
 
 /// A cache of paid vectors in PostgreSQL, for workers on several hosts. It holds vectors, the claims of calls that are asking, the
 /// rates of accounts and their spending. Tables and meanings are those of ``CacheTables``; times are the server's.
@@ -26,64 +27,65 @@ final class SharedCache: Sendable {
     /// Connects later.
     /// - Throws: ``ProviderError/cacheUnusable(path:reason:)`` for an address that is none, or that holds a password.
     init(_ address: String, precision: VectorPrecision, patience: TimeInterval, logger: Logger?) throws {
-        let prepare: @Sendable (PostgreSQLSession) throws -> Void = { try Self.makeTables($0) }
-        vectors = try PostgreSQLClient(address, patience: patience, prepare: prepare)
-        ledger = try PostgreSQLClient(address, patience: patience) {
-            try Self.makeTables($0)
+        let server: PostgreSQLAddress
+        do { server = try PostgreSQLAddress(address) } catch { throw ProviderError(error, cache: "--cache") }
+        let path = server.shown
+        let naming: @Sendable (PostgreSQLError) -> any Error = { ProviderError($0, cache: path) }
+        vectors = PostgreSQLClient(server, patience: patience, naming: naming) { try Self.makeTables($0, path) }
+        ledger = PostgreSQLClient(server, patience: patience, naming: naming) {
+            try Self.makeTables($0, path)
             // Rates and claims need not survive a power cut of the server.
             try $0.execute("SET synchronous_commit = off")
         }
-        path = vectors.shown
-        (self.precision, self.logger) = (precision, logger)
+        (self.path, self.precision, self.logger) = (path, precision, logger)
     }
 
-    private static func makeTables(_ session: PostgreSQLSession) throws {
-        // Several workers begin at once, and CREATE IF NOT EXISTS can still collide.
-        try session.execute("BEGIN")
-        do {
+    private static func makeTables(_ session: PostgreSQLSession, _ path: String) throws {
+        try session.transaction { session in
+            // Several workers begin at once.
             try session.execute("SELECT pg_advisory_xact_lock(7310010)")
-            for statement in tables { try session.execute(statement) }
-            try session.execute(
-                "INSERT INTO mafin_cache (version) SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM mafin_cache)")
+            // Only once: a worker may lack the right to make tables, and ALTER TABLE waits for all who read.
+            let isThere =
+                try session.query("SELECT (to_regclass('mafin_cache') IS NOT NULL)::int::bigint").integer(0, 0) == 1
+            if !isThere {
+                for statement in tables { try session.execute(statement) }
+                try session.execute("INSERT INTO mafin_cache (version) VALUES (\(version))")
+            }
             let found = try session.query("SELECT max(version) FROM mafin_cache").integer(0, 0) ?? 0
             guard found == version else {
-                throw PostgreSQLFault(
-                    state: "", reason: "it has format \(found), this program reads \(version)", isPassing: false)
+                throw ProviderError.cacheUnusable(
+                    path: path, reason: "it has format \(found), this program reads \(version)")
             }
-            try session.execute("COMMIT")
-        } catch {
-            try? session.execute("ROLLBACK")
-            throw error
         }
     }
 
     private static let tables = [
-        "CREATE TABLE IF NOT EXISTS mafin_cache (version bigint NOT NULL)",
+        "CREATE TABLE mafin_cache (version bigint NOT NULL)",
         """
-        CREATE TABLE IF NOT EXISTS mafin_source (
+        CREATE TABLE mafin_source (
             id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, description text NOT NULL UNIQUE, dimension bigint NOT NULL,
             counted_bytes bigint NOT NULL DEFAULT 0, counted_tokens bigint NOT NULL DEFAULT 0)
         """,
         """
-        CREATE TABLE IF NOT EXISTS mafin_vector (
+        CREATE TABLE mafin_vector (
             key bytea PRIMARY KEY, source bigint NOT NULL REFERENCES mafin_source (id), added timestamptz NOT NULL DEFAULT now(),
             checksum bigint NOT NULL, precision bigint NOT NULL, value bytea NOT NULL)
         """,
         // Numbers that are not compressible anyway.
         "ALTER TABLE mafin_vector ALTER COLUMN value SET STORAGE EXTERNAL",
         """
-        CREATE TABLE IF NOT EXISTS mafin_account (
+        CREATE TABLE mafin_account (
             name text PRIMARY KEY, requests float8, requests_time float8, tokens float8, tokens_time float8,
             paused_until float8 NOT NULL DEFAULT 0, items bigint, batch_tokens bigint, bytes bigint, encoding bigint, learned float8)
         """,
         """
-        CREATE TABLE IF NOT EXISTS mafin_spending (
+        CREATE TABLE mafin_spending (
             day bigint NOT NULL, purpose text NOT NULL, account text NOT NULL, requests bigint NOT NULL, cost float8 NOT NULL,
             PRIMARY KEY (day, purpose, account))
         """,
-        "CREATE TABLE IF NOT EXISTS mafin_owner (id bigint PRIMARY KEY, renewed timestamptz NOT NULL)",
-        "CREATE TABLE IF NOT EXISTS mafin_claim (key bytea PRIMARY KEY, owner bigint NOT NULL)",
-        "CREATE INDEX IF NOT EXISTS mafin_claim_owner ON mafin_claim (owner)",
+        "CREATE TABLE mafin_owner (id bigint PRIMARY KEY, renewed timestamptz NOT NULL)",
+        "CREATE TABLE mafin_claim (key bytea PRIMARY KEY, owner bigint NOT NULL)",
+        "CREATE INDEX mafin_claim_owner ON mafin_claim (owner)",
     ]
 
     // MARK: Vectors
@@ -226,5 +228,17 @@ final class SharedCache: Sendable {
             try $0.execute(
                 "DELETE FROM mafin_vector WHERE key = ANY ($1::bytea[])", [PostgreSQLText.array(keys.map(\.bytes))])
         }
+    }
+}
+
+extension ProviderError {
+    /// - Parameter path: the cache's address, for messages.
+    fileprivate init(_ error: PostgreSQLError, cache path: String) {
+        self =
+            switch error {
+            // disk_full
+            case .refused(_, "53100", _): .cacheFull(path: path)
+            default: .cacheUnusable(path: path, reason: error.reason)
+            }
     }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import MafinNumerics
+import MafinPostgreSQL
 
 /// The ledger that workers on several hosts share. Times are those of the server, so that the clocks of hosts need not agree.
 struct SharedLedger: AccountLedger {

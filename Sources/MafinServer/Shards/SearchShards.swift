@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTypes
+import MafinImages
 import MafinMethod
 import MafinNumerics
 
@@ -28,8 +29,9 @@ extension SearchShards {
     ) async throws -> ServedModel.SearchAnswer {
         let body = try JSONEncoder().encode(
             JSONObject(
-                dictionaryLiteral: ("query", request.query), ("top", request.count), ("lambda", request.lambda),
-                ("weights", request.weights.isEmpty ? nil : request.weights)))
+                dictionaryLiteral: ("query", request.query), ("image", try request.image?.dataURL()),
+                ("thumbnails", request.wantsThumbnails ? true : nil), ("top", request.count),
+                ("lambda", request.lambda), ("weights", request.weights.isEmpty ? nil : request.weights)))
         let answers = try await answers(to: body).enumerated().map { number, data in
             do { return try JSONDecoder().decode(ShardAnswer.self, from: data) } catch {
                 throw ServiceError(
@@ -44,9 +46,13 @@ extension SearchShards {
     ) throws -> ServedModel.SearchAnswer {
         guard let first = answers.first else { preconditionFailure("a search of no shards") }
         for (number, answer) in answers.enumerated() {
-            guard answer.weights == first.weights, answer.answeredBy == first.answeredBy,
-                (answer.degraded == nil) == (first.degraded == nil)
-            else {
+            guard (answer.degraded == nil) == (first.degraded == nil) else {
+                throw ServiceError(
+                    .serviceUnavailable, .upstream,
+                    "one of the shards 0 and \(number) did without the black box's vector, the other did not: their scores cannot be compared",
+                    code: "shards_differ", retryAfter: 1)
+            }
+            guard answer.weights == first.weights, answer.answeredBy == first.answeredBy else {
                 throw ServiceError(
                     .badGateway, .upstream,
                     "shards 0 and \(number) rank by different weights: all must serve the same artefact, and ask the black box alike",

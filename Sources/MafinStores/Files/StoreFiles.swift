@@ -1,4 +1,5 @@
 import Foundation
+import MafinBlackBox
 import MafinNumerics
 import MafinParquet
 import MafinPipeline
@@ -160,7 +161,7 @@ private final class NumPyWriter: StoreFileWriter {
     }
 
     func append(_ batch: StoreBatch) throws {
-        try ids.write(try IdentifierLines.data(batch.ids, for: idsFile))
+        try ids.write(Data(try PendingVectors.lines(ofIDs: batch.ids, for: idsFile).utf8))
         for (file, vectors) in zip(dense, batch.dense) { try file.append(vectors) }
         for (file, vectors) in zip(sparse, batch.sparse) {
             try file.append(
@@ -201,7 +202,7 @@ private final class JoinedWriter: StoreFileWriter {
     func finish() throws -> [String] {
         try vectors.commit()
         guard kind == .safetensors else {
-            try AtomicFile.write(try IdentifierLines.data(ids, for: idsFile), to: idsFile)
+            try AtomicFile.write(Data(try PendingVectors.lines(ofIDs: ids, for: idsFile).utf8), to: idsFile)
             return ["vectors.npy", "vectors.ids"]
         }
         // The header of safetensors holds the number of rows, so the rows are first written apart.
@@ -220,21 +221,5 @@ private final class JoinedWriter: StoreFileWriter {
         }
         try FileManager.default.removeItem(at: file)
         return ["vectors.safetensors"]
-    }
-}
-
-/// Ids as the lines of a file.
-enum IdentifierLines {
-    /// - Throws: ``StoreError/unwritable(store:id:reason:)`` for an id with a line break.
-    static func data(_ ids: [String], for file: URL) throws -> Data {
-        var text = ""
-        for id in ids {
-            guard !id.utf8.contains(where: { $0 == 10 || $0 == 13 }) else {
-                throw StoreError.unwritable(
-                    store: file.path, id: id, reason: "the id has a line break, and the file has an id a line")
-            }
-            text += id + "\n"
-        }
-        return Data(text.utf8)
     }
 }

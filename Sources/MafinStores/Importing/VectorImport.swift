@@ -2,6 +2,7 @@ import Foundation
 import MafinBlackBox
 import MafinNumerics
 import MafinParquet
+import MafinPostgreSQL
 
 /// Vectors that a user has in a database or a Parquet file already, so that nothing is bought twice.
 ///
@@ -14,7 +15,7 @@ import MafinParquet
 public struct VectorImport: Sendable, Equatable {
     /// Where vectors are.
     enum Source: Sendable, Equatable {
-        case table(PostgreSQLAddress)
+        case table(PostgreSQLTable)
         case chroma(url: String, collection: String)
         case qdrant(url: String, collection: String, vector: String?)
         case parquet(URL, id: String?, vector: String?)
@@ -31,12 +32,12 @@ public struct VectorImport: Sendable, Equatable {
     /// - Throws: ``StoreError/badAddress(_:reason:)``, ``StoreError/passwordInAddress(store:instead:)``.
     public init(parsing text: String) throws {
         if PostgreSQLAddress.isOne(text) {
-            let address = try PostgreSQLAddress(parsing: text)
-            guard address.vectorColumn != nil else {
+            let table = try PostgreSQLTable(parsing: text)
+            guard table.vectorColumn != nil else {
                 throw StoreError.badAddress(
-                    text, reason: "the column of vectors is missing: end the address with &vector=COLUMN")
+                    table.shown, reason: "the column of vectors is missing: end the address with &vector=COLUMN")
             }
-            source = .table(address)
+            source = .table(table)
             return
         }
         let halves = text.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
@@ -44,7 +45,7 @@ public struct VectorImport: Sendable, Equatable {
         for item in halves.count > 1 ? halves[1].split(separator: "&") : [] {
             let pair = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard pair.count == 2, ["id", "vector"].contains(pair[0]) else {
-                throw StoreError.badAddress(text, reason: "'\(item)' is unknown; \(Self.forms)")
+                throw StoreError.badAddress(text, reason: "'\(pair[0])' is unknown; \(Self.forms)")
             }
             items[pair[0]] = pair[1].removingPercentEncoding ?? pair[1]
         }
@@ -96,11 +97,10 @@ public struct VectorImport: Sendable, Equatable {
     ) async throws -> Taken {
         let sink = ImportSink(file, shown: shown, isCancelled: isCancelled, progress: progress)
         switch source {
-        case .table(let address):
-            let connection = try await PostgreSQLConnection.open(address)
+        case .table(let table):
             // Only the connection's thread uses the sink until this call returns.
             let carried = UnsafeTransfer(sink)
-            try await connection.run { try Self.read($0, address, into: carried.value) }
+            try await table.client().run { try Self.read($0, table, into: carried.value) }
         case .chroma(let url, let collection):
             try await ChromaReader(StoreServer(.chroma, url: url, connection), collection).read(into: sink)
         case .qdrant(let url, let collection, let vector):
@@ -118,8 +118,8 @@ public struct VectorImport: Sendable, Equatable {
 
     /// The source of queries of the same database, if the address names one.
     public var queries: VectorImport? {
-        guard case .table(let address) = source else { return nil }
-        return address.ofQueries.map { VectorImport(source: .table($0)) }
+        guard case .table(let table) = source else { return nil }
+        return table.ofQueries.map { VectorImport(source: .table($0)) }
     }
 
     private init(source: Source) { self.source = source }
@@ -127,31 +127,40 @@ public struct VectorImport: Sendable, Equatable {
     /// The source for messages.
     public var shown: String {
         switch source {
-        case .table(let address): address.shown
+        case .table(let table): table.shown
         case .chroma(let url, let collection), .qdrant(let url, let collection, _): "\(url)/\(collection)"
         case .parquet(let url, _, _): url.path
         }
     }
 
     private static func read(
-        _ session: PostgreSQLConnection.Session, _ address: PostgreSQLAddress, into sink: ImportSink
+        _ session: PostgreSQLSession, _ table: PostgreSQLTable, into sink: ImportSink
     ) throws {
-        let id = PostgreSQLAddress.quoted(address.idColumn)
-        let vector = PostgreSQLAddress.quoted(address.vectorColumn ?? "")
-        let table = PostgreSQLAddress.quoted(table: address.table)
+        let id = PostgreSQLText.identifier(table.idColumn)
+        let vector = PostgreSQLText.identifier(table.vectorColumn ?? "")
+        let name = PostgreSQLText.identifier(table: table.table)
         // In the order of the ids, so that the same vectors always give the same files.
-        let statement = "SELECT \(id)::text COLLATE \"C\", \(vector)::vector FROM \(table) ORDER BY 1"
-        try session.forEachRow(statement, what: "the vectors") { columns in
-            guard let id = columns[0], let bytes = columns[1] else { return sink.countMissing() }
-            let dimension = bytes.count < 4 ? 0 : Int(bytes.loadUnaligned(as: UInt16.self).bigEndian)
-            guard bytes.count == 4 + 4 * dimension else {
-                throw StoreError.mismatch(
-                    store: address.shown, expected: "vectors in pgvector's binary form", found: "other bytes")
-            }
-            let values = (0..<dimension).map { place in
-                Float(bitPattern: bytes.loadUnaligned(fromByteOffset: 4 + 4 * place, as: UInt32.self).bigEndian)
-            }
-            try sink.append(String(decoding: id, as: UTF8.self), values)
+        let statement = "SELECT \(id)::text COLLATE \"C\", \(vector)::vector FROM \(name) ORDER BY 1"
+        try session.forEachRow(statement, what: "the vectors") { row in
+            guard let id = row.text(0, 0),
+                let values = try row.withBytes(0, 1, { try $0.map { try floats($0, of: id, table) } })
+            else { return sink.countMissing() }
+            try sink.append(id, values)
+        }
+    }
+
+    /// The numbers of pgvector's binary form.
+    private static func floats(_ bytes: UnsafeRawBufferPointer, of id: String, _ table: PostgreSQLTable) throws
+        -> [Float]
+    {
+        let dimension = bytes.count < 4 ? 0 : Int(bytes.loadUnaligned(as: UInt16.self).bigEndian)
+        guard bytes.count == 4 + 4 * dimension else {
+            throw StoreError.mismatch(
+                store: table.shown, expected: "vectors in pgvector's binary form",
+                found: "other bytes in that of '\(id)'")
+        }
+        return (0..<dimension).map { place in
+            Float(bitPattern: bytes.loadUnaligned(fromByteOffset: 4 + 4 * place, as: UInt32.self).bigEndian)
         }
     }
 }

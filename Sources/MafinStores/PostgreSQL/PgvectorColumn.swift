@@ -1,4 +1,6 @@
+import MafinNumerics
 import MafinPipeline
+import MafinPostgreSQL
 
 /// How pgvector holds and indexes one set of vectors.
 struct PgvectorColumn: Equatable {
@@ -35,7 +37,7 @@ struct PgvectorColumn: Equatable {
             }
     }
 
-    private var name: String { PostgreSQLAddress.quoted(column) }
+    private var name: String { PostgreSQLText.identifier(column) }
 
     /// Vectors beyond the limit of `vector` are indexed with 16 bits, whatever the column holds.
     private var needsCast: Bool { part.face == .dense && !isHalf && part.dimension > Self.vectorLimit }
@@ -58,9 +60,14 @@ struct PgvectorColumn: Equatable {
         let kind = part.face == .sparse ? "sparsevec" : needsCast || isHalf ? "halfvec" : "vector"
         let bare = table.split(separator: ".").last.map(String.init) ?? table
         return """
-            CREATE INDEX IF NOT EXISTS \(PostgreSQLAddress.quoted("\(bare)_\(column)_hnsw")) ON \(PostgreSQLAddress.quoted(table: table)) \
+            CREATE INDEX IF NOT EXISTS \(PostgreSQLText.identifier(Self.nameOfIndex("\(bare)_\(column)_hnsw"))) ON \(PostgreSQLText.identifier(table: table)) \
             USING hnsw (\(needsCast ? indexed : name) \(kind)_ip_ops) WITH (m = \(options.connections), ef_construction = \(options.candidates))
             """
+    }
+
+    /// PostgreSQL cuts names to 63 bytes. Two names must not become one: then the second index would not be made.
+    private static func nameOfIndex(_ name: String) -> String {
+        name.utf8.count <= 63 ? name : "mafin_\(ContentHash.sha256(of: name).prefix(32))_hnsw"
     }
 
     /// The product of a query's vector and the column. A user's own column may hold vectors of any length, so there it is the cosine.

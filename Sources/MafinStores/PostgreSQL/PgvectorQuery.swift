@@ -1,4 +1,5 @@
 import MafinPipeline
+import MafinPostgreSQL
 
 /// The search of an exported table as one SQL statement, with the weights in it.
 struct PgvectorQuery: StoreQuery {
@@ -9,8 +10,8 @@ struct PgvectorQuery: StoreQuery {
     let candidates: Int?
 
     func text(_ terms: [StoreTerm], count: Int, vectors: StoreQueryVectors?) -> String {
-        let id = PostgreSQLAddress.quoted(idColumn)
-        let name = PostgreSQLAddress.quoted(table: table)
+        let id = PostgreSQLText.identifier(idColumn)
+        let name = PostgreSQLText.identifier(table: table)
         let used = terms.enumerated().compactMap { place, term -> Term? in
             guard let column = columns.first(where: { $0.part.name == term.part }) else { return nil }
             return Term(

@@ -1,6 +1,7 @@
 import Foundation
 import MafinNumerics
 import MafinPipeline
+import MafinPostgreSQL
 
 /// A table of PostgreSQL with a column of pgvector for each set of vectors.
 ///
@@ -10,9 +11,9 @@ import MafinPipeline
 /// A table of the user's own, whose vectors of the black box are in a column already, gets the other columns. Its rows are updated, and none is
 /// added; the user's column is only read.
 public final class PgvectorStore: VectorStore {
-    private let address: PostgreSQLAddress
+    private let address: PostgreSQLTable
     private let options: Options
-    private var connection: PostgreSQLConnection?
+    private let client: PostgreSQLClient
     private var columns: [PgvectorColumn] = []
     private var holdsTexts = false
     private var idType = "text"
@@ -45,25 +46,18 @@ public final class PgvectorStore: VectorStore {
     static let textColumn = "mafin_text"
 
     /// A store. Nothing is connected yet.
-    public init(_ address: PostgreSQLAddress, options: Options = Options()) {
-        (self.address, self.options) = (address, options)
+    public init(_ address: PostgreSQLTable, options: Options = Options()) {
+        (self.address, self.options, client) = (address, options, address.client())
     }
 
     private var updatesOnly: Bool { !options.foreignColumns.isEmpty }
-    private var table: String { PostgreSQLAddress.quoted(table: address.table) }
-    private var id: String { PostgreSQLAddress.quoted(address.idColumn) }
+    private var table: String { PostgreSQLText.identifier(table: address.table) }
+    private var id: String { PostgreSQLText.identifier(address.idColumn) }
     private var written: [PgvectorColumn] { columns.filter { !$0.isForeign } }
 
-    private func opened() async throws -> PostgreSQLConnection {
-        if let connection { return connection }
-        let opened = try await PostgreSQLConnection.open(address)
-        connection = opened
-        return opened
-    }
-
     /// The columns of the table by name, with their types; empty if there is no table.
-    private static func columns(of table: String, _ session: PostgreSQLConnection.Session) throws -> [String: String] {
-        let rows = try session.rows(
+    private static func columns(of table: String, _ session: PostgreSQLSession) throws -> [String: String] {
+        let rows = try session.texts(
             """
             SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a \
             WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
@@ -75,7 +69,6 @@ public final class PgvectorStore: VectorStore {
 
     /// Makes the table or adds columns to it.
     public func prepare(_ schema: StoreSchema) async throws -> [String] {
-        let connection = try await opened()
         let (store, foreign) = (address.shown, options.foreignColumns)
         if let unknown = foreign.keys.first(where: { name in !schema.parts.contains { $0.name == name } }) {
             throw StoreError.badAddress(
@@ -85,7 +78,7 @@ public final class PgvectorStore: VectorStore {
             )
         }
         let table = table
-        let existing = try await connection.run { session in
+        let existing = try await client.run { session in
             try Self.requireExtension(session, store)
             return try Self.columns(of: table, session)
         }
@@ -117,20 +110,20 @@ public final class PgvectorStore: VectorStore {
             return PgvectorColumn(part, isHalf: false, foreign: column, type: type)
         }
         holdsTexts = schema.holdsTexts
-        try await create(existing, connection)
+        try await create(existing)
         return updatesOnly
             ? ["only rows that are in the table are written; the column that --column names is only read"] : []
     }
 
-    private static func requireExtension(_ session: PostgreSQLConnection.Session, _ store: String) throws {
+    private static func requireExtension(_ session: PostgreSQLSession, _ store: String) throws {
         do {
-            try session.rows("CREATE EXTENSION IF NOT EXISTS vector", what: "the extension pgvector")
+            try session.execute("CREATE EXTENSION IF NOT EXISTS vector", what: "the extension pgvector")
         } catch {
-            let version = try session.rows(
+            let version = try session.texts(
                 "SELECT extversion FROM pg_extension WHERE extname = 'vector'", what: "a look at the extensions")
             if version.isEmpty { throw error }
         }
-        let version = try session.rows(
+        let version = try session.texts(
             "SELECT extversion FROM pg_extension WHERE extname = 'vector'", what: "a look at the extensions")
         let text = version.first?[0] ?? "none"
         let numbers = text.split(separator: ".").compactMap { Int($0) }
@@ -141,7 +134,7 @@ public final class PgvectorStore: VectorStore {
         }
     }
 
-    private func create(_ existing: [String: String], _ connection: PostgreSQLConnection) async throws {
+    private func create(_ existing: [String: String]) async throws {
         var wanted = [(Self.hashColumn, "text")] + written.map { ($0.column, $0.type) }
         if holdsTexts { wanted.append((Self.textColumn, "text")) }
         let store = address.shown
@@ -151,7 +144,7 @@ public final class PgvectorStore: VectorStore {
                     store: store, expected: "the column '\(name)' of type \(type)", found: "type \(found)")
             }
         }
-        let definitions = wanted.map { "\(PostgreSQLAddress.quoted($0.0)) \($0.1)" }
+        let definitions = wanted.map { "\(PostgreSQLText.identifier($0.0)) \($0.1)" }
         let statement =
             existing.isEmpty
             ? "CREATE TABLE \(table) (\(id) text PRIMARY KEY, \(definitions.joined(separator: ", ")))"
@@ -159,28 +152,27 @@ public final class PgvectorStore: VectorStore {
         let fields =
             (["id text", "hash text"] + (holdsTexts ? ["text text"] : []))
             + written.enumerated().map { "v\($0) \($1.type)" }
-        try await connection.run { session in
-            try session.rows(statement, what: "the table")
-            try session.rows(
+        try await client.run { session in
+            try session.execute(statement, what: "the table")
+            try session.execute(
                 "CREATE TEMPORARY TABLE IF NOT EXISTS mafin_staging (\(fields.joined(separator: ", "))) ON COMMIT DELETE ROWS",
                 what: "a temporary table")
         }
     }
 
+    private func requireWritable(_ ids: [String]) throws {
+        guard let id = ids.first(where: { $0.utf8.contains(0) }) else { return }
+        throw StoreError.unwritable(store: address.shown, id: id, reason: "PostgreSQL has no texts with a NUL")
+    }
+
     /// See ``VectorStore/storedHashes(of:)``.
     public func storedHashes(of ids: [String]) async throws -> [String: String] {
-        let hash = PostgreSQLAddress.quoted(Self.hashColumn)
-        // A list as PostgreSQL writes arrays.
-        let list =
-            "{"
-            + ids.map {
-                "\"" + $0.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
-                    + "\""
-            }
-            .joined(separator: ",") + "}"
+        try requireWritable(ids)
+        let hash = PostgreSQLText.identifier(Self.hashColumn)
         let statement =
             "SELECT \(id)::text, \(hash) FROM \(table) WHERE \(id) = ANY($1::text[]::\(idType)[]) AND \(hash) IS NOT NULL"
-        let rows = try await opened().run { try $0.rows(statement, [list], what: "a look at what is stored") }
+        let list = PostgreSQLText.array(ids)
+        let rows = try await client.run { try $0.texts(statement, [list], what: "a look at what is stored") }
         return Dictionary(rows.compactMap { row in row[0].flatMap { id in row[1].map { (id, $0) } } }) { first, _ in
             first
         }
@@ -188,13 +180,10 @@ public final class PgvectorStore: VectorStore {
 
     /// See ``VectorStore/write(_:)``.
     public func write(_ batch: StoreBatch) async throws {
+        try requireWritable(batch.ids)
         var rows = CopyRows()
         for row in 0..<batch.count {
             rows.begin(fields: 2 + (holdsTexts ? 1 : 0) + written.count)
-            guard !batch.ids[row].utf8.contains(0) else {
-                throw StoreError.unwritable(
-                    store: address.shown, id: batch.ids[row], reason: "PostgreSQL has no texts with a NUL")
-            }
             rows.text(batch.ids[row])
             rows.text(batch.hashes[row])
             if holdsTexts { rows.text(batch.texts[row].replacingOccurrences(of: "\0", with: " ")) }
@@ -214,18 +203,11 @@ public final class PgvectorStore: VectorStore {
         }
         rows.end()
         let (bytes, upsert, lookup) = (rows.bytes, upsertStatement, missingStatement)
-        let lost = try await opened().run { session in
-            try session.rows("BEGIN", what: "a transaction")
-            do {
-                try session.copy("COPY mafin_staging FROM STDIN (FORMAT binary)", bytes, what: "the vectors")
-                let lost = try lookup.map { try session.rows($0, what: "a look for the rows").compactMap(\.[0]) } ?? []
-                _ = try session.change(upsert, what: "the vectors")
-                try session.rows("COMMIT", what: "the end of a transaction")
-                return lost
-            } catch {
-                _ = try? session.rows("ROLLBACK", what: "a rollback")
-                throw error
-            }
+        let lost = try await client.transaction { session in
+            try session.copy("COPY mafin_staging FROM STDIN (FORMAT binary)", bytes, what: "the vectors")
+            let lost = try lookup.map { try session.texts($0, what: "a look for the rows").compactMap(\.[0]) } ?? []
+            try session.execute(upsert, what: "the vectors")
+            return lost
         }
         missing.count += lost.count
         missing.first += lost.prefix(5 - min(5, missing.first.count))
@@ -238,7 +220,7 @@ public final class PgvectorStore: VectorStore {
     }
 
     private var upsertStatement: String {
-        let columns = assignments.map { (PostgreSQLAddress.quoted($0.column), $0.field) }
+        let columns = assignments.map { (PostgreSQLText.identifier($0.column), $0.field) }
         if updatesOnly {
             let changes = columns.map { "\($0.0) = s.\($0.1)" }.joined(separator: ", ")
             return "UPDATE \(table) t SET \(changes) FROM mafin_staging s WHERE t.\(id) = s.id::\(idType)"
@@ -264,12 +246,11 @@ public final class PgvectorStore: VectorStore {
             notes.append(
                 "\(missing.count) texts have no row in \(address.table) and were not written, such as \(first)")
         }
-        let connection = try await opened()
         if options.wantsIndex {
             for column in written {
                 guard let statement = column.indexStatement(on: address.table, options: options.index) else { continue }
                 do {
-                    try await connection.run { _ = try $0.rows(statement, what: "the index of '\(column.column)'") }
+                    try await client.run { try $0.execute(statement, what: "the index of '\(column.column)'") }
                 } catch let error as StoreError
                     where column.part.face == .sparse && "\(error)".contains("non-zero elements")
                 {
@@ -280,14 +261,14 @@ public final class PgvectorStore: VectorStore {
             }
         }
         let statement = "ANALYZE \(table)"
-        try await connection.run { _ = try $0.rows(statement, what: "ANALYZE") }
+        try await client.run { try $0.execute(statement, what: "ANALYZE") }
         return notes
     }
 
     /// How the table is searched, for a schema that need not be there yet.
     /// - Parameter candidates: how many candidates each index finds; nil: every row is scored, which is exact.
     public static func query(
-        _ address: PostgreSQLAddress, _ schema: StoreSchema, options: Options, candidates: Int?
+        _ address: PostgreSQLTable, _ schema: StoreSchema, options: Options, candidates: Int?
     ) -> any StoreQuery {
         PgvectorQuery(
             table: address.table, idColumn: address.idColumn,

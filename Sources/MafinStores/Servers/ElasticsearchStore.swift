@@ -199,8 +199,12 @@ public final class ElasticsearchStore: VectorStore {
             }
             let answer = try await server.send(
                 .POST, "/_bulk", bytes, type: "application/x-ndjson", what: "the documents")
-            // A request as a whole succeeds although documents are refused.
-            for item in answer.body["items"]?.elements ?? [] {
+            // A request as a whole succeeds although documents are refused. Something in between may answer in the server's place.
+            let sent = min(Self.documents, batch.count - start)
+            guard let items = answer.body["items"]?.elements, items.count == sent else {
+                throw server.unexpected("what became of each of \(sent) documents")
+            }
+            for item in items {
                 guard let action = item.members?.first?.value, let error = action["error"] else { continue }
                 throw StoreError.unwritable(
                     store: kind.name, id: action["_id"]?.text ?? "?",

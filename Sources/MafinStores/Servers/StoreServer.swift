@@ -51,7 +51,6 @@ struct StoreServer {
     struct Answer {
         var status: Int
         var body: JSONValue
-        var isGood: Bool { (200..<300).contains(status) }
     }
 
     /// Sends a request and returns its answer.

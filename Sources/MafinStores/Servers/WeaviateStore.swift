@@ -126,7 +126,10 @@ public final class WeaviateStore: VectorStore {
                 "objects": .list(rows.map { WeaviateBodies.object(batch, $0, schema, collection: name) })
             ]
             let answer = try await server.send(.POST, "/v1/batch/objects", body.bytes, what: "the objects")
-            for (row, object) in zip(rows, answer.body.elements ?? []) {
+            guard let objects = answer.body.elements, objects.count == rows.count else {
+                throw server.unexpected("what became of each of \(rows.count) objects")
+            }
+            for (row, object) in zip(rows, objects) {
                 let errors = object["result"]?["errors"]?["error"]?.elements
                 guard let error = errors?.first else { continue }
                 throw StoreError.unwritable(

@@ -33,7 +33,7 @@ final class JSONLines: NamedVectorFiles {
         for (row, id) in ids.enumerated() {
             switch shape {
             case .qdrant:
-                text += Array("{\"id\":\"\(Self.uuid(of: id))\",\"payload\":{\"_id\":".utf8)
+                text += Array("{\"id\":\"\(StableUUID.of(id))\",\"payload\":{\"_id\":".utf8)
                 JSONText.append(quoted: id, to: &text)
                 text += Array("},\"vector\":{".utf8)
             case .elasticsearch:
@@ -94,23 +94,5 @@ final class JSONLines: NamedVectorFiles {
         }
         if separator == UInt8(ascii: "[") { text.append(separator) }
         text.append(UInt8(ascii: "]"))
-    }
-
-    /// The namespace OID of RFC 9562.
-    private static let namespace: [UInt8] = [
-        0x6b, 0xa7, 0xb8, 0x12, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8,
-    ]
-
-    /// The UUID of version 5 of a name: Python's `uuid.uuid5(uuid.NAMESPACE_OID, name)`. The same text gets the same id in
-    /// every run, so that a database replaces it.
-    static func uuid(of name: String) -> String {
-        var hash = ContentHash(.sha1)
-        hash.update(namespace)
-        hash.update(name)
-        var bytes = Array(hash.finalize().prefix(16))
-        bytes[6] = bytes[6] & 0x0f | 0x50
-        bytes[8] = bytes[8] & 0x3f | 0x80
-        let digits = bytes.map { String(format: "%02x", $0) }
-        return [0..<4, 4..<6, 6..<8, 8..<10, 10..<16].map { digits[$0].joined() }.joined(separator: "-")
     }
 }

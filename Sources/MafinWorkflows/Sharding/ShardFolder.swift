@@ -157,32 +157,10 @@ package struct ShardFolder {
         var (rows, bytes) = (0, 0)
         for marker in markers {
             if isCancelled() { throw CancellationError() }
-            let files = files(marker.shard)
-            for (url, file) in [
-                (files.vectors, marker.vectors), (files.ids, marker.ids), (files.hashes, marker.hashes),
-            ] {
-                guard try ShardMarker.File(url) == file else {
-                    throw WorkflowError.shards(
-                        path: url.path,
-                        reason: "its content is not what its marker says; remove the marker to make it again")
-                }
-                bytes += file.bytes
-            }
-            let vectors = try NumPyFile.map(files.vectors)
-            guard vectors.rows == marker.rows, vectors.columns == plan.dimension else {
-                throw fault(
-                    marker.shard,
-                    "\(vectors.rows) × \(vectors.columns) vectors, expected \(marker.rows) × \(plan.dimension)")
-            }
-            let (ids, hashes) = (try Self.lines(of: files.ids), try Self.lines(of: files.hashes))
-            guard ids.count == marker.rows, hashes.count == marker.rows else {
-                throw fault(marker.shard, "\(ids.count) ids and \(hashes.count) hashes of \(marker.rows) vectors")
-            }
-            for id in ids where !known.insert(id) {
-                throw fault(marker.shard, "the id '\(id)' is used twice, in this shard or an earlier one")
-            }
-            if let texts { try compare(marker, ids: ids, hashes: hashes, with: texts, as: kind) }
+            let shard = try checked(marker, &known)
+            if let texts { try compare(marker, ids: shard.ids, hashes: shard.hashes, with: texts, as: kind) }
             rows += marker.rows
+            bytes += marker.vectors.bytes + marker.ids.bytes + marker.hashes.bytes
             progress(marker.shard + 1)
         }
         return Verification(
@@ -190,17 +168,43 @@ package struct ShardFolder {
         )
     }
 
+    /// A shard whose files are what its marker says, and whose ids are new.
+    private func checked(
+        _ marker: ShardMarker, _ known: inout KnownIdentifiers
+    ) throws -> (vectors: NumPyFile.MappedArray, ids: [String], hashes: [String]) {
+        let files = files(marker.shard)
+        for (url, file) in [(files.vectors, marker.vectors), (files.ids, marker.ids), (files.hashes, marker.hashes)] {
+            guard try ShardMarker.File(url) == file else {
+                throw WorkflowError.shards(
+                    path: url.path,
+                    reason: "its content is not what its marker says; remove the marker to make it again")
+            }
+        }
+        let vectors = try NumPyFile.map(files.vectors)
+        guard vectors.rows == marker.rows, vectors.columns == plan.dimension else {
+            throw fault(
+                marker.shard,
+                "\(vectors.rows) × \(vectors.columns) vectors, expected \(marker.rows) × \(plan.dimension)")
+        }
+        let (ids, hashes) = (try Self.lines(of: files.ids), try Self.lines(of: files.hashes))
+        guard ids.count == marker.rows, hashes.count == marker.rows else {
+            throw fault(marker.shard, "\(ids.count) ids and \(hashes.count) hashes of \(marker.rows) vectors")
+        }
+        for id in ids where !known.insert(id) {
+            throw fault(marker.shard, "the id '\(id)' is used twice, in this shard or an earlier one")
+        }
+        return (vectors, ids, hashes)
+    }
+
     private func compare(
         _ marker: ShardMarker, ids: [String], hashes: [String], with input: URL, as kind: RetrievalError.TextKind
     ) throws {
-        let range = marker.start..<marker.end
-        guard try LineCut.bytes(ofPart: marker.shard, of: plan.shards, in: input) == range,
-            try ShardMarker.sha256(of: range, in: input) == marker.inputSHA256
-        else { throw fault(marker.shard, "it was made of other bytes than those of \(input.path)") }
-        var texts = try CheckedTexts(partOf: input, bytes: range, as: kind)
+        try marker.requireInput(input, path: files(marker.shard).marker.path)
+        var texts = try CheckedTexts(partOf: input, bytes: marker.start..<marker.end, as: kind)
         var row = 0
         while let text = try texts.next() {
-            guard row < ids.count, ids[row] == text.id, hashes[row] == ContentHash.sha256(of: text.text) else {
+            let item = EmbeddingItem(id: text.id, text: text.text, image: text.image)
+            guard row < ids.count, ids[row] == text.id, hashes[row] == ContentHash.sha256(of: item.content) else {
                 throw fault(marker.shard, "row \(row) is not the text '\(text.id)' of \(input.path)")
             }
             row += 1
@@ -211,7 +215,7 @@ package struct ShardFolder {
     }
 
     /// Writes one `.npy` file of all shards, its ids and its hashes, in the order of the input: the same bytes that a single
-    /// process writes.
+    /// process writes. Every file is compared with its marker first.
     /// - Returns: the number of rows.
     /// - Throws: ``WorkflowError/shards(path:reason:)``, `NumericsError`; `CancellationError`.
     package func merge(
@@ -226,24 +230,14 @@ package struct ShardFolder {
         var known = KnownIdentifiers(capacity: markers.reduce(0) { $0 + $1.rows })
         let piece = max(1, (64 << 20) / max(1, 4 * plan.dimension))
         for marker in markers {
-            let files = files(marker.shard)
-            let ids = try Self.lines(of: files.ids)
-            let vectors = try NumPyFile.map(files.vectors)
-            guard vectors.rows == marker.rows, ids.count == marker.rows, vectors.columns == plan.dimension else {
-                throw fault(
-                    marker.shard,
-                    "\(vectors.rows) × \(vectors.columns) vectors and \(ids.count) ids, expected \(marker.rows) × \(plan.dimension)"
-                )
-            }
-            for id in ids where !known.insert(id) {
-                throw fault(marker.shard, "the id '\(id)' is used twice, in this shard or an earlier one")
-            }
+            // A damaged shard must not become a part of a file that has no marker.
+            let shard = try checked(marker, &known)
             for start in stride(from: 0, to: marker.rows, by: piece) {
                 if isCancelled() { throw CancellationError() }
                 let rows = start..<min(start + piece, marker.rows)
-                try merged.append(vectors.matrix(rows: rows), ids: Array(ids[rows]))
+                try merged.append(shard.vectors.matrix(rows: rows), ids: Array(shard.ids[rows]))
             }
-            try hashes.write(try Data(contentsOf: files.hashes))
+            try hashes.write(try Data(contentsOf: files(marker.shard).hashes))
             progress(marker.shard + 1)
         }
         try hashes.commit()

@@ -1,5 +1,6 @@
 import Foundation
 import MafinNumerics
+import MafinRetrieval
 
 /// The marker of a finished shard. It is written last, and says what the shard holds and what it cost.
 package struct ShardMarker: Codable, Equatable, Sendable {
@@ -68,6 +69,18 @@ package struct ShardMarker: Codable, Equatable, Sendable {
             guard (try? File.size(of: url)) == file.bytes else { return nil }
         }
         return marker
+    }
+
+    /// Checks that the bytes of the input are those that the shard was made of.
+    /// - Parameter path: of the marker, for messages.
+    func requireInput(_ input: URL, path: String) throws {
+        guard try LineCut.bytes(ofPart: shard, of: shards, in: input) == start..<end,
+            try Self.sha256(of: start..<end, in: input) == inputSHA256
+        else {
+            throw WorkflowError.shards(
+                path: path,
+                reason: "it was made of other bytes than those of \(input.path); remove it to make the shard again")
+        }
     }
 
     /// SHA-256 of some bytes of a file. Memory: 1 MiB.

@@ -15,6 +15,8 @@ package struct ShardPlan: Codable, Equatable, Sendable {
     package var artefact: String
     /// Version of the computation of local vectors.
     package var encodingVersion = TextEncoder.encodingVersion
+    /// The numbers in which the local encoder computes.
+    package var precision: String
     /// `document` or `query`.
     package var role: String
     /// Whether queries have the stand-in's vectors.
@@ -56,6 +58,7 @@ package struct ShardPlan: Codable, Equatable, Sendable {
         input: URL
     ) throws {
         artefact = try ContentHash.sha256(of: model.artefact.folder.appendingPathComponent(Artefact.manifestName))
+        precision = model.precision.rawValue
         self.role = role.rawValue
         self.isOffline = isOffline
         elementType = type.rawValue
@@ -132,8 +135,10 @@ struct ShardFiles {
     var lock: URL { folder.appendingPathComponent(".\(base).lock") }
     var all: [URL] { [vectors, ids, hashes, marker] }
 
-    /// Removes what a killed worker left. Only to be called by the holder of the lock.
+    /// Removes what a killed worker left, and the marker of files that are damaged: it must not speak for the files that replace them. Only to
+    /// be called by the holder of the lock.
     func removeLeftovers() {
+        try? FileManager.default.removeItem(at: marker)
         let prefixes = all.map { ".\($0.lastPathComponent)." }
         for name in (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         where name.hasSuffix(".tmp") && prefixes.contains(where: { name.hasPrefix($0) }) {

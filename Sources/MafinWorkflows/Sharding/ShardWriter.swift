@@ -31,8 +31,12 @@ package final class ShardWriter {
         _ shard: Int, of plan: ShardPlan, input: URL, in folder: URL, isCancelled: () -> Bool, note: (String) -> Void
     ) throws -> (writer: ShardWriter?, finished: ShardMarker?) {
         let hash = try plan.hash
-        if let marker = try ShardMarker.finished(shard, of: plan, hash: hash, in: folder) { return (nil, marker) }
         let files = ShardFiles(shard, of: plan, hash: hash, in: folder)
+        if let marker = try ShardMarker.finished(shard, of: plan, hash: hash, in: folder) {
+            // The plan knows samples of the input only.
+            try marker.requireInput(input, path: files.marker.path)
+            return (nil, marker)
+        }
         var hasNoted = false
         while true {
             if let lock = try ShardLock.take(files.lock) {
@@ -65,7 +69,7 @@ package final class ShardWriter {
     /// - Throws: `BlackBoxError` for an id that the file cannot hold; `NumericsError`.
     package func append(_ rows: Matrix, _ items: [EmbeddingItem]) throws {
         try vectors.append(rows, ids: items.map(\.id))
-        let digests = parallelMap(items.count) { ContentHash.sha256(of: items[$0].text) + "\n" }
+        let digests = parallelMap(items.count) { ContentHash.sha256(of: items[$0].content) + "\n" }
         try hashes.write(Data(digests.joined().utf8))
     }
 

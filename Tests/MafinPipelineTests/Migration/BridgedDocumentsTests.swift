@@ -104,13 +104,21 @@ import Testing
             }
             #expect(text.contains("sources.bridge.dimension") && text.contains("expected 9, found 6"), "\(text)")
         }
-        let named = try refusal { manifest in
-            try changeSource(&manifest) { $0["name"] = "mine" }
-            var mixing = try #require(manifest["mixing"] as? [String: Any])
-            mixing["weights"] = [["source": "mine", "weight": 1] as [String: Any]]
-            manifest["mixing"] = mixing
+        func refusal(of name: String) throws -> String {
+            try refusal { manifest in
+                try changeSource(&manifest) { $0["name"] = name }
+                var mixing = try #require(manifest["mixing"] as? [String: Any])
+                mixing["weights"] = [["source": name, "weight": 1] as [String: Any]]
+                manifest["mixing"] = mixing
+            }
         }
+        let named = try refusal(of: "mine")
         #expect(named.contains("sources.mine.kind"), "\(named)")
+        // Exports name files by it, and write it into comments of SQL.
+        for name in ["../../mine", "mine\nDROP TABLE docs", ".."] {
+            let named = try refusal(of: name)
+            #expect(named.contains("a name without '/' and line breaks") && !named.contains("\n"), "\(named)")
+        }
     }
 
     @Test func rowsOfAnotherLengthAreNotWritten() async {
