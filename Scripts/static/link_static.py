@@ -78,8 +78,8 @@ def main():
         # What Foundation's modules name only when they are imported as static ones.
         parts = ["FoundationEssentials", "FoundationInternationalization", "_FoundationICU", "CoreFoundation", "_FoundationCShims", "_FoundationCollections"]
         extra = [f"-l{part}" for part in parts] if "-lFoundation" in named else []
-        # zlib and SQLite are named on SwiftPM's command line, through pkg-config, and not in objects.
-        extra += ["-lz"] + (["-lsqlite3"] if arguments.kind == "program" else [])
+        # zlib, libpng, libjpeg-turbo and SQLite are named on SwiftPM's command line, through pkg-config, and not in objects.
+        extra += ["-lz", "-lpng", "-ljpeg"] + (["-lsqlite3"] if arguments.kind == "program" else [])
         for flag in dict.fromkeys([*named, *extra]):
             if flag in OF_GLIBC or not flag.startswith("-l"):
                 continue

@@ -80,8 +80,8 @@ struct DocumentVectors {
     /// Whether the black box's vectors of documents are needed.
     var asksBlackBox: Bool { denseSources.contains { $0.documentInputs.contains(.blackBox) } }
 
-    /// The hash of a text and of all that determines its vectors.
-    func hash(of text: String) -> String { ContentHash.sha256(of: fingerprint + "\n" + text) }
+    /// The hash of a text or image and of all that determines its vectors.
+    func hash(of item: EmbeddingItem) -> String { ContentHash.sha256(of: fingerprint + "\n" + item.content) }
 
     private static func fingerprint(of model: ArtefactModel, _ kind: StoreKind) throws -> String {
         struct Facts: Encodable {
@@ -131,7 +131,8 @@ struct DocumentVectors {
         if let answers { try model.artefact.require(blackBoxDimension: answers.columns) }
         let texts = items.map(\.text)
         let local =
-            model.encoder == nil ? nil : try model.localVectors(of: texts, as: .document, isCancelled: isCancelled)
+            model.encoder == nil
+            ? nil : try model.localVectors(of: items.map(\.item), as: .document, isCancelled: isCancelled)
         let mixing = model.manifest.mixing
         let documents = try SourceDocuments(
             ids: items.map(\.id), texts: texts, blackBox: answers, local: local, form: mixing.localForm)

@@ -149,10 +149,10 @@ package struct ExportWorkflow {
         mutating func next() async throws -> (new: [EmbeddingItem], hashes: [String], skipped: Int)? {
             var items: [EmbeddingItem] = []
             while items.count < blockSize, let text = try texts.next() {
-                items.append(EmbeddingItem(id: text.id, text: text.text))
+                items.append(EmbeddingItem(id: text.id, text: text.text, image: text.image))
             }
             guard !items.isEmpty else { return nil }
-            let hashes = items.map { vectors.hash(of: $0.text) }
+            let hashes = items.map { vectors.hash(of: $0) }
             let stored = try await store.storedHashes(of: items.map(\.id))
             let new = items.indices.filter { stored[items[$0].id] != hashes[$0] }
             return (new.map { items[$0] }, new.map { hashes[$0] }, items.count - new.count)

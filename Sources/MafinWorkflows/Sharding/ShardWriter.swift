@@ -65,7 +65,7 @@ package final class ShardWriter {
     /// - Throws: `BlackBoxError` for an id that the file cannot hold; `NumericsError`.
     package func append(_ rows: Matrix, _ items: [EmbeddingItem]) throws {
         try vectors.append(rows, ids: items.map(\.id))
-        let digests = parallelMap(items.count) { ContentHash.sha256(of: items[$0].text) + "\n" }
+        let digests = parallelMap(items.count) { ContentHash.sha256(of: items[$0].content) + "\n" }
         try hashes.write(Data(digests.joined().utf8))
     }
 
