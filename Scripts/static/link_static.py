@@ -38,6 +38,16 @@ def archive(name):
     return path
 
 
+def relocatable(path, work):
+    """A copy of a static library of images that names a stderr of our own (older_glibc.c).
+
+    Debian compiles it for programs. In that form a shared library cannot reach a variable of the C library.
+    """
+    copy = work / path.name
+    run("objcopy", "--redefine-sym", "stderr=mafin_stderr", path, copy)
+    return copy
+
+
 def parts_of_glibc(zig, work):
     """What zig makes of the wanted version of glibc: the objects that start a program, and stubs of its libraries.
 
@@ -85,6 +95,8 @@ def main():
                 continue
             if (runtime / f"lib{flag[2:]}.a").exists():
                 libraries.append(flag)
+            elif flag in {"-lpng", "-ljpeg"}:
+                archives.append(relocatable(archive(flag[2:]), work))
             elif flag != "-lstdc++":
                 archives.append(archive(flag[2:]))
 

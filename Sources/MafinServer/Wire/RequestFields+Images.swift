@@ -16,7 +16,8 @@ extension RequestFields {
         return try urls.enumerated().map { try Self.image($1, "\(name)[\($0)]") }
     }
 
-    /// Items in parts, as Cohere and Voyage write them: `[{"content": [{"type": "text", "text": …}, {"type": "image_url", "image_url": …}]}]`.
+    /// Items in parts, as Cohere and Voyage write them:
+    /// `[{"content": [{"type": "text", "text": …}, {"type": "image_url", "image_url": …}]}]`.
     /// The texts of an item are joined by line breaks; it has one image at most. `nil` without the field.
     /// - Throws: ``ServiceError``, with the place of what is wrong.
     func items(_ name: String, maximum: Int) throws -> [Item]? {
