@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Links the program and the shared library of the C interface with Swift's runtime, zlib and SQLite inside: .build/static/mafin and
+# Links the program and the shared library of the C interface with Swift's runtime, zlib, libpng, libjpeg-turbo and SQLite inside: .build/static/mafin and
 # .build/static/libMafinC.so. They run on every x86-64 or arm64 Linux with glibc 2.28 or newer (Debian 10, Ubuntu 20.04, RHEL 8); the script
 # fails if one of them needs a newer one. It builds them first, if needed (`make build`).
 #

@@ -38,6 +38,16 @@ def archive(name):
     return path
 
 
+def relocatable(path, work):
+    """A copy of a static library of images that names a stderr of our own (older_glibc.c).
+
+    Debian compiles it for programs. In that form a shared library cannot reach a variable of the C library.
+    """
+    copy = work / path.name
+    run("objcopy", "--redefine-sym", "stderr=mafin_stderr", path, copy)
+    return copy
+
+
 def parts_of_glibc(zig, work):
     """What zig makes of the wanted version of glibc: the objects that start a program, and stubs of its libraries.
 
@@ -78,13 +88,15 @@ def main():
         # What Foundation's modules name only when they are imported as static ones.
         parts = ["FoundationEssentials", "FoundationInternationalization", "_FoundationICU", "CoreFoundation", "_FoundationCShims", "_FoundationCollections"]
         extra = [f"-l{part}" for part in parts] if "-lFoundation" in named else []
-        # zlib and SQLite are named on SwiftPM's command line, through pkg-config, and not in objects.
-        extra += ["-lz"] + (["-lsqlite3"] if arguments.kind == "program" else [])
+        # zlib, libpng, libjpeg-turbo and SQLite are named on SwiftPM's command line, through pkg-config, and not in objects.
+        extra += ["-lz", "-lpng", "-ljpeg"] + (["-lsqlite3"] if arguments.kind == "program" else [])
         for flag in dict.fromkeys([*named, *extra]):
             if flag in OF_GLIBC or not flag.startswith("-l"):
                 continue
             if (runtime / f"lib{flag[2:]}.a").exists():
                 libraries.append(flag)
+            elif flag in {"-lpng", "-ljpeg"}:
+                archives.append(relocatable(archive(flag[2:]), work))
             elif flag != "-lstdc++":
                 archives.append(archive(flag[2:]))
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -20,6 +21,12 @@ uint32_t arc4random(void) {
     if (got != (ssize_t)sizeof bits) abort();
     return bits;
 }
+
+// Where libpng and libjpeg-turbo print, which link_static.py makes name this instead of stderr. mafin gives them handlers of its own, so they
+// print nothing.
+__attribute__((visibility("hidden"))) FILE *mafin_stderr;
+
+__attribute__((constructor)) static void set_stderr(void) { mafin_stderr = stderr; }
 
 // glibc 2.29: the working directory of a child process. Only Foundation's Process uses it, which mafin does not.
 int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path) {

@@ -31,6 +31,9 @@ public struct EmbeddingItem: Sendable, Hashable {
         self.image = image
     }
 
-    /// Equal for items that get equal vectors: the text, or the hash of the image's file before the text beside it. No text begins like that.
-    package var content: String { image.map { "\u{0}image \($0.contentHash)\n\(text)" } ?? text }
+    /// What an encoder reads.
+    package var item: Item { Item(text, image: image) }
+
+    /// Equal for items that get equal vectors.
+    package var content: String { item.content }
 }

@@ -8,6 +8,8 @@ public enum GenerationError: Error, Sendable, Equatable, CustomStringConvertible
     case tooFewQueries(kept: Int, rejected: Int, reasons: String)
     /// A file of examples cannot be read, or holds no example.
     case badExamples(path: String, reason: String)
+    /// Documents have images, of which no queries are made.
+    case documentsWithImages(path: String, count: Int, first: String)
 
     /// One sentence: what failed, where, and what to do about it.
     public var description: String {
@@ -22,6 +24,9 @@ public enum GenerationError: Error, Sendable, Equatable, CustomStringConvertible
                 "\(kept) queries are left and \(rejected) were rejected (\(reasons)): too few for training and measuring"
         case .badExamples(let path, let reason):
             return "examples \(path): \(reason)"
+        case .documentsWithImages(let path, let count, let first):
+            return
+                "\(path): \(count) documents have images, for instance '\(first)'; queries can be made for collections of texts alone"
         }
     }
 }

@@ -13,13 +13,18 @@ extension PixelImage {
 }
 
 extension ItemImage {
-    /// A file of at most this many bytes is its own thumbnail.
+    /// A file of at most this many bytes, and of at most ``smallSide`` pixels a side, is its own thumbnail.
     public static let smallFile = 20_000
+    /// Pixels of a side. A small file may hold very many, which a page would have to decode.
+    public static let smallSide = 512
 
     /// The image as a data URL for pages: the file itself if it is small, otherwise a PNG whose longer side has at most `side` pixels.
     /// - Throws: ``ImageError``.
     public func thumbnail(side: Int = 64) throws -> String {
-        if byteCount <= Self.smallFile { return try dataURL() }
+        if byteCount <= Self.smallFile {
+            let size = try ImageReader.size(of: bytes(), name: name)
+            if max(size.width, size.height) <= Self.smallSide { return try dataURL() }
+        }
         let image = try pixels()
         let longer = max(image.width, image.height)
         guard longer > side else { return Self.dataURL(try image.png(name: name)) }

@@ -1,5 +1,4 @@
 import MafinBlackBox
-import MafinImages
 import MafinRetrieval
 
 extension EmbeddingItem {
@@ -12,7 +11,4 @@ extension EmbeddingItem {
     package init(_ query: Query) {
         self.init(id: query.id, text: query.text, image: query.image)
     }
-
-    /// What an encoder reads.
-    package var item: Item { Item(text, image: image) }
 }

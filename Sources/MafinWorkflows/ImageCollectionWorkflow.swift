@@ -47,6 +47,11 @@ package struct ImageCollectionWorkflow: Sendable {
         }
         let (broken, duplicates) = try checked(found)
         let kept = found.removing(Set(broken + duplicates))
+        let alone = kept.classes.filter { $0.files.count < 2 }.map(\.name)
+        if !alone.isEmpty {
+            context.warn(
+                "classes with one image, which is neither a query nor a document: \(alone.joined(separator: ", "))")
+        }
         let layout = try kept.layout(plan)
         try context.checkCancellation()
         try ImageFolder.write(layout, plan: plan, to: URL(fileURLWithPath: output))

@@ -127,21 +127,19 @@ package struct SearchWorkflow {
         return known.ordered
     }
 
-    /// The black box's vector of the query. A file of stored vectors has only those of its own queries. For any other query this is nil: the
-    /// other sources rank without it, and the user is told so.
+    /// The black box's vector of the query. A file of stored vectors has only those of the collection's queries: the same text, or the same
+    /// picture. For any other query this is nil: the other sources rank without it, and the user is told so.
     private func queryVector(_ blackBox: any BlackBox, _ collection: RetrievalCollection) async throws -> [Float]? {
         let item = EmbeddingItem(id: "query", text: query, image: image)
         guard blackBox is StoredVectors else { return try await blackBox.embed([item], as: .query).values }
-        if let image {
-            // Stored vectors are known by id: that of the collection's query with the same picture.
-            guard let known = collection.queries.first(where: { $0.image?.contentHash == image.contentHash }) else {
-                return nil
-            }
-            return try? await blackBox.embed([EmbeddingItem(known)], as: .query).values
-        }
+        let name = image?.path ?? query
         let stored = KnownTexts(
-            blackBox, queries: collection.queries.map { ($0.id, $0.text) }, documents: [],
-            refusal: BlackBoxError.missingIDs(path: data, role: .query, count: 1, asked: 1, first: [query]))
-        return try? await stored.embed([item], as: .query).values
+            blackBox, queries: collection.queries.map { EmbeddingItem($0) }, documents: [],
+            refusal: BlackBoxError.missingIDs(path: data, role: .query, count: 1, asked: 1, first: [name]))
+        do {
+            return try await stored.embed([item], as: .query).values
+        } catch BlackBoxError.missingIDs, BlackBoxError.missingRole {
+            return nil
+        }
     }
 }

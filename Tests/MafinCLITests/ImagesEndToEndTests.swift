@@ -62,6 +62,18 @@ struct ImagesEndToEndTests {
         #expect(index.status == 0, "\(index.error)")
     }
 
+    /// `mafin plan` counts pictures, and the cache's vectors of pictures can be moved.
+    @Test func picturesAreAmongTheTextsOfACollection() throws {
+        let world = try PictureWorld()
+        defer { world.remove() }
+        let read = try CollectionTexts.read(world.data.path)
+        #expect(
+            read.map(\.items.count) == [
+                PictureWorld.classes * PictureWorld.documentsOfClass,
+                PictureWorld.classes * PictureWorld.queriesOfClass,
+            ])
+    }
+
     @Test func compareLeavesOutWhatNeedsText() async throws {
         let world = try PictureWorld()
         defer { world.remove() }

@@ -46,7 +46,8 @@ import Testing
             [#"{"_id": "a", "image": "images/0.png"}"#],
             [#"{"_id": "p", "image": "images/3.png"}"#, #"{"_id": "q", "image": "images/copy-of-0.png"}"#])
         let warnings = try RetrievalCollection(contentsOf: own.url).warnings
-        #expect(warnings.map(\.kind) == [.ownDocument] && warnings[0].line == 2 && warnings[0].identifier == "q")
+        #expect(warnings.map(\.kind) == [.ownDocument])
+        #expect(warnings.map(\.line) == [2] && warnings.map(\.identifier) == ["q"])
         let images = try self.collection(
             [#"{"_id": "a", "image": "images/0.png"}"#], [#"{"_id": "q", "image": "images/2.png"}"#])
         #expect(try !RetrievalCollection(contentsOf: images.url).documentsHaveText)
@@ -88,7 +89,7 @@ import Testing
         #expect(report.queries.map { [$0.learned.id, $0.measured.id] } == [["t", "copy"], ["u", "near"]])
         #expect(report.queries.map(\.isEqual) == [true, false])
         #expect(report.documents.map { [$0.learned.id, $0.measured.id] } == [["d1", "like"]])
-        #expect(report.queries[0].similarity == 1 && report.queries[1].similarity >= 1 - 6.0 / 64)
+        #expect(report.queries.first?.similarity == 1 && report.queries.allSatisfy { $0.similarity >= 1 - 6.0 / 64 })
         // The same bytes stay together when labels are divided.
         let all = Qrels([("t", "d0", 1), ("copy", "d2", 1), ("u", "d1", 1), ("new", "d3", 1)])
         for seed in 0..<5 {

@@ -70,12 +70,45 @@ import Testing
             #expect(hits.allSatisfy { ($0["thumbnail"] as? String)?.hasPrefix("data:image/png;base64,") == true })
             #expect(hits.compactMap { $0["image"] as? String } == expected.compactMap(\.image))
             let plain = try await client.post("/search", ["image": url])
-            #expect((plain.json["results"] as? [[String: Any]])?[0]["thumbnail"] == nil)
+            let plainHits = try #require(plain.json["results"] as? [[String: Any]])
+            #expect(!plainHits.isEmpty && plainHits.allSatisfy { $0["thumbnail"] == nil })
 
             let cohere = try await client.post("/v2/embed", ["images": [url], "input_type": "search_query"])
             #expect(cohere.status == 200, "\(cohere.text)")
             let rows = try #require((cohere.json["embeddings"] as? [String: Any])?["float"] as? [[NSNumber]])
+            try #require(rows.map(\.count) == [joined.columns])
             #expect(largestDifference(rows[0].map(\.floatValue), joined.values) < 1e-5)
+
+            // The same picture in parts, as Cohere and Voyage write them.
+            let ofCohere: [String: Any] = ["type": "image_url", "image_url": ["url": url]]
+            let ofVoyage = [["type": "text", "text": "a caption"], ["type": "image_base64", "image_base64": url]]
+            let cohereInputs: [[String: Any]] = [["content": [ofCohere]]]
+            let voyageBody: [String: Any] = [
+                "input_type": "query", "model": "pictures", "inputs": [["content": ofVoyage]],
+            ]
+            let inParts = try await client.post(
+                "/v2/embed", ["input_type": "search_query", "inputs": cohereInputs])
+            #expect(inParts.status == 200, "\(inParts.text)")
+            let voyage = try await client.post("/v1/multimodalembeddings", voyageBody)
+            #expect(voyage.status == 200, "\(voyage.text)")
+            let usage = try #require(voyage.json["usage"] as? [String: Any])
+            #expect(usage["image_pixels"] as? Int == PictureWorld.side * PictureWorld.side)
+            for rows in [
+                (inParts.json["embeddings"] as? [String: Any])?["float"] as? [[NSNumber]] ?? [],
+                try voyage.vectors().map { $0.map { NSNumber(value: $0) } },
+            ] {
+                try #require(rows.map(\.count) == [joined.columns])
+                #expect(largestDifference(rows[0].map(\.floatValue), joined.values) < 1e-5)
+            }
+            for (content, named) in [
+                ([["type": "video_url", "video_url": url]], "inputs[0].content[0].type"),
+                ([["type": "image_url", "image_url": url], ["type": "image_url", "image_url": url]], "one image"),
+                ([["type": "image_base64", "image_base64": "x"]], "inputs[0].content[0] must be a data URL"),
+                ([], "content"),
+            ] as [([[String: String]], String)] {
+                let answer = try await client.post("/v1/multimodalembeddings", ["inputs": [["content": content]]])
+                #expect(answer.status == 400 && answer.message.contains(named), "\(answer.text)")
+            }
 
             // A text, what is no picture, and a broken picture are the client's faults.
             let text = try await client.post("/search", ["query": "a text"])

@@ -154,7 +154,7 @@ struct CacheCollectionOptions: ParsableArguments {
     func collection() throws -> [CollectionTexts] { try data.map(CollectionTexts.read) ?? [] }
 }
 
-/// The texts of one role in a collection, without empty ones.
+/// The texts and images of one role in a collection, without empty ones.
 struct CollectionTexts {
     /// The name of the file of their vectors.
     var name: String
@@ -166,9 +166,10 @@ struct CollectionTexts {
         let collection = try RetrievalCollection(contentsOf: URL(fileURLWithPath: path))
         let documents = collection.documents.map { EmbeddingItem($0) }
         let queries = collection.queries.map { EmbeddingItem($0) }
+        func filled(_ items: [EmbeddingItem]) -> [EmbeddingItem] { items.filter { !$0.content.isEmpty } }
         return [
-            CollectionTexts(name: "corpus", role: .document, items: documents.filter { !$0.text.isEmpty }),
-            CollectionTexts(name: "queries", role: .query, items: queries.filter { !$0.text.isEmpty }),
+            CollectionTexts(name: "corpus", role: .document, items: filled(documents)),
+            CollectionTexts(name: "queries", role: .query, items: filled(queries)),
         ]
     }
 }

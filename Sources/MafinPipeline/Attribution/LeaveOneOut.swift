@@ -15,7 +15,8 @@ public struct LeaveOneOut {
     private let form: LocalForm
     private let weight: Double
 
-    /// For the local encoder of an artefact; `nil` if it has none with a weight, or one that reads images. Contributions are to the local part of the score.
+    /// For the local encoder of an artefact; `nil` if it has none with a weight, or one that reads images. Contributions are to the local
+    /// part of the score.
     public init?(_ model: ArtefactModel) {
         let mixture = model.manifest.mixing
         guard let encoder = model.encoder, mixture.rankingWeights[.local] > 0, !encoder.query.readsImages

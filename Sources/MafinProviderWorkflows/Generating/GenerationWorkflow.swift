@@ -65,7 +65,17 @@ package struct GenerationWorkflow {
         var file: URL?
     }
 
+    /// - Throws: also `GenerationError.documentsWithImages`: the new collection would name images that are not in its folder.
     private func readCorpus() throws -> Corpus {
+        let corpus = try readDocuments()
+        let pictures = corpus.documents.filter { $0.image != nil }
+        if let first = pictures.first {
+            throw GenerationError.documentsWithImages(path: data, count: pictures.count, first: first.id)
+        }
+        return corpus
+    }
+
+    private func readDocuments() throws -> Corpus {
         let url = URL(fileURLWithPath: data)
         guard try Self.isCorpusAlone(url) else {
             let collection = try RetrievalCollection(contentsOf: url)

@@ -95,8 +95,8 @@ package struct ServingWorkflow: Sendable {
         if let data {
             let collection = try RetrievalCollection(contentsOf: data)
             return KnownTexts(
-                blackBox, queries: collection.queries.map { ($0.id, $0.text) },
-                documents: collection.documents.map { ($0.id, $0.textForEncoding) })
+                blackBox, queries: collection.queries.map { EmbeddingItem($0) },
+                documents: collection.documents.map { EmbeddingItem($0) })
         }
         context.warn(
             "the black box is a file of stored answers, which are known by id only; "

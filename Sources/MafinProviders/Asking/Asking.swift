@@ -4,8 +4,8 @@ import MafinNumerics
 
 /// The state of one call to a provider: its batches, the requests in flight, and their outcomes.
 ///
-/// All items are of one kind: texts, images, or images with texts. Requests run as child tasks that make one attempt each. The one task that waits for them decides everything else (what is sent next,
-/// pauses, cutting, handing over), so the state needs no lock.
+/// All items are of one kind: texts, images, or images with texts. Requests run as child tasks that make one attempt each. The one task
+/// that waits for them decides everything else (what is sent next, pauses, cutting, handing over), so the state needs no lock.
 struct Asking {
     typealias Batch = BatchSchedule.Batch
 

@@ -100,16 +100,21 @@ public struct OverflowBlackBox: BlackBox {
         answered: @escaping @Sendable (AnsweredRows) async throws -> Void
     ) async throws {
         let texts = items.indices.filter { items[$0].image == nil }
+        // Refused texts do not keep the images from being asked.
+        var (refused, server): ([RefusedText], String?) = ([], nil)
         for (group, box) in [(texts, self as any BlackBox), (images, base)] where !group.isEmpty {
             do {
                 try await box.embed(group.map { items[$0] }, as: role) { rows in
                     try await answered(AnsweredRows(indices: rows.indices.map { group[$0] }, vectors: rows.vectors))
                 }
-            } catch ProviderError.textsRefused(let endpoint, let role, let refused) {
-                throw ProviderError.textsRefused(
-                    endpoint: endpoint, role: role, texts: refused.map { $0.at(group[$0.position]) })
+            } catch ProviderError.textsRefused(let endpoint, _, let own) {
+                refused += own.map { $0.at(group[$0.position]) }
+                server = endpoint
             }
         }
+        guard let server else { return }
+        throw ProviderError.textsRefused(
+            endpoint: server, role: role, texts: refused.sorted { $0.position < $1.position })
     }
 
     /// Cached vectors of the items. That of a text in pieces is their mean, if all of them are cached.

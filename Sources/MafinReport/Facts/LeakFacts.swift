@@ -1,3 +1,4 @@
+import MafinImages
 import MafinRetrieval
 
 /// Texts that are both in training and in the measured split.
@@ -56,28 +57,40 @@ extension LeakFacts {
     public init(_ report: LeakReport, leftOut: Int, isAllowed: Bool) {
         let queries = report.queries.map { pair in
             Finding(
-                kind: .query, trainingId: pair.learned.id, testId: pair.measured.id, trainingText: pair.learned.text,
-                testText: pair.measured.text, similarity: pair.similarity)
+                kind: .query, trainingId: pair.learned.id, testId: pair.measured.id,
+                trainingText: Self.shown(pair.learned.text, pair.learned.image),
+                testText: Self.shown(pair.measured.text, pair.measured.image), similarity: pair.similarity)
         }
         let documents = report.documents.map { pair in
-            let texts = [pair.learned, pair.measured].map { String($0.textForEncoding.prefix(Self.textLength)) }
+            let texts = [pair.learned, pair.measured].map { Self.shown($0.textForEncoding, $0.image) }
             return Finding(
                 kind: .document, trainingId: pair.learned.id, testId: pair.measured.id, trainingText: texts[0],
                 testText: texts[1], similarity: pair.similarity)
         }
         let comparison = LeakReport.comparisonOfQueries
+        let hasImages =
+            report.queries.contains { $0.measured.image != nil }
+            || report.documents.contains { $0.measured.image != nil }
         self.init(
             method:
                 "\(Number.count(report.measuredQueries)) measured queries were compared with \(Number.count(report.learnedQueries)) "
                 + "of train and dev by \(comparison.shingles) (\(Number.percent(comparison.threshold)) or more in common). "
                 + "Relevant documents that only the measured split has were compared with those of train and dev by "
                 + "\(LeakReport.comparisonOfDocuments.shingles)."
+                + (hasImages ? " Images were compared by their perceptual hashes." : "")
                 + (leftOut == 0
                     ? ""
                     : " Before that, \(Number.count(leftOut)) \(leftOut == 1 ? "query was" : "queries were") left out of train and dev because a measured query has "
                         + "the same text."),
             found: queries.count + documents.count, findings: Array((queries + documents).prefix(Self.shown)),
             isAllowed: isAllowed && report.queries.contains(where: \.isEqual))
+    }
+
+    /// The path of an image before the text beside it.
+    private static func shown(_ text: String, _ image: ItemImage?) -> String {
+        let text = String(text.prefix(textLength))
+        guard let image else { return text }
+        return text.isEmpty ? image.path : "\(image.path): \(text)"
     }
 }
 

@@ -25,7 +25,9 @@ extension ImageFolder {
                     at: folder.appendingPathComponent("images/\(name)"), withIntermediateDirectories: true)
             }
             for item in all {
-                try files.copyItem(at: item.file, to: folder.appendingPathComponent(path(of: item)))
+                // A copy of a symbolic link would point elsewhere.
+                try files.copyItem(
+                    at: item.file.resolvingSymlinksInPath(), to: folder.appendingPathComponent(path(of: item)))
             }
             try write(layout.documents, to: folder.appendingPathComponent("corpus.jsonl"))
             try write(layout.queries.flatMap(\.items), to: folder.appendingPathComponent("queries.jsonl"))

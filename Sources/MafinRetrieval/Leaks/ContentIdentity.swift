@@ -2,8 +2,9 @@ import MafinImages
 
 /// Tells which queries and which documents have the same content under different identifiers.
 ///
-/// Images have the same content if their files have the same bytes, and the texts beside them have. Texts that differ only in case, punctuation and white space (``TextShingles/normalized(_:)``) have the same content.
-/// A text without any word has the same content as no other text.
+/// Images have the same content if their files have the same bytes, and the texts beside them have. Texts that differ only in case,
+/// punctuation and white space (``TextShingles/normalized(_:)``) have the same content. A text without any word has the same content as no
+/// other text.
 public struct ContentIdentity: Sendable {
     private let queries: [String: Int]
     private let documents: [String: Int]

@@ -5,10 +5,10 @@ import MafinNumerics
 /// The texts of the queries that a system learned from or was chosen on. It must not be measured on queries with these
 /// texts.
 ///
-/// A system that has learned a query's answer is rewarded for memory when the same text is asked again. Every command
-/// guards against this leak. Texts count as the same if they differ only in case, punctuation and white space;
-/// identifiers are ignored. Images count as the same if their files have the same bytes. A *document* that is relevant on both sides is not a leak, because new questions about
-/// known documents are to be measured (``QueryPartition`` reports them separately).
+/// A system that has learned a query's answer is rewarded for memory when the same text is asked again. Every command guards against this
+/// leak. Texts count as the same if they differ only in case, punctuation and white space; identifiers are ignored. Images count as the
+/// same if their files have the same bytes. A *document* that is relevant on both sides is not a leak, because new questions about known
+/// documents are to be measured (``QueryPartition`` reports them separately).
 ///
 /// Texts are kept as 64-bit fingerprints, so that an artefact does not contain the texts. A fingerprint can still
 /// confirm a guessed text.

@@ -62,12 +62,10 @@ public struct LeakReport: Sendable {
     ) throws -> [Pair<Item>] {
         let (learnedContent, measuredContent) = (learned.map(content), measured.map(content))
         let images = try SimilarImages().pairs(learnedContent.map(\.image), measuredContent.map(\.image))
-        var found = comparison.pairs(learnedContent.map(\.text), measuredContent.map(\.text))
-        if !images.isEmpty || learnedContent.contains(where: { $0.image != nil }) {
-            // Items with images are alike if their images are. Texts beside images may be a class or a caption, which many share.
-            found.removeAll { learnedContent[$0.first].image != nil || measuredContent[$0.second].image != nil }
-        }
-        return (found + images)
+        // Items with images are alike if their images are. Texts beside images may be a class or a caption, which many share.
+        let texts = comparison.pairs(learnedContent.map(\.text), measuredContent.map(\.text))
+            .filter { learnedContent[$0.first].image == nil && measuredContent[$0.second].image == nil }
+        return (texts + images)
             .sorted {
                 ($1.isEqual ? 1 : 0, $1.similarity, $0.second, $0.first)
                     < ($0.isEqual ? 1 : 0, $0.similarity, $1.second, $1.first)

@@ -4,8 +4,8 @@ import MafinImages
 /// Reads the documents of a `corpus.jsonl` (or `.jsonl.gz`) one at a time, so that a corpus of any size takes bounded
 /// memory.
 ///
-/// The fields are `_id`, `text` and optionally `title` and `image`. A row with an image needs no text. Repeated identifiers are not detected, because that takes
-/// memory for each of them. ``RetrievalCollection`` and ``CheckedTexts`` detect them.
+/// The fields are `_id`, `text` and optionally `title` and `image`. A row with an image needs no text. Repeated identifiers are not
+/// detected, because that takes memory for each of them. ``RetrievalCollection`` and ``CheckedTexts`` detect them.
 public struct DocumentReader {
     private var lines: JSONLines
     /// Line of the last returned document, from 1.

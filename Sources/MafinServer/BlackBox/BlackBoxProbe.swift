@@ -21,19 +21,30 @@ final class BlackBoxProbe: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
-    ///   - asksForImage: whether it asks for the vector of a picture of one pixel instead of that of a word.
+    ///   - asksForImage: whether it asks for the vector of a grey picture instead of that of a word.
     ///   - belief: how long an answer shows that the black box is there.
     ///   - pause: time between two calls while it fails.
     init(
         _ upstream: UpstreamBatcher, asksForImage: Bool = false, belief: Duration = .seconds(30),
         pause: Duration = .seconds(5)
     ) {
-        let image = asksForImage ? try? PixelImage(width: 1, height: 1, pixels: [0, 0, 0]).png(name: "readiness") : nil
-        item = EmbeddingItem(
-            id: "readiness", text: image == nil ? "ready" : "",
-            image: image.flatMap { try? ItemImage(bytes: $0, name: "readiness") })
+        item =
+            asksForImage
+            ? EmbeddingItem(id: "readiness", text: "", image: Self.picture)
+            : EmbeddingItem(id: "readiness", text: "ready")
         (self.upstream, self.belief, self.pause) = (upstream, belief, pause)
     }
+
+    /// Some models refuse pictures that are smaller than one of their patches.
+    private static let picture: ItemImage = {
+        let side = 64
+        let grey = PixelImage(width: side, height: side, pixels: [UInt8](repeating: 128, count: 3 * side * side))
+        do {
+            return try ItemImage(bytes: grey.png(name: "readiness"), name: "readiness")
+        } catch {
+            preconditionFailure("a picture of \(side) pixels cannot be written: \(error)")
+        }
+    }()
 
     /// Why the black box cannot be asked; `nil` if it can.
     func failure() async -> UpstreamFailure? {
@@ -78,8 +89,9 @@ final class BlackBoxProbe: Sendable {
         } catch let error as UpstreamFailure where error.kind == .unknownText {
             // The black box is a file of stored vectors that does not hold this word. The file is there.
         } catch let error as UpstreamFailure where error.kind == .textRefused {
-            // Nothing is wrong with this word, so a black box that refuses it refuses every text.
-            failure = UpstreamFailure(.refused, "the black box refuses the word 'ready': \(error)")
+            // Nothing is wrong with this word or picture, so a black box that refuses it refuses every one.
+            let asked = item.image == nil ? "the word 'ready'" : "a grey picture"
+            failure = UpstreamFailure(.refused, "the black box refuses \(asked): \(error)")
         } catch {
             failure = error as? UpstreamFailure ?? UpstreamFailure(.unavailable, "\(error)")
         }

@@ -69,11 +69,9 @@ package struct UpstreamFailure: Error, Sendable, Equatable, CustomStringConverti
 }
 
 extension KnownTexts {
-    /// A service's black box of stored vectors. It refuses all texts other than these.
-    package init(
-        _ base: any BlackBox, queries: [(id: String, text: String)], documents: [(id: String, text: String)]
-    ) {
-        let unknown = UpstreamFailure(.unknownText, "the file of stored answers does not hold this text")
+    /// A service's black box of stored vectors. It refuses all texts and images other than these.
+    package init(_ base: any BlackBox, queries: [EmbeddingItem], documents: [EmbeddingItem]) {
+        let unknown = UpstreamFailure(.unknownText, "the file of stored answers does not hold this text or image")
         self.init(base, queries: queries, documents: documents, refusal: unknown)
     }
 }

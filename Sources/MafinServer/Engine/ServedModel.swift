@@ -92,17 +92,19 @@ final class ServedModel: Sendable {
             && (standIn != nil || manifest.mixing.rankingWeights.withoutBlackBox(sources) != nil)
         readiness = ReadinessCheck(
             engine, standIn: standIn?.engine,
-            upstream.map {
-                BlackBoxProbe($0, asksForImage: engines.local?.reader(.query).readsImages ?? false)
-            }, cache: cache, degrades: canDegrade,
+            upstream.map { BlackBoxProbe($0, asksForImage: engines.local?.reader(.query).readsImages == true) },
+            cache: cache, degrades: canDegrade,
             log: log)
         let offered = manifest.offeredWeights(isOffline: isOffline, asksSome: askBelow != nil)
-        description = try ServiceDescription(manifest, sources, offered: offered, name: name, options).text()
+        let readsImages = engine?.reader(.query).readsImages
+        description = try ServiceDescription(
+            manifest, sources, offered: offered, readsImages: readsImages, name: name, options
+        ).text()
         page = try PageSource.page([
             "model": name, "sources": offered.described(sources), "isOffline": options.isOffline,
             "documents": index?.search.count ?? 0, "hasIndex": index != nil, "hasLocal": engine != nil,
             "explainsWords": engine?.tokenizer(.query) != nil,
-            "readsImages": engine?.reader(.query).readsImages ?? false,
+            "readsImages": readsImages == true,
             "hasFeedback": options.feedbackFolder != nil, "hasReport": options.report != nil,
             "hasKeys": options.hasKeys,
         ])

@@ -10,8 +10,16 @@ extension MafinService {
     /// `POST /v1/embeddings`: OpenAI's shape, and Voyage's.
     func embeddings(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
         let asked = try EmbeddingsRequest(try await fields(request), for: reading(model))
-        let joined = try await embed(asked.texts.map { Item($0) }, asked.role, asked.lambda, request, model)
+        let joined = try await embed(
+            asked.texts.map { Item($0) }, of: "input", asked.role, asked.lambda, request, model)
         return Reply.embeddings(joined, model: asked.model, encoding: asked.encoding)
+    }
+
+    /// `POST /v1/multimodalembeddings`: Voyage's shape for items of a text, an image, or both.
+    func multimodal(_ request: ServedRequest, _ model: ServedModel) async throws -> Reply {
+        let asked = try MultimodalRequest(try await fields(request), for: reading(model))
+        let joined = try await embed(asked.items, of: "inputs", asked.role, asked.lambda, request, model)
+        return Reply.embeddings(joined, model: asked.model, encoding: asked.encoding, pixels: asked.pixels)
     }
 
     /// `POST /v2/embed`: Cohere's shape.
@@ -20,27 +28,29 @@ extension MafinService {
         // Without a local encoder nothing cuts a text.
         let reader = model.isOffline ? model.standIn?.engine : model.engine
         if asked.refusesLongTexts, let tokenizer = reader?.tokenizer(asked.role) {
-            for (place, text) in asked.texts.enumerated() {
-                let count = tokenizer.fullLength(of: text)
+            for (place, item) in asked.items.enumerated() {
+                let count = tokenizer.fullLength(of: item.text)
                 guard count <= tokenizer.maximumLength else {
                     throw ServiceError.invalid(
-                        "texts[\(place)] has \(count) tokens, the local encoder reads \(tokenizer.maximumLength); shorten it, or send truncate END",
-                        parameter: "texts")
+                        "\(asked.field)[\(place)] has \(count) tokens, the local encoder reads \(tokenizer.maximumLength); shorten it, or send truncate END",
+                        parameter: asked.field)
                 }
             }
         }
-        let joined = try await embed(asked.items, asked.role, asked.lambda, request, model)
+        let joined = try await embed(asked.items, of: asked.field, asked.role, asked.lambda, request, model)
         return Reply.cohere(
-            joined, texts: asked.texts, images: asked.images.count, encodings: asked.encodings, id: request.id)
+            joined, texts: asked.field == "texts" ? asked.items.map(\.text) : [],
+            images: asked.items.count { $0.image != nil }, encodings: asked.encodings, id: request.id)
     }
 
+    /// - Parameter field: the field of the request that holds the items.
     private func embed(
-        _ items: [Item], _ role: TextRole, _ lambda: Float?, _ request: ServedRequest,
+        _ items: [Item], of field: String, _ role: TextRole, _ lambda: Float?, _ request: ServedRequest,
         _ model: ServedModel
     ) async throws -> ServedModel.Joined {
         request.facts.withLock { $0.inputs = items.count }
         let joined = try await model.embed(
-            items, as: role, lambda: lambda, maximumTokens: options.queueTokens)
+            items, as: role, lambda: lambda, maximumTokens: options.queueTokens, parameter: field)
         request.facts.withLock { $0.tokens = joined.tokens }
         return joined
     }

@@ -216,6 +216,7 @@ package final class MafinService: Sendable {
         let model = current
         switch route {
         case .embeddings: return try await embeddings(request, model)
+        case .multimodal: return try await multimodal(request, model)
         case .cohere: return try await cohere(request, model)
         case .models: return try models(model)
         case .model: return try self.model(request.rest, model)

@@ -3,6 +3,7 @@ import HTTPTypes
 /// The paths that the service answers, and the rules of each.
 enum Route: String, CaseIterable, Sendable {
     case embeddings = "/v1/embeddings"
+    case multimodal = "/v1/multimodalembeddings"
     case cohere = "/v2/embed"
     case models = "/v1/models"
     case model = "/v1/models/{model}"
@@ -23,7 +24,7 @@ enum Route: String, CaseIterable, Sendable {
 
     var methods: [HTTPRequest.Method] {
         switch self {
-        case .embeddings, .cohere, .search, .context, .explain: [.post]
+        case .embeddings, .multimodal, .cohere, .search, .context, .explain: [.post]
         case .feedback, .report: [.get, .post]
         default: [.get]
         }
@@ -39,7 +40,8 @@ enum Route: String, CaseIterable, Sendable {
 
     /// Other paths of the endpoints, for clients whose base URL has no version, or one too many.
     private static let secondNames: [String: Route] = [
-        "/embeddings": .embeddings, "/models": .models, "/v1/search": .search, "": .page,
+        "/embeddings": .embeddings, "/multimodalembeddings": .multimodal, "/models": .models, "/v1/search": .search,
+        "": .page,
     ]
 
     /// The route of a path, and the part of the path that is its parameter.

@@ -11,10 +11,12 @@ import MafinPipeline
 struct ServiceDescription {
     private let values: [String: Any]
 
-    /// - Parameter offered: the weights that a request may replace.
+    /// - Parameters:
+    ///   - offered: the weights that a request may replace.
+    ///   - readsImages: whether the local encoder reads images and not texts; `nil`: there is none.
     init(
-        _ manifest: ArtefactManifest, _ sources: [any ScoreSource], offered: SourceWeights, name: String,
-        _ options: ServiceOptions
+        _ manifest: ArtefactManifest, _ sources: [any ScoreSource], offered: SourceWeights, readsImages: Bool?,
+        name: String, _ options: ServiceOptions
     ) {
         let share: [String: Any] = ["type": ["number", "null"], "minimum": 0, "maximum": 1]
         let none: [String: Any] = ["type": "null"]
@@ -24,6 +26,7 @@ struct ServiceDescription {
         let weight: [String: Any] = [
             "type": "number", "minimum": 0, "maximum": ServedModel.SearchRequest.maximumWeight,
         ]
+        let pictures = Self.pictures(areRead: readsImages != false, maximum: options.maximumInputs)
         let leftOut = manifest.rankingWeights(offline: options.isOffline).leftOutOfVectors(sources).map(\.rawValue)
         values = [
             "MAFIN_BLACK_BOX_DIMENSION": manifest.blackBoxDimension,
@@ -35,11 +38,32 @@ struct ServiceDescription {
                 "description":
                     "Share of the local score in that of the black box and the local encoder, instead of the artefact's. Short for two of the weights."
             ]) { $1 },
+            "MAFIN_PICTURE": pictures.one, "MAFIN_PICTURES": pictures.several,
+            "MAFIN_SEARCH_PICTURE": pictures.ofSearch,
             "MAFIN_LAMBDA": isFree ? share : none,
             "MAFIN_DEFAULT_LAMBDA": isFree && options.defaultRole == .query ? share : none,
             "MAFIN_DEFAULT_ROLE": options.defaultRole.rawValue, "MAFIN_MODEL": name,
             "MAFIN_VERSION": LibraryVersion.current.version,
         ]
+    }
+
+    /// The schemas of a picture: one, an array of them, and that of a search. An encoder of texts refuses every picture.
+    private static func pictures(
+        areRead: Bool, maximum: Int
+    ) -> (one: [String: Any], several: [String: Any], ofSearch: [String: Any]) {
+        let none: [String: Any] = ["type": "null"]
+        guard areRead else { return (["not": [String: Any]()], none, none) }
+        let pattern = "^data:image/(png|jpeg);base64,"
+        let one: [String: Any] = ["type": "string", "pattern": pattern]
+        let several: [String: Any] = [
+            "type": ["array", "null"], "minItems": 1, "maxItems": maximum, "items": one,
+            "description": "Pictures as data URLs.",
+        ]
+        let ofSearch: [String: Any] = [
+            "type": ["string", "null"], "pattern": pattern,
+            "description": "A picture as a data URL, with or without a query.",
+        ]
+        return (one, several, ofSearch)
     }
 
     func text() throws -> String {

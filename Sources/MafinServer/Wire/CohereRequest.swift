@@ -1,15 +1,13 @@
 import MafinBlackBox
 import MafinImages
 
-/// A request in Cohere's shape: `POST /v2/embed`, of texts or of images.
+/// A request in Cohere's shape: `POST /v2/embed`, of texts, of images, or of items in parts.
 struct CohereRequest: Sendable {
-    /// Empty in a request of images.
-    var texts: [String]
-    /// Data URLs, decoded to files; empty in a request of texts.
-    var images: [ItemImage]
-    var role: TextRole
     /// What is embedded.
-    var items: [Item] { images.isEmpty ? texts.map { Item($0) } : images.map { Item(image: $0) } }
+    var items: [Item]
+    /// The field that holds it.
+    var field: String
+    var role: TextRole
     /// The encodings asked for, in the request's order.
     var encodings: [VectorEncoding]
     var lambda: Float?
@@ -19,17 +17,21 @@ struct CohereRequest: Sendable {
     /// - Throws: ``ServiceError`` with the field that is wrong.
     init(_ fields: RequestFields, for service: EmbeddingsRequest.Reading) throws {
         let named = try ModelName(try fields.text("model"), served: service.model)
-        if try fields.has("inputs") {
+        let given = try ["texts", "images", "inputs"].filter { try fields.has($0) }
+        guard given.count <= 1 else {
             throw ServiceError.invalid(
-                "inputs cannot be embedded here: send texts, or images as data URLs", parameter: "inputs")
+                "a request has one of texts, images and inputs, found \(given.joined(separator: " and "))",
+                parameter: given[1])
         }
-        images = try fields.images("images", maximum: service.maximumInputs) ?? []
-        if !images.isEmpty, try fields.has("texts") {
-            throw ServiceError.invalid("a request has texts or images, not both", parameter: "images")
-        }
-        texts = images.isEmpty ? try fields.inputs("texts", maximum: service.maximumInputs, mayBeOne: false) : []
+        field = given.first ?? "texts"
+        items =
+            switch field {
+            case "images": try fields.images(field, maximum: service.maximumInputs)?.map { Item(image: $0) } ?? []
+            case "inputs": try fields.items(field, maximum: service.maximumInputs) ?? []
+            default: try fields.inputs(field, maximum: service.maximumInputs, mayBeOne: false).map { Item($0) }
+            }
         // Cohere's own name of an image's role, which says nothing of query and document.
-        let isImage = try !images.isEmpty && fields.text("input_type") == "image"
+        let isImage = try field == "images" && fields.text("input_type") == "image"
         guard
             let role = try isImage ? named.role ?? service.defaultRole : EmbeddingsRequest.role(fields, named)
         else {

@@ -30,7 +30,10 @@ struct Reply: Sendable {
     }
 
     /// OpenAI's list of vectors; Voyage's is the same but for the usage.
-    static func embeddings(_ joined: ServedModel.Joined, model: String, encoding: VectorEncoding) -> Reply {
+    /// - Parameter pixels: of all images, as Voyage counts them for items in parts; `nil`: the request was of texts.
+    static func embeddings(
+        _ joined: ServedModel.Joined, model: String, encoding: VectorEncoding, pixels: Int? = nil
+    ) -> Reply {
         let vectors = joined.vectors
         var buffer = ByteBuffer()
         buffer.reserveCapacity(vectors.rows * (encoding.size(columns: vectors.columns) + 64) + 256)
@@ -41,8 +44,10 @@ struct Reply: Sendable {
             buffer.writeString("}")
         }
         let tokens = joined.tokens
+        let ofImages = pixels.map { ",\"text_tokens\":\($0 > 0 ? 0 : tokens),\"image_pixels\":\($0)" } ?? ""
         buffer.writeString(
-            "],\"model\":\(JSONText.quoted(model)),\"usage\":{\"prompt_tokens\":\(tokens),\"total_tokens\":\(tokens)}")
+            "],\"model\":\(JSONText.quoted(model)),\"usage\":{\"prompt_tokens\":\(tokens),\"total_tokens\":\(tokens)\(ofImages)}"
+        )
         if !joined.leftOut.isEmpty {
             let names = joined.leftOut.map { JSONText.quoted($0.rawValue) }.joined(separator: ",")
             buffer.writeString(",\"left_out\":[\(names)]")

@@ -168,7 +168,7 @@ struct RequestFields {
     // MARK: Scanning
 
     /// The value of a field; `nil` where it is missing or `null`.
-    private func read<Value>(
+    func read<Value>(
         _ name: String, _ body: (inout JSONScanner, _ first: UInt8) throws -> Value
     ) throws -> Value? {
         guard let place = places[name] else { return nil }
@@ -202,12 +202,12 @@ struct RequestFields {
         wrong(name, expected, try Self.kind(&scanner))
     }
 
-    private func wrong(_ name: String, _ expected: String, _ found: String) -> ServiceError {
+    func wrong(_ name: String, _ expected: String, _ found: String) -> ServiceError {
         .invalid("\(name) must be \(expected), found \(found)", parameter: name)
     }
 
     /// The kind of the next value. The scanner does not move.
-    private static func kind(_ scanner: inout JSONScanner) throws -> String {
+    static func kind(_ scanner: inout JSONScanner) throws -> String {
         switch scanner.peek() {
         case UInt8(ascii: "\""): return "a string"
         case UInt8(ascii: "["): return "an array"

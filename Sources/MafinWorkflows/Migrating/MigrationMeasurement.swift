@@ -42,7 +42,7 @@ struct MigrationMeasurement {
         result.local = try local.map {
             VectorSystem(
                 queries: try trained.encoder.embedUnnormalized(
-                    queries.all.map(\.text), prefix: trained.encoder.prefixes.query, isCancelled: isCancelled),
+                    queries.all.map(\.item), prefix: trained.encoder.prefixes.query, isCancelled: isCancelled),
                 documents: $0.documents)
         }
         return result
@@ -128,13 +128,13 @@ struct MigrationMeasurement {
         let train = learn(queries.train)
         let dev = learn(queries.dev)
         let isDev = Set(dev)
-        let texts = documentTexts
+        let documentContents = collection.documents.map(\.contentForIdentity)
         let index = try TrainingIndex(
             labels: labels, trainQueries: train.filter { !isDev.contains($0) }, devQueries: dev,
             queryLengths: [Int](repeating: 1, count: labels.count),
-            documentLengths: [Int](repeating: 1, count: texts.count),
-            queryIdentities: TextIdentity.classes(of: queries.all.map(\.text)),
-            documentIdentities: TextIdentity.classes(of: texts), documentIds: collection.documentIds)
+            documentLengths: [Int](repeating: 1, count: documentContents.count),
+            queryIdentities: TextIdentity.classes(of: queries.all.map(\.contentForIdentity)),
+            documentIdentities: TextIdentity.classes(of: documentContents), documentIds: collection.documentIds)
         return try RivalData(
             index: index, metric: Self.metric, queries: inputs(vectors), documents: inputs(of: documents),
             newDocuments: RivalData.newDocuments(expectedFrom: index, dates: queries.all.map(\.date)))
