@@ -55,9 +55,9 @@ struct TrainCommand: AsyncParsableCommand {
     var method: Contender = .mafin
 
     @Option(
-        help: ArgumentHelp(
+        help: .expert(
             "Other methods to train for comparison, separated by commas: tuned-alone, paper-mafin, lambda-mafin, hybrid-mafin, norm-mafin; or all; or none.",
-            valueName: "names"), transform: RivalList.init(parsing:))
+            "names"), transform: RivalList.init(parsing:))
     var rivals = RivalList(contenders: [])
 
     @Flag(
