@@ -18,14 +18,14 @@ package struct TargetPrecisionOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Numbers in which the artefact's encoder will compute. bf16 and int8 embed faster. If they change nDCG@10 on dev by .002 or more, or by more than chance, the next better precision is used; the artefact says which and why. Training itself computes in float32. (default: bf16 on processors with AMX or AVX512-BF16, otherwise float32)",
+            "Numbers in which the artefact's encoder will compute. bf16 and int8 embed faster. If they change nDCG@10 on dev by .002 or more, or by more than chance, the next better precision is used; the artefact says which and why. (default: bf16 on processors with AMX or AVX512-BF16, otherwise float32)",
             valueName: "float32|bf16|int8"), transform: Precision.init(parsing:))
     package var precision: Precision?
 }
 
 extension Precision {
     /// - Throws: `ValidationError` with the names that there are.
-    init(parsing text: String) throws {
+    package init(parsing text: String) throws {
         guard let precision = Precision(rawValue: text) else {
             throw ValidationError("expected float32|bf16|int8, found '\(text)'.")
         }
