@@ -9,6 +9,8 @@ import hashlib
 import os
 import pathlib
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
 import zipfile
@@ -40,7 +42,11 @@ def version():
     return found.group(1) + (".dev0" if found.group(2) else "")
 
 
-def metadata(number):
+# Libraries of this machine whose code link_static.py puts into the program and the library.
+LIBRARIES = ["z", "png", "jpeg", "sqlite3", "stdc++"]
+
+
+def metadata(number, third_party):
     license_expression = "Apache-2.0" if "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8") else None
     if license_expression is None:
         sys.exit("error: LICENSE: its SPDX expression is not known here")
@@ -51,6 +57,7 @@ def metadata(number):
         f"Summary: {SUMMARY}",
         f"License-Expression: {license_expression}",
         "License-File: LICENSE",
+        *(f"License-File: {name}" for name in third_party),
         "Requires-Python: >=3.9",
         # For vectors. The program needs no Python at all.
         "Requires-Dist: numpy>=1.21",
@@ -91,9 +98,22 @@ class Wheel:
 
 
 def licenses(checkouts):
-    """Licences and notices of the packages that are inside the program, by name."""
+    """Licences and notices of what is inside the program and the library, by name: packages, libraries of this machine, Swift's runtime."""
     found = {}
-    for package in sorted(path for path in checkouts.glob("*") if path.is_dir()) if checkouts.is_dir() else []:
+    for name in LIBRARIES:
+        shown = subprocess.run(["clang", f"-print-file-name=lib{name}.a"], check=True, capture_output=True, text=True)
+        archive = os.path.realpath(shown.stdout.strip())
+        try:
+            owner = subprocess.run(["dpkg", "-S", archive], check=True, capture_output=True, text=True).stdout.split(":")[0]
+            found[f"third-party/{owner}/copyright"] = pathlib.Path("/usr/share/doc", owner, "copyright").read_bytes()
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(f"error: the licence of {archive} is not found, and a wheel must hold it: {error}")
+    compiler = pathlib.Path(shutil.which("swiftc") or sys.exit("error: swiftc is not on the PATH")).resolve()
+    found["third-party/swift/LICENSE.txt"] = (compiler.parent.parent / "share/swift/LICENSE.txt").read_bytes()
+    packages = sorted(path for path in checkouts.glob("*") if path.is_dir())
+    if not packages:
+        sys.exit(f"error: {checkouts}: the packages of the program are not there, so their licences are not known")
+    for package in packages:
         for file in sorted(package.iterdir()):
             if re.match(r"(LICEN[CS]E|NOTICE|COPYING)(\.\w+)?$", file.name, re.IGNORECASE):
                 found[f"third-party/{package.name}/{file.name}"] = file.read_bytes()
@@ -122,11 +142,12 @@ def main():
         wheel.add(f"{MODULE}/mafin.h", arguments.header.read_bytes())
         wheel.add(f"{data}/scripts/mafin", arguments.program.read_bytes(), executable=True)
         wheel.add_folder(f"{data}/data/share", arguments.share)
-        wheel.add(f"{dist_info}/METADATA", metadata(number).encode())
+        third_party = licenses(arguments.checkouts)
+        wheel.add(f"{dist_info}/METADATA", metadata(number, third_party).encode())
         tags = f"Wheel-Version: 1.0\nGenerator: mafin make_wheel.py\nRoot-Is-Purelib: false\nTag: {arguments.tag}\n"
         wheel.add(f"{dist_info}/WHEEL", tags.encode())
         wheel.add(f"{dist_info}/licenses/LICENSE", (ROOT / "LICENSE").read_bytes())
-        for name, text in licenses(arguments.checkouts).items():
+        for name, text in third_party.items():
             wheel.add(f"{dist_info}/licenses/{name}", text)
         wheel.finish()
         size = os.path.getsize(temporary)

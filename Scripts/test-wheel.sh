@@ -64,6 +64,7 @@ assert artefact.encoder.encode(["who brings the soup report"]).shape == (1, 384)
 print(f'Python: an artefact is open after {time.perf_counter() - begin:.2f} s')
 PYTHON"
     inside "test -s /root/v/share/man/man1/mafin-train.1 && test -s /root/v/share/bash-completion/completions/mafin"
+    inside "test -s /root/v/lib/python3*/site-packages/mafin_embeddings-*.dist-info/licenses/third-party/libjpeg*/copyright"
     umount "$root/proc"
     rm -rf "$root"
     trap - EXIT

@@ -209,7 +209,25 @@ def test_an_artefact_tells_what_it_is(artefact, artefact_folder):
     np.testing.assert_array_equal(copy.encode_query("x"), artefact.encode_query("x", offline=True))
     before = artefact.counters()
     artefact.encoder.encode_query(["x", "y"])
-    assert artefact.counters().queries_encoded == before.queries_encoded + 2
+    artefact.encoder.encode_query(["word " * 700])
+    after = artefact.counters()
+    assert after.queries_encoded == before.queries_encoded + 3 and after.texts_at_limit == before.texts_at_limit + 1
+
+
+def test_a_copy_in_another_process_is_opened_alike(minilm, library):
+    short = Artefact.load(minilm, max_seq_length=16, precision="int8")
+    copy = pickle.loads(pickle.dumps(short))
+    assert copy.encoder.max_seq_length == 16 and copy.description["precision"] == "int8"
+    np.testing.assert_array_equal(copy.encode(TEXTS), short.encode(TEXTS))
+
+
+def test_encoders_compute_in_the_precision_that_is_asked_for(released, minilm, artefact_folder, index_folder):
+    rows, exact = Artefact.load(minilm, precision="int8").encoder.encode(TEXTS), released.encoder.encode(TEXTS)
+    assert np.abs(rows - exact).max() > 1e-4 and (rows * exact).sum(axis=1).min() > 0.95
+    with pytest.raises(ValueError, match="expected float32, bf16 or int8 as precision, found 'half'"):
+        Artefact.load(minilm, precision="half")
+    with pytest.raises(LibraryError, match="documents embedded in float32 for queries in int8"):
+        Artefact.load(artefact_folder, precision="int8").open_index(index_folder)
 
 
 # Indexes
@@ -256,6 +274,9 @@ def test_documents_of_an_index(artefact, index_folder, handbook):
         index.search("x", weights={"nothing": 1})
     hits = index.search(list(handbook.queries.values())[:2], top_k=10_000)
     assert len(hits) == 2 and len(hits[0]) <= len(index) and [hit.rank for hit in hits[0]] == list(range(1, len(hits[0]) + 1))
+    for rows in ([0.5], [-1], [[0, 1]]):
+        with pytest.raises(ValueError, match="rows: expected whole numbers"):
+            index.scores(["x"], rows, offline=True)
     chosen = index.scores(list(handbook.queries.values())[:2], [hits[0][3].row, hits[0][0].row])
     assert chosen[0, 1] == pytest.approx(hits[0][0].score, abs=1e-5) and chosen[0, 0] == pytest.approx(hits[0][3].score, abs=1e-5)
 
@@ -358,12 +379,19 @@ def test_a_bar_counts_the_texts(released, capsys):
 def test_a_forked_process_is_told_to_spawn(released):
     child = os.fork()
     if child == 0:
-        try:
-            released.encoder.encode("x")
-        except LibraryError as error:
-            os._exit(0 if "spawn" in str(error) else 2)
-        os._exit(1)
+        # A handle that goes away in the child does not reach the library.
+        released._model._close()
+        for call in (lambda: released.encoder.encode("x"), released.get_embedding_dimension):
+            try:
+                call()
+            except LibraryError as error:
+                if "spawn" in str(error):
+                    continue
+                os._exit(2)
+            os._exit(1)
+        os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
+    assert released.encoder.encode("x").shape == (384,)
 
 
 def test_processes_that_are_spawned_load_it_again(minilm, library, tmp_path):

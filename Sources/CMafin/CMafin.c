@@ -22,6 +22,7 @@ HAS_OFFSET(mafin_options, weights, 40);
 HAS_OFFSET(mafin_open_options, verify_content, 8);
 HAS_OFFSET(mafin_open_options, maximum_tokens, 12);
 HAS_OFFSET(mafin_open_options, model_folders, 16);
+HAS_OFFSET(mafin_open_options, precision, 24);
 _Static_assert(sizeof(mafin_document) == 48, "mafin_document has another size");
 HAS_OFFSET(mafin_counters, tokens, 24);
 HAS_OFFSET(mafin_counters, encoding_seconds, 40);

@@ -42,6 +42,7 @@ private func describe(_ error: any Error) -> (mafin_status, String) {
         case let error as IndexError: (error.status, "\(error)")
         case let error as CombinationError: (error.status, "\(error)")
         case let error as ModelError: (Int(MAFIN_NOT_FOUND), "\(error)")
+        case NumericsError.instructionSet: (Int(MAFIN_INVALID_ARGUMENT), "\(error)")
         case is NumericsError, is EncoderError, is TokenizerError, is RetrievalError: (Int(MAFIN_BAD_FILE), "\(error)")
         default: (Int(MAFIN_OTHER), "\(error)")
         }

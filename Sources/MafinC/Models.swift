@@ -1,5 +1,6 @@
 import CMafin
 import Foundation
+import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinPipeline
@@ -41,6 +42,7 @@ public func openModel(
         model.pointee = nil
         let path = try string(path, "path")
         guard !path.isEmpty else { throw ArgumentFault("path is empty") }
+        try Processor.checkInstructionSet()
         let given = try options.map { try read($0, sizedBy: \.struct_size, "options") } ?? mafin_open_options()
         guard given.verify_content <= 1 else {
             throw ArgumentFault("options: expected 0 or 1 as verify_content, found \(given.verify_content)")
@@ -50,9 +52,16 @@ public func openModel(
             let own = try string(more, "options: model_folders").split(separator: ":")
             folders.plain.insert(contentsOf: own.map { URL(fileURLWithPath: String($0)) }, at: 0)
         }
+        let precision = try given.precision.map { pointer in
+            let name = try string(pointer, "options: precision")
+            guard let precision = Precision(rawValue: name) else {
+                throw ArgumentFault("options: expected float32, bf16 or int8 as precision, found '\(name)'")
+            }
+            return precision
+        }
         let opened = try SharedModel(
             path, verification: given.verify_content == 1 ? .content : .length, folders: folders,
-            maximumLength: given.maximum_tokens == 0 ? nil : Int(given.maximum_tokens))
+            maximumLength: given.maximum_tokens == 0 ? nil : Int(given.maximum_tokens), precision: precision)
         model.pointee = handle(of: ModelHandle(opened))
     }
 }
@@ -128,8 +137,10 @@ public func readCounters(
             encoding_seconds: values.encodingSeconds, searches: UInt64(values.searches),
             search_seconds: values.searchSeconds, errors: UInt64(values.errors))
         withUnsafeBytes(of: &result) { bytes in
-            let known = UnsafeRawBufferPointer(rebasing: bytes.prefix(Int(size)))
-            UnsafeMutableRawBufferPointer(start: counters, count: known.count).copyMemory(from: known)
+            let room = UnsafeMutableRawBufferPointer(start: counters, count: Int(size))
+            // What a newer caller knows and this library does not is 0.
+            room.initializeMemory(as: UInt8.self, repeating: 0)
+            room.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(Int(size))))
         }
     }
 }

@@ -19,6 +19,8 @@ extension CommandStatus {
         case NumericsError.file(_, let reason)
         where [ENOSPC, EDQUOT].contains { reason == String(cString: strerror($0)) }:
             self = .failure
+        // A flag or a variable names it.
+        case NumericsError.instructionSet: self = .usage
         case TrainingError.notFinite, ArtefactError.incompleteEncoder: self = .failure
         // The folder to write to is the wrong one. Its content is not at fault.
         case ArtefactError.occupied, ComparisonError.occupied, IndexError.occupied: self = .usage

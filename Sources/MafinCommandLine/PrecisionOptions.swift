@@ -7,8 +7,8 @@ package struct PrecisionOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Numbers in which the local encoder computes. bf16 is faster than float32 on processors with AMX or AVX512-BF16, int8 on most processors. Vectors differ a little; whether rankings do, 'mafin train --precision' has measured on dev and 'mafin inspect' shows. Documents and queries need the same precision, unless the artefact says that a mix is harmless. (default: what the artefact says, otherwise float32)",
-            valueName: "float32|bf16|int8", visibility: .hidden), transform: Precision.init(parsing:))
+            "Numbers in which the local encoder computes. bf16 is faster on processors with AMX or AVX512-BF16, int8 on most. Vectors differ a little; whether rankings do, 'mafin train --precision' has measured and 'mafin inspect' shows. Documents and queries need the same, unless the artefact says that a mix is harmless. (default: what the artefact says, otherwise float32)",
+            valueName: "float32|bf16|int8"), transform: Precision.init(parsing:))
     package var precision: Precision?
 }
 
@@ -18,14 +18,14 @@ package struct TargetPrecisionOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Numbers in which the artefact's encoder will compute. When the artefact is made, nDCG@10 of its rankings of dev is compared with that in float32. If it changes by .002 or more, or by more than chance, the next better precision is used. The artefact says which and why. Training itself computes in float32. (default: bf16 on processors with AMX or AVX512-BF16, otherwise float32)",
-            valueName: "float32|bf16|int8", visibility: .hidden), transform: Precision.init(parsing:))
+            "Numbers in which the artefact's encoder will compute. bf16 and int8 embed faster. If they change nDCG@10 on dev by .002 or more, or by more than chance, the next better precision is used; the artefact says which and why. (default: bf16 on processors with AMX or AVX512-BF16, otherwise float32)",
+            valueName: "float32|bf16|int8"), transform: Precision.init(parsing:))
     package var precision: Precision?
 }
 
 extension Precision {
     /// - Throws: `ValidationError` with the names that there are.
-    init(parsing text: String) throws {
+    package init(parsing text: String) throws {
         guard let precision = Precision(rawValue: text) else {
             throw ValidationError("expected float32|bf16|int8, found '\(text)'.")
         }

@@ -125,16 +125,12 @@ package struct ComputingOptions: ParsableArguments {
     }
 
     /// Sets the number of threads and the instructions of the process. A command calls it before it computes anything.
-    /// - Throws: `ValidationError` for a number of threads, or for a set that is unknown or that the processor lacks.
+    /// - Throws: `ValidationError` for a number of threads; `NumericsError` for a set that is unknown or that the processor lacks.
     package func apply() throws {
-        do {
-            if let instructionSet {
-                try Processor.limitInstructionSet(to: instructionSet)
-            } else {
-                try Processor.checkInstructionSet()
-            }
-        } catch let error as NumericsError {
-            throw ValidationError("\(error)")
+        if let instructionSet {
+            try Processor.limitInstructionSet(to: instructionSet)
+        } else {
+            try Processor.checkInstructionSet()
         }
         if let count = try threadCount() { Parallelism.threads = count }
     }

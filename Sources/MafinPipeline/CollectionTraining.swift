@@ -34,16 +34,20 @@ public struct CollectionTraining {
         /// Bytes of memory that training an encoder may take (``TransformerEncoder/limitTrainingMemory(to:)``); `nil`: the
         /// encoder's default.
         public var memory: Int?
+        /// The numbers in which training multiplies: single precision or bfloat16. Weights, moments and sums are in single precision either way,
+        /// and so are evaluations on dev.
+        public var trainingPrecision = Precision.float32
         /// The processes that train together. All of them prepare the same data.
         public var communicator: any Communicator = SingleProcess()
 
         /// All defaults.
         public init() {}
 
-        /// Applies ``memory``. It includes the trainer's three copies of the weights: the start, the best state, and
-        /// the state that is being tried.
+        /// Applies ``trainingPrecision``, and ``memory``, which depends on it. The memory includes the trainer's three copies of the weights:
+        /// the start, the best state, and the state that is being tried.
         /// - Throws: `EncoderError.memory` if the memory is too small.
-        public func limitMemory(of encoder: TransformerEncoder) throws {
+        public func prepare(_ encoder: TransformerEncoder) throws {
+            encoder.trainingPrecision = trainingPrecision
             if let memory { try encoder.limitTrainingMemory(to: memory, copiesOfWeights: 3) }
         }
     }
@@ -112,7 +116,7 @@ public struct CollectionTraining {
         self.settings = settings
         encoder.augmentation = settings.augmentation
         // Checked before the corpus is encoded, so that too little memory ends the run early.
-        try settings.limitMemory(of: encoder.encoder)
+        try settings.prepare(encoder.encoder)
         untrained = Untrained(encoder)
         let trainQrels = try splits.qrels(.train)
         devQrels = try splits.qrels(.dev)
@@ -241,7 +245,7 @@ public struct CollectionTraining {
         untrained.encoder = nil
         encoder.encoder.optimizerOptions.weightDecay = options.weightDecay
         encoder.encoder.dropoutProbability = options.dropout
-        try settings.limitMemory(of: encoder.encoder)
+        try settings.prepare(encoder.encoder)
         let mode = mode()
         // In modes that train documents the trainer makes these vectors itself, to estimate the time of encoding the
         // corpus.
@@ -393,6 +397,7 @@ public struct CollectionTraining {
                     "trainedShare": .number(Double(outcome.trainedShare)),
                     "gain": try outcome.gain.map { try ManifestValue(encoding: $0) } ?? .null,
                     "seconds": .number(outcome.elapsed),
+                    "precision": .text(settings.trainingPrecision.rawValue),
                 ]),
             untrainedScale: startIsCalibrated ? outcome.start.result.scale : nil,
             seeds: ["training": options.seed], data: dataRecords, development: development, verdict: verdict)

@@ -212,6 +212,29 @@ import Testing
         #expect(counts == [3, 5])
     }
 
+    @Test func encodersComputeInThePrecisionThatIsAskedFor() throws {
+        let int8 = try "int8".withCString { name in try Model(toy.artefact.path) { $0.precision = name } }
+        let program = try ArtefactModel(
+            artefact: toy.artefact, precision: .int8, released: { _ in throw CancellationError() })
+        let encoder = try #require(program.encoder?.query)
+        let raw = try int8.encode(queries, Int(MAFIN_QUERY), options { $0.flags = UInt64(MAFIN_UNNORMALIZED) })
+        for (row, text) in queries.enumerated() {
+            #expect(near(raw[row], try encoder.embedUnnormalized([text], prefix: "w1 ").values))
+            #expect(!near(raw[row], try local(text, .query)), "float32 was used")
+        }
+        var json: UnsafePointer<CChar>?
+        try calling { mafin_describe(int8.handle, &json, $0) }
+        #expect(String(cString: try #require(json)).contains(#""precision":"int8""#))
+        // The documents of the index are in float32, and no gate has measured the mix.
+        let mixed = #expect(throws: Refusal.self) { try Index(int8, path: toy.index.path) }
+        #expect(mixed?.status == Int(MAFIN_BAD_FILE))
+        #expect(mixed?.message.contains("documents embedded in float32 for queries in int8") == true)
+        let unknown = #expect(throws: Refusal.self) {
+            try "half".withCString { name in _ = try Model(toy.artefact.path) { $0.precision = name } }
+        }
+        #expect(unknown?.message == "options: expected float32, bf16 or int8 as precision, found 'half'")
+    }
+
     @Test func mistakesAreSaid() throws {
         func refusal(_ body: (UnsafeMutablePointer<mafin_error>) -> mafin_status) -> Refusal? {
             do { try calling(body) } catch { return error as? Refusal }

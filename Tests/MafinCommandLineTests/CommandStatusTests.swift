@@ -15,6 +15,10 @@ import Testing
     /// One error of each kind of each module.
     private static let errors: [(any Error & CustomStringConvertible, CommandStatus)] = [
         (NumericsError.file(path: "a.npy", reason: "too short"), .data),
+        (
+            NumericsError.instructionSet(
+                source: "--instruction-set", name: "x", available: ["portable"], isKnown: false), .usage
+        ),
         (TokenizerError.noTokenizer(folder: "m"), .data),
         (EncoderError.file(path: "config.json", reason: "cannot be read"), .data),
         (RetrievalError.unknownMetric(name: "x"), .usage),

@@ -183,32 +183,6 @@ import Testing
         }
     }
 
-    /// Inner products of bytes are exact on every instruction set, at the largest bytes too.
-    @Test(arguments: InstructionSet.all) func productsOfBytesAreExact(_ set: InstructionSet) {
-        set.run {
-            var random = RandomGenerator(seed: 6)
-            for (rows, width, queries) in [
-                (1, 1, 1), (17, 31, 2), (16, 32, 4), (33, 65, 5), (5, 384, 9), (18, 1000, 3),
-            ] {
-                func codes(_ count: Int) -> [Int8] {
-                    (0..<count).map { $0 % 3 == 0 ? 127 : $0 % 5 == 0 ? -127 : Int8(random.index(below: 255) - 127) }
-                }
-                let (stride, gap) = (width + 3, rows + 2)
-                let (left, right) = (codes(rows * stride), codes(queries * stride))
-                var found = [Int32](repeating: -1, count: queries * gap)
-                mafin_byte_products(rows, width, left, stride, queries, right, stride, &found, gap)
-                let expected = (0..<queries * gap).map { place -> Int32 in
-                    let (query, row) = (place / gap, place % gap)
-                    guard row < rows else { return -1 }
-                    return (0..<width).reduce(0) {
-                        $0 + Int32(left[row * stride + $1]) * Int32(right[query * stride + $1])
-                    }
-                }
-                #expect(found == expected, "\(rows) × \(width) × \(queries)")
-            }
-        }
-    }
-
     @Test(arguments: cases.filter { !$0.half }) func findsScoresAboveThresholds(_ which: Case) {
         which.set.run {
             for rows in [1, 3, 8, 31, 32, 33, 96, 100] {

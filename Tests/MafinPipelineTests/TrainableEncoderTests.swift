@@ -25,4 +25,21 @@ import Testing
         #expect(Set(all).count == all.count, "\(all)")
         #expect(identity(seed: 2) == identity(), "weights have a hash of their own")
     }
+
+    @Test func trainingIsPreparedInThePrecisionOfTheSettings() throws {
+        let encoder = TransformerEncoder(
+            architecture: .bert(
+                EncoderConfiguration(
+                    hiddenSize: 8, layerCount: 2, headCount: 2, intermediateSize: 16, vocabularySize: 10)),
+            pooling: .mean, seed: 1)
+        let before = encoder.identity
+        var settings = CollectionTraining.Settings()
+        try settings.prepare(encoder)
+        #expect(encoder.trainingPrecision == .float32 && encoder.identity == before)
+        settings.trainingPrecision = .bfloat16
+        try settings.prepare(encoder)
+        #expect(encoder.trainingPrecision == .bfloat16 && encoder.precision == .float32)
+        // A training that began in other numbers is not resumed.
+        #expect(encoder.identity != before)
+    }
 }

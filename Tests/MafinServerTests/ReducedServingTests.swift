@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
@@ -85,19 +86,19 @@ import Testing
         let full = try SearchIndex(readingFrom: toy.index)
         try Self.reduce(toy)
         let lacking = #expect(throws: IndexError.self) {
-            try full.require(toy.model().artefact, sources: toy.model().sources)
+            try full.require(toy.model().artefact, sources: toy.model().sources, queries: .float32)
         }
         #expect(lacking?.description.contains("no vectors of the source reduced") == true)
         try await toy.writeIndex()
         let index = try SearchIndex(readingFrom: toy.index)
-        try index.require(toy.model().artefact, sources: toy.model().sources)
+        try index.require(toy.model().artefact, sources: toy.model().sources, queries: .float32)
         // Another encoder of queries needs no other index.
         try toy.write(seed: 8)
         try Self.reduce(toy)
-        try index.require(toy.model().artefact, sources: toy.model().sources)
+        try index.require(toy.model().artefact, sources: toy.model().sources, queries: .float32)
         try Self.reduce(toy, seed: 2)
         let other = #expect(throws: IndexError.self) {
-            try index.require(toy.model().artefact, sources: toy.model().sources)
+            try index.require(toy.model().artefact, sources: toy.model().sources, queries: .float32)
         }
         #expect(other?.description.contains("another reduced") == true)
     }

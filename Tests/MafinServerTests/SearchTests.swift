@@ -159,12 +159,12 @@ import Testing
         // A change of the query encoder keeps the index valid; a change of the document encoder does not.
         let sources = try toy.model().sources
         try toy.write(seed: 99)
-        try index.require(try Artefact(readingFrom: toy.artefact), sources: sources)
+        try index.require(try Artefact(readingFrom: toy.artefact), sources: sources, queries: .float32)
         var manifest = try Artefact(readingFrom: toy.artefact).manifest
         manifest.documentEncoder?.weightsSHA256 = String(repeating: "0", count: 64)
-        #expect(index.manifest.differences(from: manifest, sources: sources).count == 1)
+        #expect(index.manifest.differences(from: manifest, sources: sources, queries: .float32).count == 1)
         // A part that no source needs does not count.
-        #expect(index.manifest.differences(from: manifest, sources: [sources[0]]).isEmpty)
+        #expect(index.manifest.differences(from: manifest, sources: [sources[0]], queries: .float32).isEmpty)
 
         // An index says in which precision its documents are, if that is not float32, and is searched in no other.
         #expect(index.manifest.precision == nil)
@@ -172,7 +172,7 @@ import Testing
         int8.precision = .int8
         let whole = try Artefact(readingFrom: toy.artefact).manifest
         #expect(int8.differences(from: whole, sources: sources, queries: .int8).isEmpty)
-        #expect(int8.differences(from: whole, sources: [sources[0]]).isEmpty)
+        #expect(int8.differences(from: whole, sources: [sources[0]], queries: .float32).isEmpty)
         for (manifest, queries, words) in [
             (int8, Precision.float32, "int8 for queries in float32"),
             (index.manifest, .int8, "float32 for queries in int8"),
@@ -187,12 +187,12 @@ import Testing
         var older = index.manifest
         for version in [1, nil] {
             older.encodingVersion = version
-            let differences = older.differences(from: artefact.manifest, sources: sources)
+            let differences = older.differences(from: artefact.manifest, sources: sources, queries: .float32)
             #expect(differences == ["encoding version 1 instead of \(TextEncoder.encodingVersion)"])
         }
         try JSONEncoder().encode(older).write(to: toy.index.appendingPathComponent(IndexManifest.fileName))
         let refusal = #expect(throws: IndexError.self) {
-            try SearchIndex(readingFrom: toy.index).require(artefact, sources: sources)
+            try SearchIndex(readingFrom: toy.index).require(artefact, sources: sources, queries: .float32)
         }
         #expect(
             try #require(refusal).description == "\(toy.index.path) holds other vectors than the artefact makes: "

@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinEncoder
 import MafinImages
 import MafinMethod
 import MafinNumerics
@@ -141,12 +142,12 @@ import Testing
         #expect(
             index.manifest.parts[2].determinedBy.map(\.path).sorted() == ["nudge-n/ids.json", "nudge-n/vectors.npy"])
         // The index serves the artefact that made it, and others that need some of its parts.
-        try index.require(toy.model().artefact, sources: toy.model().sources)
+        try index.require(toy.model().artefact, sources: toy.model().sources, queries: .float32)
         for fewer in [
             [ScoredKind.blackBox(), ScoredKind.bm25()], [ScoredKind.moved(), ScoredKind.memory()], [ScoredKind.bm25()],
         ] {
             let model = try ToyArtefact(fewer.map { ($0.source, 1) }).model()
-            try index.require(model.artefact, sources: model.sources)
+            try index.require(model.artefact, sources: model.sources, queries: .float32)
         }
         // It serves none that moved documents otherwise, and none with a part that it lacks.
         let otherwise = MovedDocuments(
@@ -157,7 +158,7 @@ import Testing
         ] {
             let model = try ToyArtefact([(ScoredKind.blackBox().source, 1), (source, 1)]).model()
             let refusal = #expect(throws: IndexError.self) {
-                try index.require(model.artefact, sources: model.sources)
+                try index.require(model.artefact, sources: model.sources, queries: .float32)
             }
             #expect(refusal?.description.contains(words) == true, "\(refusal as Any)")
         }
@@ -174,7 +175,7 @@ import Testing
         try JSONSerialization.data(withJSONObject: object).write(to: file)
         let index = try SearchIndex(readingFrom: toy.index)
         #expect(index.manifest.parts.map(\.source) == [.blackBox, .local])
-        try index.require(toy.model().artefact, sources: toy.model().sources)
+        try index.require(toy.model().artefact, sources: toy.model().sources, queries: .float32)
         object["formatVersion"] = 3
         try JSONSerialization.data(withJSONObject: object).write(to: file)
         #expect(throws: IndexError.unknownFormat(path: file.path, newestKnown: 2, found: 3)) {

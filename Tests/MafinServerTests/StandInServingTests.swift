@@ -536,8 +536,8 @@ import Testing
         for toy in [plain, standing] {
             let index = try SearchIndex(readingFrom: toy.index, verification: .content)
             #expect(index.manifest.parts.map(\.source) == [.blackBox, .local])
-            try index.require(model.artefact, sources: model.sources)
-            try index.require(plain.model().artefact, sources: plain.model().sources)
+            try index.require(model.artefact, sources: model.sources, queries: .float32)
+            try index.require(plain.model().artefact, sources: plain.model().sources, queries: .float32)
         }
     }
 }

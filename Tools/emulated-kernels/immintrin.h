@@ -96,26 +96,6 @@ EMULATED __m256i emulated_dpbusd256(__m256i sum, __m256i a, __m256i b) {
     return r.vector;
 }
 
-EMULATED __m512i emulated_absolute(__m512i a) {
-    emulated512 x = {a};
-    for (int i = 0; i < 64; i++) x.s8[i] = (int8_t)(x.s8[i] < 0 ? -x.s8[i] : x.s8[i]);
-    return x.vector;
-}
-
-EMULATED uint64_t emulated_signs(__m512i a) {
-    const emulated512 x = {a};
-    uint64_t mask = 0;
-    for (int i = 0; i < 64; i++) mask |= (uint64_t)(x.s8[i] < 0) << i;
-    return mask;
-}
-
-EMULATED __m512i emulated_subtract_masked(__m512i old, uint64_t mask, __m512i a, __m512i b) {
-    emulated512 r = {old}, x = {a}, y = {b};
-    for (int i = 0; i < 64; i++)
-        if (mask >> i & 1) r.s8[i] = (int8_t)(x.s8[i] - y.s8[i]);
-    return r.vector;
-}
-
 // VCVTNEPS2BF16
 EMULATED __m256i emulated_convert(__m512 a) {
     emulated512 x = {(__m512i)a};
@@ -134,7 +114,6 @@ EMULATED void emulated_store_masked(void *to, __mmask16 mask, __m256i a) {
         if (mask >> i & 1) memcpy((uint16_t *)to + i, &x.u16[i], sizeof(uint16_t));
 }
 
-#undef _mm512_mask_sub_epi8
 #define _mm512_setzero_ps() ((__m512)emulated_zero())
 #define _mm512_setzero_si512 emulated_zero
 #define _mm512_loadu_si512 emulated_load
@@ -147,9 +126,6 @@ EMULATED void emulated_store_masked(void *to, __mmask16 mask, __m256i a) {
 #define _mm512_dpbf16_ps emulated_dpbf16
 #define _mm512_dpbusd_epi32 emulated_dpbusd512
 #define _mm256_dpbusd_avx_epi32 emulated_dpbusd256
-#define _mm512_abs_epi8 emulated_absolute
-#define _mm512_movepi8_mask emulated_signs
-#define _mm512_mask_sub_epi8 emulated_subtract_masked
 #define _mm512_cvtneps_pbh emulated_convert
 #define _mm256_mask_storeu_epi16 emulated_store_masked
 

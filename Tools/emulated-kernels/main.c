@@ -113,27 +113,6 @@ static void products(int m, int n, int k, int ending) {
     free(y);
 }
 
-static void inner_products(int rows, int queries, int width) {
-    int8_t *const codes = memory((size_t)(rows * width)), *const query = memory((size_t)(queries * width));
-    int32_t *const found = memory(sizeof(int32_t) * (size_t)(rows * queries));
-    // The extremes of either sign among others.
-    for (int i = 0; i < rows * width; i++) codes[i] = i % 5 == 0 ? -127 : (int8_t)(127 * uniform());
-    for (int i = 0; i < queries * width; i++) query[i] = i % 3 == 0 ? 127 : i % 3 == 1 ? -127 : (int8_t)(127 * uniform());
-    mafin_byte_products(rows, width, codes, width, queries, query, width, found, rows);
-    bool right = true;
-    for (int q = 0; q < queries; q++) {
-        for (int r = 0; r < rows; r++) {
-            int32_t sum = 0;
-            for (int i = 0; i < width; i++) sum += codes[r * width + i] * query[q * width + i];
-            right &= sum == found[q * rows + r];
-        }
-    }
-    expect(right, "an inner product of bytes", rows, queries, width);
-    free(codes);
-    free(query);
-    free(found);
-}
-
 int main(void) {
     static const int heights[] = {1, 5, 6, 12, 13, 17, 31, 33, 97}, widths[] = {1, 15, 16, 17, 33, 64};
     static const int depths[] = {1, 2, 31, 32, 33, 64, 65, 130};
@@ -143,8 +122,6 @@ int main(void) {
         for (int i = 0; i < 9; i++)
             for (int j = 0; j < 6; j++)
                 for (int p = 0; p < 8; p++) products(heights[i], widths[j], depths[p], (i + j + p) % 8);
-        for (int width = 1; width < 300; width += 7)
-            for (int queries = 1; queries < 10; queries += 2) inner_products(19, queries, width);
     }
     const char *const warning = mafin_next_kernel_warning();
     if (warning) printf("%s\n", warning);

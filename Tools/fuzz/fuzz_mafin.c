@@ -300,9 +300,9 @@ static void open_damaged(input *in) {
     static const char *const files[] = {
         "ART/manifest.json", "ART/document-encoder/config.json", "ART/document-encoder/tokenizer_config.json", "ART/document-encoder/vocab.txt",
         "ART/document-encoder/model.safetensors", "ART/lexical/statistics.json", "INDEX/index.json", "INDEX/local.npy", "INDEX/corpus.offsets",
-        "INDEX/corpus.lookup", "INDEX/corpus.jsonl"};
+        "INDEX/corpus.lookup", "INDEX/corpus.jsonl", "INDEX/local.bytes"};
     char from[2200], to[2200], path[2200];
-    snprintf(from, sizeof from, "%s/%s", toy, files[byte(in) % 11]);
+    snprintf(from, sizeof from, "%s/%s", toy, files[byte(in) % (sizeof files / sizeof *files)]);
     snprintf(to, sizeof to, "%s.kept", from);
     FILE *file = fopen(from, "rb");
     if (!file) return;

@@ -51,12 +51,23 @@ class Source:
 
 @dataclass(frozen=True)
 class Counters:
-    """What was done with an artefact since it was loaded."""
+    """What was done with an artefact since it was loaded.
+
+    Attributes:
+        queries_encoded: Texts that an encoder encoded as queries.
+        documents_encoded: The same as documents.
+        tokens: Tokens of these texts, as far as they were not cut.
+        texts_at_limit: Texts of these that had the largest number of tokens: those that were cut, and those that just fit.
+        encoding_seconds: Seconds in which an encoder was at work.
+        searches: Queries that were ranked or scored.
+        search_seconds: Seconds that this took without encoding.
+        errors: Calls of the library that ended with an error.
+    """
 
     queries_encoded: int
     documents_encoded: int
     tokens: int
-    texts_cut: int
+    texts_at_limit: int
     encoding_seconds: float
     searches: int
     search_seconds: float
@@ -66,16 +77,32 @@ class Counters:
 class Model:
     """A handle of the library. It is closed with the last object that uses it."""
 
-    def __init__(self, path: str, *, verify: bool = False, max_seq_length: int | None = None, model_folders: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        verify: bool = False,
+        max_seq_length: int | None = None,
+        model_folders: Sequence[str] = (),
+        precision: str | None = None,
+    ) -> None:
         library = _library.library()
         options = _library.OpenOptions(
-            ctypes.sizeof(_library.OpenOptions), int(verify), max_seq_length or 0, os.pathsep.join(model_folders).encode() or None
+            ctypes.sizeof(_library.OpenOptions),
+            int(verify),
+            max_seq_length or 0,
+            b":".join(map(os.fsencode, model_folders)) or None,
+            None if precision is None else precision.encode(),
         )
         handle = ctypes.c_void_p()
         library.call("mafin_open", os.fsencode(path), ctypes.byref(options), ctypes.byref(handle))
         self.library = library
         self.handle = handle
-        self._close = weakref.finalize(self, library.plain, "mafin_close", handle)
+        #: How it was opened, to open it again in another process.
+        self.options: dict[str, Any] = {
+            "verify": verify, "max_seq_length": max_seq_length, "model_folders": tuple(model_folders), "precision": precision,
+        }  # fmt: skip
+        self._close = weakref.finalize(self, library.close, "mafin_close", handle)
         # The process ends faster without freeing, and other finalizers may still use the handle.
         self._close.atexit = False
         text = ctypes.c_char_p()
@@ -189,6 +216,7 @@ class Artefact(TextEmbedder):
         verify: bool = False,
         max_seq_length: int | None = None,
         model_folders: Sequence[str | os.PathLike[str]] = (),
+        precision: str | None = None,
     ) -> Artefact:
         """Loads an artefact, or a released encoder, from a folder.
 
@@ -201,12 +229,15 @@ class Artefact(TextEmbedder):
             verify: Compare the SHA-256 of every file with the manifest.
             max_seq_length: For a released encoder: cut texts to this many tokens.
             model_folders: Folders with released encoders that an artefact names without a copy of its own.
+            precision: The numbers in which encoders multiply: ``"float32"``, ``"bf16"`` or ``"int8"``. ``None``: what the artefact says. Queries
+                must be encoded in the precision of an index, unless the artefact says that a mix is harmless.
 
         Raises:
             LibraryError: The folder is missing, damaged, or of an unknown kind. The message names the file.
         """
         folder = os.fspath(path)
-        model = Model(folder, verify=verify, max_seq_length=max_seq_length, model_folders=[os.fspath(one) for one in model_folders])
+        folders = [os.fspath(one) for one in model_folders]
+        model = Model(folder, verify=verify, max_seq_length=max_seq_length, model_folders=folders, precision=precision)
         return cls(model, black_box, path=folder)
 
     def asking(self, black_box: BlackBoxArgument) -> Artefact:
@@ -214,7 +245,7 @@ class Artefact(TextEmbedder):
         return Artefact(self._model, black_box, path=self.path)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _load, (self.path, self.black_box)
+        return _load, (self.path, self.black_box, self._model.options)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -375,8 +406,8 @@ class Artefact(TextEmbedder):
         return f"Artefact({Path(self.path).name!r}: {sources})"
 
 
-def _load(path: str, black_box: Any) -> Artefact:
-    return Artefact.load(path, black_box=black_box)
+def _load(path: str, black_box: Any, options: dict[str, Any]) -> Artefact:
+    return Artefact.load(path, black_box=black_box, **options)
 
 
 def _role(role: str) -> int:

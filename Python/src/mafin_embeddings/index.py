@@ -56,7 +56,7 @@ class Index:
         library = _library.library()
         self.artefact = artefact
         self._handle = handle
-        self._close = weakref.finalize(self, library.plain, "mafin_index_close", handle)
+        self._close = weakref.finalize(self, library.close, "mafin_index_close", handle)
         self._close.atexit = False
         self._count = int(library.plain("mafin_index_count", handle))
 
@@ -199,10 +199,14 @@ class Index:
         offline: bool | None = None,
         weights: Mapping[str, float] | None = None,
     ) -> NDArray[np.float32]:
-        """The scores of each query with some documents, ``(queries, rows)``; with all documents if ``rows`` is ``None``."""
+        """The scores of each query with some documents, ``(queries, rows)``; with all documents if ``rows`` is ``None``.
+
+        Raises:
+            LookupError: There is no such row.
+        """
+        chosen = None if rows is None else _row_numbers(rows)
         replaced, vectors, flags = self._asked(queries, black_box, offline, weights)
         texts = _library.PackedTexts(queries, "query")
-        chosen = None if rows is None else np.ascontiguousarray(rows, dtype=np.uint64)
         count = len(self) if chosen is None else len(chosen)
         scores = np.empty((texts.count, count), dtype=np.float32)
         options = _library.CallOptions(flags, weights=replaced)
@@ -263,3 +267,11 @@ class Index:
         ranking = [source for source, weight in zip(own, changed) if weight > 0]
         vectors, flags = self.artefact.black_box_vectors(queries, "query", ranking, black_box, bool(is_offline))
         return None if weights is None else np.array(changed, dtype=np.float32), vectors, flags
+
+
+def _row_numbers(rows: Sequence[int] | NDArray[Any]) -> NDArray[np.uint64]:
+    """Numbers of rows as the library reads them. A fraction or a minus would otherwise become another row's number."""
+    given = np.asarray(rows)
+    if given.ndim != 1 or given.size and (not np.issubdtype(given.dtype, np.integer) or given.min() < 0):
+        raise ValueError(f"rows: expected whole numbers from 0 on in one dimension, found {given.dtype} of shape {given.shape}")
+    return np.ascontiguousarray(given, dtype=np.uint64)

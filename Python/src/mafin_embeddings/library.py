@@ -76,6 +76,7 @@ class OpenOptions(ctypes.Structure):
         ("verify_content", ctypes.c_uint32),
         ("maximum_tokens", ctypes.c_uint32),
         ("model_folders", ctypes.c_char_p),
+        ("precision", ctypes.c_char_p),
     ]
 
 
@@ -100,7 +101,7 @@ class Counters(ctypes.Structure):
         ("queries_encoded", ctypes.c_uint64),
         ("documents_encoded", ctypes.c_uint64),
         ("tokens", ctypes.c_uint64),
-        ("texts_cut", ctypes.c_uint64),
+        ("texts_at_limit", ctypes.c_uint64),
         ("encoding_seconds", ctypes.c_double),
         ("searches", ctypes.c_uint64),
         ("search_seconds", ctypes.c_double),
@@ -179,6 +180,8 @@ class Library:
     """The loaded library. :func:`library` returns the only one."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
+        self.process = os.getpid()
         try:
             self._functions = ctypes.CDLL(str(path))
         except OSError as error:
@@ -195,12 +198,20 @@ class Library:
         found = self.plain("mafin_abi_version")
         if found != ABI_VERSION:
             raise MafinError(f"{path}: expected version {ABI_VERSION} of the interface, found {found}")
-        self.path = path
-        self.process = os.getpid()
 
     def plain(self, name: str, *arguments: Any) -> Any:
-        """Calls a function that cannot fail."""
+        """Calls a function that returns no status.
+
+        Raises:
+            LibraryError: This process was forked from one that used the library.
+        """
+        self._require_own_process()
         return getattr(self._functions, name)(*arguments)
+
+    def close(self, name: str, handle: Any) -> None:
+        """Closes a handle with the function of that name. A forked process leaves the handles of its parent alone."""
+        if os.getpid() == self.process:
+            self.plain(name, handle)
 
     def call(self, name: str, *arguments: Any) -> None:
         """Calls a function that returns a status.
@@ -208,11 +219,7 @@ class Library:
         Raises:
             LibraryError: It is not 0.
         """
-        if os.getpid() != self.process:
-            raise LibraryError(
-                "this process was forked from one that used mafin, and its threads are not here; "
-                "start processes with multiprocessing's 'spawn' instead"
-            )
+        self._require_own_process()
         error = _Error()
         status = getattr(self._functions, name)(*arguments, ctypes.byref(error))
         if status != 0:
@@ -220,6 +227,13 @@ class Library:
             if status == _NEEDS_BLACK_BOX:
                 raise MissingBlackBox(message)
             raise _CLASSES.get(status, LibraryError)(message, status)
+
+    def _require_own_process(self) -> None:
+        if os.getpid() != self.process:
+            raise LibraryError(
+                "this process was forked from one that used mafin, and its threads are not here; "
+                "start processes with multiprocessing's 'spawn' instead"
+            )
 
 
 _library: Library | None = None
@@ -234,7 +248,7 @@ def library() -> Library:
             loaded = Library(library_path())
             threads = os.environ.get("MAFIN_THREADS")
             if threads:
-                if not threads.isdigit() or int(threads) < 1:
+                if not threads.isdecimal() or int(threads) < 1:
                     raise MafinError(f"MAFIN_THREADS must be a number of at least 1, found {threads!r}")
                 loaded.call("mafin_set_threads", int(threads))
             _library = loaded

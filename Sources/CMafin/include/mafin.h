@@ -188,12 +188,19 @@ typedef struct mafin_open_options {
      * alone.
      */
     const char *model_folders;
+    /*
+     * The numbers in which encoders multiply: "float32", "bf16" or "int8", ending with a zero byte. NULL: what the artefact says; for a
+     * released encoder float32. An index of an artefact is opened only for queries in the precision of its documents, or in one of which
+     * the artefact says that the mix is harmless.
+     */
+    const char *precision;
 } mafin_open_options;
 
 /*
  * Opens an artefact, or the folder of a released encoder (config.json, model.safetensors, the tokenizer's files).
  *   path     of the folder, UTF-8, ending with a zero byte; or the name of an encoder that is on this machine ("sentence-transformers/…")
  *   model    receives the handle; to be closed with mafin_close
+ * MAFIN_INVALID_ARGUMENT also if the variable MAFIN_INSTRUCTION_SET names a set that does not exist or that the processor lacks.
  */
 mafin_status mafin_open(const char *path, const mafin_open_options *options, mafin_model **model, mafin_error *error);
 
@@ -217,7 +224,7 @@ uint64_t mafin_dimension(const mafin_model *model, mafin_vector_kind kind);
 
 /*
  * What the model is, as JSON: `library`, `kind` ("artefact" or "encoder"), `path`; `dimensions` with `local`, `blackBox`, `joined`;
- * `prefixes` and `maximumTokens` of the local encoder; `sources`, each with `name`, `kind`, `face`, `weight`, `offlineWeight` (if there
+ * `prefixes`, `maximumTokens` and `precision` of the encoders; `sources`, each with `name`, `kind`, `face`, `weight`, `offlineWeight` (if there
  * is a stand-in), `dimension` (if it has vectors), `reads` of `query` and `document` ("black-box", "local", "text", "identifier",
  * "estimate");
  * `standIn`, whether MAFIN_OFFLINE is possible; and, for an artefact, `manifest`, the content of its manifest.json.
@@ -353,7 +360,7 @@ mafin_status mafin_index_row(const mafin_index *index, const char *id, uint64_t 
 
 /* What was done since a model was opened, its indexes included. Work that was cancelled counts as far as it was done. */
 typedef struct mafin_counters {
-    /* sizeof(mafin_counters), set by the caller. Only that many bytes are written. */
+    /* sizeof(mafin_counters), set by the caller. Only that many bytes are written. A field that the library does not know is 0. */
     uint64_t struct_size;
     /* Texts that an encoder of the model encoded. */
     uint64_t queries_encoded;

@@ -171,7 +171,7 @@ typedef struct {
 ptrdiff_t mafin_scores_above(ptrdiff_t queries, ptrdiff_t rows, const float *scores, ptrdiff_t stride,
                              const float *thresholds, mafin_hit *hits);
 
-// MARK: Approximations of rows in bytes (approximation.c, byte_products.c)
+// MARK: Approximations of rows in bytes (approximation.c)
 
 /// Approximates rows of float32 or float16, which are `row_stride` elements apart: row r ≈ codes[r, :] · scales[r]. For
 /// every query with a norm from 1e-15 to 1e15, the score that `mafin_inner_products` computes, including its rounding
@@ -184,11 +184,6 @@ void mafin_approximate(ptrdiff_t rows, ptrdiff_t width, const void *vectors, maf
 /// `bounds` may be `products` unless `add`.
 void mafin_upper_bounds(ptrdiff_t queries, ptrdiff_t rows, const float *products, ptrdiff_t stride, const float *norms,
                         const float *scales, const float *margins, bool add, float *bounds);
-
-/// products[q · product_stride + r] = Σ codes[r, i] · query_codes[q, i], exactly, and so the same with every instruction set.
-/// Codes are from −127 to 127, as `mafin_approximate` writes them; the width is below 133,000.
-void mafin_byte_products(ptrdiff_t rows, ptrdiff_t width, const int8_t *codes, ptrdiff_t row_stride, ptrdiff_t queries,
-                         const int8_t *query_codes, ptrdiff_t query_stride, int32_t *products, ptrdiff_t product_stride);
 
 // MARK: Half precision (half_precision.c)
 

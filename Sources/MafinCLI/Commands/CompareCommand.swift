@@ -111,7 +111,7 @@ struct CompareCommand: AsyncParsableCommand {
     @OptionGroup var indexSize: IndexSizeOptions
     @OptionGroup var tuning: TuningOptions
 
-    @OptionGroup var precision: TargetPrecisionOptions
+    @OptionGroup(visibility: .hidden) var precision: TargetPrecisionOptions
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var format: OutputOptions
     @OptionGroup var shared: SharedOptions

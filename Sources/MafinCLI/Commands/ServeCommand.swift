@@ -105,7 +105,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     @OptionGroup var options: ArtefactOptions
 
-    @OptionGroup var precision: PrecisionOptions
+    @OptionGroup(visibility: .hidden) var precision: PrecisionOptions
     @OptionGroup var computing: ComputingOptions
     @OptionGroup var shared: SharedOptions
 

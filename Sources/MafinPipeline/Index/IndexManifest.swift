@@ -77,7 +77,7 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     ///   - sources: the artefact's sources.
     ///   - queries: the precision in which queries are embedded.
     package func differences(
-        from artefact: ArtefactManifest, sources: [any ScoreSource], queries: Precision = .float32
+        from artefact: ArtefactManifest, sources: [any ScoreSource], queries: Precision
     ) -> [String] {
         let needed = Self.parts(of: sources, in: artefact)
         var found: [String] = []

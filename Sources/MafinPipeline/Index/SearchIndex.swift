@@ -78,7 +78,7 @@ package final class SearchIndex: Sendable {
     ///   - queries: the precision in which queries are embedded.
     /// - Throws: ``IndexError/otherArtefact(path:differences:)``, ``IndexError/normForm(artefact:)``.
     package func require(
-        _ artefact: Artefact, sources: [any ScoreSource], queries: Precision = .float32
+        _ artefact: Artefact, sources: [any ScoreSource], queries: Precision
     ) throws {
         guard artefact.manifest.mixing.localForm == .unit else {
             throw IndexError.normForm(artefact: artefact.folder.path)
@@ -92,7 +92,7 @@ package final class SearchIndex: Sendable {
     /// Whether the bytes of its vectors have to be made in memory, because a version wrote it that wrote none.
     package var lacksBytes: Bool { approximations.count < manifest.parts.count }
 
-    /// The documents, ready to be ranked by sources that ``require(_:sources:)`` has accepted.
+    /// The documents, ready to be ranked by sources that ``require(_:sources:queries:)`` has accepted.
     /// - Parameter other: an index of the same files. Its vectors, with their bytes if it has some, are used again if the sources need
     ///   the same.
     /// - Throws: ``IndexError/wrongFile(path:expected:found:)`` for a text that is not a document; whatever the sources throw.

@@ -31,7 +31,7 @@ package final class SharedIndex: Sendable {
                 path: model.folder.path, reason: "is an encoder alone; an index belongs to an artefact")
         }
         let search = try SearchIndex(readingFrom: folder)
-        try search.require(artefact, sources: model.sources)
+        try search.require(artefact, sources: model.sources, queries: model.precision)
         self.init(model, .folder(search), try search.prepared(for: model.sources), count: search.count)
     }
 

@@ -43,6 +43,8 @@ extension SharedModel {
         /// The local encoder's; `nil` without one.
         package var prefixes: TextPrefixes?
         package var maximumTokens: Int?
+        /// In which its encoders embed.
+        package var precision: Precision
         package var sources: [Source]
         /// Whether the stand-in can answer.
         package var standIn: Bool
@@ -58,7 +60,7 @@ extension SharedModel {
             dimensions: .init(local: localDimension, blackBox: blackBoxDimension, joined: joinedDimension),
             prefixes: encoders.map {
                 TextPrefixes(query: $0.query.prefixes.query, document: $0.document.prefixes.document)
-            }, maximumTokens: encoders?.document.maximumLength,
+            }, maximumTokens: encoders?.document.maximumLength, precision: precision,
             sources: sources.map { source in
                 Description.Source(
                     name: source.name, kind: source.record.kind, face: source.face, weight: own?[source.name] ?? 0,

@@ -25,6 +25,8 @@ package final class SharedModel: Sendable {
     package let artefact: Artefact?
     /// The sources, in the order of the weights.
     package let sources: [any ScoreSource]
+    /// The numbers in which its encoders multiply.
+    package let precision: Precision
     /// What was done with it.
     package let counters = SharedCounters()
 
@@ -36,11 +38,12 @@ package final class SharedModel: Sendable {
     /// - Parameters:
     ///   - folders: where released encoders are, also those that an artefact names without a copy of its own.
     ///   - maximumLength: of the texts of a released encoder; `nil`: that of the checkpoint.
+    ///   - precision: in which its encoders embed; `nil`: what the artefact says, and float32 for a released encoder.
     /// - Throws: ``SharedModelError/notAModel(path:)``, ``ModelError``, ``ArtefactError``, `EncoderError`, `TokenizerError`,
     ///   `NumericsError`.
     package convenience init(
         _ path: String, verification: Artefact.Verification = .length, folders: ModelFolders = ModelFolders(),
-        maximumLength: Int? = nil
+        maximumLength: Int? = nil, precision: Precision? = nil
     ) throws {
         let url = URL(fileURLWithPath: path)
         AtomicFile.recoverDirectory(at: url)
@@ -51,7 +54,7 @@ package final class SharedModel: Sendable {
             // Lengths are checked with the manifest.
             if verification == .content { _ = try Artefact(readingFrom: url, verification: .content) }
             self.init(
-                try ArtefactModel(artefact: url) { record in
+                try ArtefactModel(artefact: url, precision: precision) { record in
                     if let path = record.path, FileManager.default.fileExists(atPath: path) {
                         return URL(fileURLWithPath: path)
                     }
@@ -63,13 +66,15 @@ package final class SharedModel: Sendable {
             throw SharedModelError.notAModel(path: path)
         }
         let found = try folders.resolve(path)
-        self.init(try TextEncoder(modelFolder: found, maximumLength: maximumLength), folder: found)
+        let encoder = try TextEncoder(modelFolder: found, maximumLength: maximumLength)
+        encoder.encoder.precision = precision ?? .float32
+        self.init(encoder, folder: found)
     }
 
     /// - Parameter model: nothing else uses it from here on.
     private init(_ model: ArtefactModel) {
         (artefact, folder, sources) = (model.artefact, model.artefact.folder, model.sources)
-        mixture = model.manifest.mixing
+        (mixture, precision) = (model.manifest.mixing, model.precision)
         let counters = counters
         encoders = model.encoder.map { encoder in
             let documents = SharedEncoder(encoder.document, counters: counters)
@@ -88,7 +93,7 @@ package final class SharedModel: Sendable {
     }
 
     private init(_ encoder: TextEncoder, folder: URL) {
-        (artefact, self.folder, standIn) = (nil, folder, nil)
+        (artefact, self.folder, standIn, precision) = (nil, folder, nil, encoder.encoder.precision)
         sources = [LocalVectorSource(dimension: encoder.encoder.dimension)]
         mixture = Mixture(SourceWeights([(.local, 1)]))
         let shared = SharedEncoder(encoder, counters: counters)

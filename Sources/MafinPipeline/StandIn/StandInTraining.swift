@@ -70,7 +70,7 @@ public struct StandInTraining {
             blackBox: head, local: hasLocal ? StandInHeads.identity(encoder.encoder.dimension) : nil)
         let share = try local.map { try localShare(heads, released, documents: $0) } ?? 0
         encoder.encoder.dropoutProbability = training.settings.options.dropout
-        try training.settings.limitMemory(of: encoder.encoder)
+        try training.settings.prepare(encoder.encoder)
         let model = StandInEncoder(
             encoder.encoder, heads: heads, shares: (1, share), headRate: settings.headRate)
 

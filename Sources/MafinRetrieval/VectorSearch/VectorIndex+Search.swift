@@ -10,7 +10,8 @@ struct SearchTiling {
     var rows: Int?
     /// Approximations are used for at most this many queries, and if at most this share of the rows is kept. More
     /// queries are limited by arithmetic instead of memory. If a larger share is kept, too many rows have to be read
-    /// anyway.
+    /// anyway. The queries stay floats: for one query memory is the limit either way, and a query in bytes would double
+    /// the bounds' margins, so that more rows had to be read.
     var approximatedQueries = 4
     var approximatedShare = 1.0 / 32
     /// Largest number of bytes of the entries that all threads keep.

@@ -129,6 +129,7 @@ package struct ComparisonWorkflow {
         ]
         if let side = released.imageSide { request.facts["--image-side"] = "\(side)" }
         if !tuning.augments { request.facts["--no-augmentation"] = "true" }
+        if tuning.precision != .float32 { request.facts["--training-precision"] = tuning.precision.rawValue }
         return request
     }
 

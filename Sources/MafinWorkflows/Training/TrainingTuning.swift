@@ -31,6 +31,8 @@ package struct TrainingTuning: Sendable {
     package var epochs: Int?
     /// Maximum memory of training the encoder, in bytes.
     package var memory: Int?
+    /// The numbers in which training multiplies: single precision or bfloat16.
+    package var precision = Precision.float32
     /// Training ends early after this many evaluations without a gain on dev.
     package var patience: Int?
     /// Time between checkpoints.
@@ -42,6 +44,7 @@ package struct TrainingTuning: Sendable {
         settings.loss = loss.loss
         settings.learningRate = learningRate
         settings.memory = memory
+        settings.trainingPrecision = precision
         if let dropout { settings.options.dropout = dropout }
         settings.imageDropout = dropout
         if !augments { settings.augmentation = .off }
@@ -55,6 +58,6 @@ package struct TrainingTuning: Sendable {
     func limitMemory(of encoder: TransformerEncoder) throws {
         var settings = CollectionTraining.Settings()
         apply(to: &settings)
-        try settings.limitMemory(of: encoder)
+        try settings.prepare(encoder)
     }
 }
