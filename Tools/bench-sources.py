@@ -91,10 +91,12 @@ def add_sources(source, target, folder, options, random):
 class Service:
     def __init__(self, options, folder, artefact):
         self.port = free_port()
+        # A file: a pipe that nobody reads would stop the service when its log has filled it.
+        self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [options.mafin, "serve", str(artefact), "--index", str(folder / "index"), "--data", str(folder / "data"),
              "--port", str(self.port), "--black-box", f"vectors:{folder}/vectors"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            stdout=subprocess.DEVNULL, stderr=self.log)
         for _ in range(600):
             try:
                 self.connection = http.client.HTTPConnection("127.0.0.1", self.port)
@@ -102,7 +104,8 @@ class Service:
                 return
             except OSError:
                 time.sleep(0.2)
-        raise SystemExit("the service did not start: " + self.process.stderr.read().decode())
+        self.log.seek(0)
+        raise SystemExit("the service did not start: " + self.log.read())
 
     def search(self, query):
         begin = time.perf_counter()
