@@ -1,6 +1,7 @@
 import Foundation
 import MafinBlackBox
 import MafinNumerics
+import MafinPipeline
 import MafinStores
 import MafinTestSupport
 import MafinWorkflows

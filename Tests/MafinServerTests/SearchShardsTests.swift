@@ -1,4 +1,5 @@
 import Foundation
+import HTTPTypes
 import MafinImages
 import MafinMethod
 import Synchronization
