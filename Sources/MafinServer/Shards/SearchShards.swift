@@ -1,5 +1,6 @@
 import Foundation
 import HTTPTypes
+import MafinImages
 import MafinMethod
 import MafinNumerics
 
@@ -28,7 +29,9 @@ extension SearchShards {
     ) async throws -> ServedModel.SearchAnswer {
         let body = try JSONEncoder().encode(
             JSONObject(
-                dictionaryLiteral: ("query", request.query), ("top", request.count), ("lambda", request.lambda),
+                dictionaryLiteral: ("query", request.query.isEmpty ? nil : request.query),
+                ("image", try request.image?.dataURL()), ("thumbnails", request.wantsThumbnails ? true : nil),
+                ("top", request.count), ("lambda", request.lambda),
                 ("weights", request.weights.isEmpty ? nil : request.weights)))
         let answers = try await answers(to: body).enumerated().map { number, data in
             do { return try JSONDecoder().decode(ShardAnswer.self, from: data) } catch {
