@@ -90,13 +90,23 @@ class Wheel:
         self.archive.close()
 
 
+# Debian's packages of the system libraries that are inside the program.
+SYSTEM_LIBRARIES = ["libjpeg62-turbo-dev", "libpng-dev", "libsqlite3-dev", "zlib1g-dev"]
+
+
 def licenses(checkouts):
-    """Licences and notices of the packages that are inside the program, by name."""
+    """Licences and notices of the packages and system libraries that are inside the program, by name."""
     found = {}
     for package in sorted(path for path in checkouts.glob("*") if path.is_dir()) if checkouts.is_dir() else []:
         for file in sorted(package.iterdir()):
             if re.match(r"(LICEN[CS]E|NOTICE|COPYING)(\.\w+)?$", file.name, re.IGNORECASE):
                 found[f"third-party/{package.name}/{file.name}"] = file.read_bytes()
+    for name in SYSTEM_LIBRARIES:
+        file = pathlib.Path("/usr/share/doc") / name / "copyright"
+        if file.exists():
+            found[f"third-party/{name}/copyright"] = file.read_bytes()
+        else:
+            print(f"warning: there is no {file}; the wheel has no licence of {name}", file=sys.stderr)
     return found
 
 
