@@ -117,6 +117,90 @@ def licenses(checkouts):
         for file in sorted(package.iterdir()):
             if re.match(r"(LICEN[CS]E|NOTICE|COPYING)(\.\w+)?$", file.name, re.IGNORECASE):
                 found[f"third-party/{package.name}/{file.name}"] = file.read_bytes()
+    return found.group(1) + (".dev0" if found.group(2) else "")
+
+
+# Libraries of this machine whose code link_static.py puts into the program and the library.
+LIBRARIES = ["z", "png", "jpeg", "sqlite3", "stdc++"]
+
+
+def metadata(number, third_party):
+    license_expression = "Apache-2.0" if "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8") else None
+    if license_expression is None:
+        sys.exit("error: LICENSE: its SPDX expression is not known here")
+    lines = [
+        "Metadata-Version: 2.4",
+        f"Name: {NAME}",
+        f"Version: {number}",
+        f"Summary: {SUMMARY}",
+        f"License-Expression: {license_expression}",
+        "License-File: LICENSE",
+        *(f"License-File: {name}" for name in third_party),
+        "Requires-Python: >=3.9",
+        # For vectors. The program needs no Python at all.
+        "Requires-Dist: numpy>=1.21",
+        *(f"Classifier: {classifier}" for classifier in CLASSIFIERS),
+        "Description-Content-Type: text/markdown",
+        "",
+        (ROOT / "Python/DESCRIPTION.md").read_text(encoding="utf-8"),
+    ]
+    return "\n".join(lines)
+
+
+class Wheel:
+    """A wheel that is being written."""
+
+    def __init__(self, path, dist_info):
+        self.archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9)
+        self.dist_info = dist_info
+        self.record = []
+
+    def add(self, name, data, executable=False):
+        info = zipfile.ZipInfo(name, date_time=(2020, 1, 1, 0, 0, 0))
+        info.compress_type = zipfile.ZIP_DEFLATED
+        info.external_attr = (0o100755 if executable else 0o100644) << 16
+        self.archive.writestr(info, data)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        self.record.append(f'"{name}",sha256={digest},{len(data)}' if "," in name else f"{name},sha256={digest},{len(data)}")
+
+    def add_folder(self, name, folder):
+        for file in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+            self.add(f"{name}/{file.relative_to(folder).as_posix()}", file.read_bytes())
+
+    def finish(self):
+        record = f"{self.dist_info}/RECORD"
+        info = zipfile.ZipInfo(record, date_time=(2020, 1, 1, 0, 0, 0))
+        info.external_attr = 0o100644 << 16
+        self.archive.writestr(info, "\n".join([*self.record, f"{record},,"]) + "\n")
+        self.archive.close()
+
+
+def licenses(checkouts):
+    """Licences and notices of what is inside the program and the library, by name: packages, libraries of this machine, Swift's runtime."""
+    found = {}
+    for name in LIBRARIES:
+        shown = subprocess.run(["clang", f"-print-file-name=lib{name}.a"], check=True, capture_output=True, text=True)
+        archive = os.path.realpath(shown.stdout.strip())
+        try:
+            owner = subprocess.run(["dpkg", "-S", archive], check=True, capture_output=True, text=True).stdout.split(":")[0]
+            found[f"third-party/{owner}/copyright"] = pathlib.Path("/usr/share/doc", owner, "copyright").read_bytes()
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(f"error: the licence of {archive} is not found, and a wheel must hold it: {error}")
+    compiler = pathlib.Path(shutil.which("swiftc") or sys.exit("error: swiftc is not on the PATH")).resolve()
+    found["third-party/swift/LICENSE.txt"] = (compiler.parent.parent / "share/swift/LICENSE.txt").read_bytes()
+    packages = sorted(path for path in checkouts.glob("*") if path.is_dir())
+    if not packages:
+        sys.exit(f"error: {checkouts}: the packages of the program are not there, so their licences are not known")
+    for package in packages:
+        for file in sorted(package.iterdir()):
+            if re.match(r"(LICEN[CS]E|NOTICE|COPYING)(\.\w+)?$", file.name, re.IGNORECASE):
+                found[f"third-party/{package.name}/{file.name}"] = file.read_bytes()
+    for name in SYSTEM_LIBRARIES:
+        file = pathlib.Path("/usr/share/doc") / name / "copyright"
+        if file.exists():
+            found[f"third-party/{name}/copyright"] = file.read_bytes()
+        else:
+            print(f"warning: there is no {file}; the wheel has no licence of {name}", file=sys.stderr)
     return found
 
 

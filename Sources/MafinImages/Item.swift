@@ -13,7 +13,11 @@ public struct Item: Sendable, Hashable {
     }
 
     /// Equal for items of equal content, different for others: the text, behind the hash of the image if there is one.
-    public var content: String { image.map { "\u{0}image \($0.contentHash)\n\(text)" } ?? text }
+    public var content: String {
+        if let image { return "\u{0}image \(image.contentHash)\n\(text)" }
+        // A text that begins as an image's content does is another item.
+        return text.utf8.first == 0 ? "\u{0}text\n\(text)" : text
+    }
 }
 
 extension Item: ExpressibleByStringLiteral {

@@ -105,6 +105,19 @@ import Testing
         #expect(decoded.contains(1) && decoded.contains(0))
     }
 
+    @Test func contentsOfItemsAreEqualForEqualItemsAlone() throws {
+        let image = try ItemImage(bytes: Goldens.file("rgb.png"), name: "a")
+        let twin = try ItemImage(bytes: Goldens.file("rgb.png"), name: "b")
+        let other = try ItemImage(bytes: Goldens.file("baseline.jpg"), name: "a")
+        #expect(Item("x", image: image).content == Item("x", image: twin).content)
+        #expect(Item("a text").content == "a text")
+        let own = Item(image: image).content
+        let contents = [
+            own, Item("x", image: image).content, Item(image: other).content, Item("x").content, Item(own).content,
+        ]
+        #expect(Set(contents).count == contents.count)
+    }
+
     @Test func filesAreReadAndNamed() throws {
         let folder = try TemporaryFolder()
         let file = folder.url.appendingPathComponent("a.jpg")

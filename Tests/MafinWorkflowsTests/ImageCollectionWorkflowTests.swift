@@ -16,7 +16,9 @@ import Testing
             try data.write(to: file)
         }
         for (row, name) in ["a", "b"].enumerated() {
-            for number in 0..<6 { try write(TestPicture.patches(row * 6 + number, side: 8), "in/\(name)/\(number).png") }
+            for number in 0..<6 {
+                try write(TestPicture.patches(row * 6 + number, side: 8), "in/\(name)/\(number).png")
+            }
         }
         try write(TestPicture.patches(0, side: 8), "in/a/copy.png")
         try write(TestPicture.patches(1, side: 8), "in/b/of-another-class.png")

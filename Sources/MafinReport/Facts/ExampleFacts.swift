@@ -55,6 +55,9 @@ public struct QueryExample: Sendable, Equatable, Codable {
     /// System minus baseline.
     public var change: Double { systemValue - baselineValue }
 
+    /// The query's text, or its identifier for an image alone.
+    var name: String { query.isEmpty ? queryId : query }
+
     /// Title or start of a document's text on one line; its identifier if it has neither.
     func line(of document: String, _ limit: Int) -> String {
         let text = documents[document].map { $0.title.isEmpty ? $0.text : $0.title } ?? ""

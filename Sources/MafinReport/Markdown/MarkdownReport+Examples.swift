@@ -13,7 +13,7 @@ extension MarkdownReport {
                 ],
                 rows: list.map { example in
                     [
-                        singleLine(example.query, 100).inlineMarkdown, Number.mean(example.baselineValue),
+                        singleLine(example.name, 100).inlineMarkdown, Number.mean(example.baselineValue),
                         Number.mean(example.systemValue), signed(example.change),
                         document(example.baselineRanking.first, of: example),
                         document(example.systemRanking.first, of: example),
@@ -55,7 +55,7 @@ extension MarkdownReport {
                     words($0, documentId: attribution.documentId)
                 }
             }
-            let summary = "\(singleLine(example.query, 100).inlineMarkdown): \(signed(example.change))"
+            let summary = "\(singleLine(example.name, 100).inlineMarkdown): \(signed(example.change))"
             return (["<details><summary>\(summary)</summary>", table.markdown()] + lines + ["</details>"])
                 .joined(separator: "\n\n")
         }

@@ -54,7 +54,7 @@ extension ReportPage {
                 element("span", ["class": "change \(example.change < 0 ? "down" : "up")"]) { signed(example.change) }
                 element("span", ["class": "query", "dir": "auto"]) {
                     if let image = example.image { thumbnail(image, of: example.queryId) }
-                    singleLine(example.query.isEmpty && example.image == nil ? example.queryId : example.query, 300)
+                    singleLine(example.image == nil ? example.name : example.query, 300)
                 }
                 element("span", ["class": "values"]) { "\(mean(example.baselineValue)) → \(mean(example.systemValue))" }
             }

@@ -29,9 +29,10 @@ extension SearchShards {
     ) async throws -> ServedModel.SearchAnswer {
         let body = try JSONEncoder().encode(
             JSONObject(
-                dictionaryLiteral: ("query", request.query), ("image", try request.image?.dataURL()),
-                ("thumbnails", request.wantsThumbnails ? true : nil), ("top", request.count),
-                ("lambda", request.lambda), ("weights", request.weights.isEmpty ? nil : request.weights)))
+                dictionaryLiteral: ("query", request.query.isEmpty ? nil : request.query),
+                ("image", try request.image?.dataURL()), ("thumbnails", request.wantsThumbnails ? true : nil),
+                ("top", request.count), ("lambda", request.lambda),
+                ("weights", request.weights.isEmpty ? nil : request.weights)))
         let answers = try await answers(to: body).enumerated().map { number, data in
             do { return try JSONDecoder().decode(ShardAnswer.self, from: data) } catch {
                 throw ServiceError(
