@@ -229,8 +229,9 @@ class Artefact(TextEmbedder):
             verify: Compare the SHA-256 of every file with the manifest.
             max_seq_length: For a released encoder: cut texts to this many tokens.
             model_folders: Folders with released encoders that an artefact names without a copy of its own.
-            precision: The numbers in which encoders multiply: ``"float32"``, ``"bf16"`` or ``"int8"``. ``None``: what the artefact says. Queries
-                must be encoded in the precision of an index, unless the artefact says that a mix is harmless.
+            precision: The numbers in which encoders multiply: ``"float32"``, ``"bf16"`` or ``"int8"``. ``None``: what the artefact says, but
+                float32 in place of bf16 on a processor without instructions for it. Queries must be encoded in the precision of an index,
+                unless the artefact says that a mix is harmless.
 
         Raises:
             LibraryError: The folder is missing, damaged, or of an unknown kind. The message names the file.

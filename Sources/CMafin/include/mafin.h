@@ -189,9 +189,9 @@ typedef struct mafin_open_options {
      */
     const char *model_folders;
     /*
-     * The numbers in which encoders multiply: "float32", "bf16" or "int8", ending with a zero byte. NULL: what the artefact says; for a
-     * released encoder float32. An index of an artefact is opened only for queries in the precision of its documents, or in one of which
-     * the artefact says that the mix is harmless.
+     * The numbers in which encoders multiply: "float32", "bf16" or "int8", ending with a zero byte. NULL: what the artefact says, but float32
+     * in place of bf16 on a processor without instructions for it; for a released encoder float32. An index of an artefact is opened only
+     * for queries in the precision of its documents, or in one of which the artefact says that the mix is harmless.
      */
     const char *precision;
 } mafin_open_options;
