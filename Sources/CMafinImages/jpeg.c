@@ -48,11 +48,16 @@ static void skip(j_decompress_ptr info, long count) {
     info->src->bytes_in_buffer -= (size_t)count;
 }
 
-// Thousands of scans in a small file would take minutes.
+// Every scan walks over all pixels, however few bytes it has, so thousands of them in a small file would take minutes. Progressive pictures
+// have about ten.
 static void on_progress(j_common_ptr info) {
-    const int most_scans = 500;
-    if (info->is_decompressor && ((j_decompress_ptr)info)->input_scan_number > most_scans) {
-        stop(info, "it has more than 500 scans");
+    const uint64_t most_scans = 500, common_scans = 32, most_work = (uint64_t)1 << 30;
+    if (!info->is_decompressor) { return; }
+    j_decompress_ptr image = (j_decompress_ptr)info;
+    uint64_t scans = image->input_scan_number > 0 ? (uint64_t)image->input_scan_number : 0;
+    if (scans > most_scans) { stop(info, "it has more than 500 scans"); }
+    if (scans > common_scans && scans * image->image_width * image->image_height > most_work) {
+        stop(info, "it has too many scans for its size");
     }
 }
 
