@@ -6,12 +6,18 @@ extension SharedCache {
     /// Seconds after its last renewal during which an owner without a connection still counts as alive: it may be connecting
     /// again.
     private static let grace = 3.0
+    /// Seconds after a start of the server during which owners from before it still count as alive: it has cut all connections, and each call
+    /// takes its lock again with its next renewal (``CacheClaims/renewal``).
+    private static let graceOfRestart = 30.0
 
     /// Whether an owner `o` is gone: its lease has ended, or the connection that holds its lock is gone. A connection ends with its
     /// process, also by a kill.
     private static let isGone = """
         (o.renewed < clock_timestamp() - interval '\(lease) seconds' OR (
-            o.renewed < clock_timestamp() - interval '\(grace) seconds' AND NOT EXISTS (
+            o.renewed < clock_timestamp() - interval '\(grace) seconds' AND (
+                o.renewed > pg_postmaster_start_time()
+                OR pg_postmaster_start_time() < clock_timestamp() - interval '\(graceOfRestart) seconds'
+            ) AND NOT EXISTS (
                 SELECT 1 FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
                     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
                     AND (l.classid::bigint << 32 | l.objid::bigint) = o.id)))
