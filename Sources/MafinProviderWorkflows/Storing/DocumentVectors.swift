@@ -88,6 +88,8 @@ struct DocumentVectors {
             var blackBox: BlackBoxIdentity
             var encoder: EncoderRecord?
             var encodingVersion: Int
+            /// nil: float32.
+            var precision: Precision?
             var dense: [IndexManifest.Part]
             var sparse: [SparseFacts]
             var mixing: Mixture?
@@ -106,6 +108,7 @@ struct DocumentVectors {
         }
         let facts = Facts(
             blackBox: manifest.blackBox, encoder: encoder, encodingVersion: TextEncoder.encodingVersion,
+            precision: encoder == nil || model.precision == .float32 ? nil : model.precision,
             dense: IndexManifest.parts(of: model.sources, in: manifest),
             sparse: sparse.map { record in
                 let files = record.folder.map { folder in manifest.files.filter { $0.path.hasPrefix(folder + "/") } }

@@ -102,8 +102,10 @@ final class ServedModel: Sendable {
         ).text()
         page = try PageSource.page([
             "model": name, "sources": offered.described(sources), "isOffline": options.isOffline,
-            "documents": index?.search.count ?? 0, "hasIndex": index != nil, "hasLocal": engine != nil,
-            "explainsWords": engine?.tokenizer(.query) != nil,
+            "documents": index?.search.count ?? 0, "hasIndex": index != nil || shards != nil,
+            "isSharded": shards != nil, "hasLocal": engine != nil,
+            // The texts of documents are with the shards.
+            "explainsWords": shards == nil && engine?.tokenizer(.query) != nil,
             "readsImages": readsImages == true,
             "hasFeedback": options.feedbackFolder != nil, "hasReport": options.report != nil,
             "hasKeys": options.hasKeys,

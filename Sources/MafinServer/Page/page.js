@@ -500,7 +500,8 @@
   element('no-index').hidden = config.hasIndex;
   element('search').hidden = !config.hasIndex;
   const mode = config.isOffline ? '; the black box is never asked' : '';
-  if (config.hasIndex) element('documents').textContent = `${config.documents.toLocaleString()} documents${mode}`;
+  const documents = config.isSharded ? 'documents of several services' : `${config.documents.toLocaleString()} documents`;
+  if (config.hasIndex) element('documents').textContent = documents + mode;
   makeSliders();
   const given = new URLSearchParams(location.hash.slice(1));
   let kept = {};

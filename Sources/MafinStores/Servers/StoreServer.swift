@@ -88,7 +88,14 @@ struct StoreServer {
                     store: "\(kind.name) (\(url))", what: what,
                     reason: "status \(answer.status): \(Self.complaint(bytes))")
             }
-            let value = bytes.isEmpty ? JSONValue.null : (try? JSONValue(parsing: bytes)) ?? .null
+            var value = JSONValue.null
+            do {
+                if !bytes.isEmpty { value = try JSONValue(parsing: bytes) }
+            } catch where (200..<300).contains(answer.status) {
+                // Nothing says that such a server did what it was asked for.
+                throw StoreError.mismatch(
+                    store: "\(kind.name) (\(url))", expected: "JSON as the answer to \(what)", found: Self.complaint(bytes))
+            } catch {}
             return Answer(status: answer.status, body: value)
         }
         throw StoreError.unreachable(
