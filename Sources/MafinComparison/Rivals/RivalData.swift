@@ -16,7 +16,12 @@ public struct RivalData: Sendable {
     /// ρ: the share of queries that are expected to be about documents that no label has named.
     public let newDocuments: Double
     /// The share of the answers of such a query that no label has named. At least one of its answers is new.
-    public var newAnswers = 0.5
+    public var newAnswers = standardNewAnswers
+
+    /// ``newAnswers`` where nothing is known about it, and the least that is estimated.
+    public static let standardNewAnswers = 0.5
+    /// It is estimated from at least so many development queries.
+    static let leastQueriesWithNewAnswers = 10
 
     /// ρ where nothing is known about it.
     public static let standardNewDocuments = 0.25
@@ -33,12 +38,28 @@ public struct RivalData: Sendable {
     /// - Parameter dates: of each query of the table; empty: none has one.
     package static func newDocuments(expectedFrom index: TrainingIndex, dates: [String?] = []) -> Double {
         if let share = newDocuments(index, datedBy: dates) { return share }
+        let shares = newAnswersOfDevelopment(index)
+        return max(leastNewDocuments, shares.reduce(0, +) / Double(max(1, shares.count)))
+    }
+
+    /// The share of the answers of a query about new documents that no label has named: the mean over those development queries that have such
+    /// answers, but at least ``standardNewAnswers``, and that if there are few such queries.
+    ///
+    /// If all documents of a class are relevant for each of its queries, and dev has classes of its own, this is 1. If half of them counted as
+    /// known, a memory would put the other half first, and look good for classes that it has never seen.
+    package static func newAnswers(expectedFrom index: TrainingIndex) -> Double {
+        let shares = newAnswersOfDevelopment(index).filter { $0 > 0 }
+        guard shares.count >= leastQueriesWithNewAnswers else { return standardNewAnswers }
+        return max(standardNewAnswers, shares.reduce(0, +) / Double(shares.count))
+    }
+
+    /// For each development query the share of its answers that no training label names.
+    private static func newAnswersOfDevelopment(_ index: TrainingIndex) -> [Double] {
         let isNamed = index.queriesOfDocument.map { !$0.isEmpty }
-        let shares = index.devQueries.map { query in
+        return index.devQueries.map { query in
             let answers = index.labels[query].filter { $0.grade > 0 }
             return Double(answers.count { !isNamed[$0.column] }) / Double(max(1, answers.count))
         }
-        return max(leastNewDocuments, shares.reduce(0, +) / Double(max(1, shares.count)))
     }
 
     /// From dates; `nil` unless every labelled query has one, and some are later than four fifths of all.
@@ -98,6 +119,7 @@ public struct RivalData: Sendable {
                 ids: training.collection.documentIds, texts: training.collection.documents.map(\.textForEncoding),
                 blackBox: training.data.blackBoxDocuments),
             newDocuments: newDocuments ?? Self.newDocuments(of: training))
+        newAnswers = Self.newAnswers(expectedFrom: index)
     }
 
     /// ρ of a collection's training if the user gives none.

@@ -135,9 +135,11 @@ struct MigrationMeasurement {
             documentLengths: [Int](repeating: 1, count: documentContents.count),
             queryIdentities: TextIdentity.classes(of: queries.all.map(\.contentForIdentity)),
             documentIdentities: TextIdentity.classes(of: documentContents), documentIds: collection.documentIds)
-        return try RivalData(
+        var data = try RivalData(
             index: index, metric: Self.metric, queries: inputs(vectors), documents: inputs(of: documents),
             newDocuments: RivalData.newDocuments(expectedFrom: index, dates: queries.all.map(\.date)))
+        data.newAnswers = RivalData.newAnswers(expectedFrom: index)
+        return data
     }
 
     // MARK: Measuring

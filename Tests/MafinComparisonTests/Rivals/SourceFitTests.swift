@@ -296,6 +296,53 @@ import Testing
         #expect(try share([[0, 2], [3], [4, 5], [1]]) == 0.625)
     }
 
+    /// How many of the answers of a query about new documents are new is what dev shows, if it has enough such queries.
+    @Test func theShareOfNewAnswersIsThatOfDev() throws {
+        func share(_ devAnswers: [[Int]]) throws -> Double {
+            let labels = ([[0], [1]] + devAnswers).map { $0.map { Judgement(column: $0) } }
+            let data = try RivalData(
+                labels: labels, documentCount: 6, trainQueries: [0, 1], devQueries: Array(2..<2 + devAnswers.count))
+            return RivalData.newAnswers(expectedFrom: data.index)
+        }
+        let (known, mixed, new) = ([0, 1], [0, 2, 3, 4], [2, 5])
+        #expect(try share([known, mixed, new]) == 0.5, "too few")
+        #expect(try share([[Int]](repeating: known, count: 9) + [[Int]](repeating: mixed, count: 10)) == 0.75)
+        #expect(try share([[Int]](repeating: new, count: 10)) == 1)
+        #expect(try share([[Int]](repeating: [0, 1, 2, 0], count: 10)) == 0.5, "the least")
+    }
+
+    /// All documents of a class answer each of its queries, and dev has classes of its own: a memory knows nothing of them, although the queries
+    /// of a class know each other's answers.
+    @Test func aMemoryIsWorthNothingForClassesThatAreHeldOut() throws {
+        var generator = RandomGenerator(seed: 5)
+        let (classes, perClass, width) = (12, 10, 16)
+        func rows(_ spread: Float, _ centers: [[Float]]) -> Matrix {
+            let values = (0..<classes * perClass).flatMap { row in
+                centers[row / perClass].map { $0 + spread * generator.normal() }
+            }
+            return Matrix(rows: classes * perClass, columns: width, values: values).normalizedRows().matrix
+        }
+        let centers = (0..<classes).map { _ in (0..<width).map { _ in generator.normal() } }
+        let system = VectorSystem(queries: rows(1.2, centers), documents: rows(1.2, centers))
+        let labels = (0..<classes * perClass).map { query in
+            (0..<perClass).map { Judgement(column: query / perClass * perClass + $0) }
+        }
+        let cut = 8 * perClass
+        var data = try RivalData(
+            labels: labels, documentCount: classes * perClass, trainQueries: Array(0..<cut),
+            devQueries: Array(cut..<classes * perClass), vectors: system, newDocuments: 1)
+        data.newAnswers = RivalData.newAnswers(expectedFrom: data.index)
+        #expect(data.newAnswers == 1)
+        let fit = SourceFit([Self.blackBox(data)], remembering: [Self.memory], name: "sum")
+        let alone = try data.developmentValues(of: VectorSystem(queries: system.queries, documents: system.documents))
+        let blackBox = alone.reduce(0, +) / Double(alone.count)
+        let honest = try fit.fit(to: data)
+        #expect(honest.development <= blackBox + 1e-6, "\(honest.development) above \(blackBox)")
+        // The memory looks good if half of a class counts as known.
+        data.newAnswers = 0.5
+        #expect(try fit.fit(to: data).development > blackBox + 0.05)
+    }
+
     /// If all labelled queries have dates, the last fifth of them tells how many answers are new.
     @Test func theExpectedShareOfNewDocumentsIsThatOfTheLatestQueries() throws {
         // Queries 0–7 are the earlier ones, 8 and 9 the later.
