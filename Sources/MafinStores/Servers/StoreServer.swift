@@ -91,10 +91,11 @@ struct StoreServer {
             var value = JSONValue.null
             do {
                 if !bytes.isEmpty { value = try JSONValue(parsing: bytes) }
-            } catch where (200..<300).contains(answer.status) {
+            } catch  where (200..<300).contains(answer.status) {
                 // Nothing says that such a server did what it was asked for.
                 throw StoreError.mismatch(
-                    store: "\(kind.name) (\(url))", expected: "JSON as the answer to \(what)", found: Self.complaint(bytes))
+                    store: "\(kind.name) (\(url))", expected: "JSON as the answer to \(what)",
+                    found: Self.complaint(bytes))
             } catch {}
             return Answer(status: answer.status, body: value)
         }
