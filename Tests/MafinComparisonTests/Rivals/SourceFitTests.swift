@@ -308,29 +308,29 @@ import Testing
         #expect(try share([known, mixed, new]) == 0.5, "too few")
         #expect(try share([[Int]](repeating: known, count: 9) + [[Int]](repeating: mixed, count: 10)) == 0.75)
         #expect(try share([[Int]](repeating: new, count: 10)) == 1)
-        #expect(try share([[Int]](repeating: [0, 1, 2, 0], count: 10)) == 0.5, "the least")
+        #expect(try share([[Int]](repeating: [0, 1, 2], count: 10)) == 0.5, "the least")
     }
 
     /// All documents of a class answer each of its queries, and dev has classes of its own: a memory knows nothing of them, although the queries
     /// of a class know each other's answers.
     @Test func aMemoryIsWorthNothingForClassesThatAreHeldOut() throws {
         var generator = RandomGenerator(seed: 5)
-        let (classes, perClass, width) = (12, 10, 16)
-        func rows(_ spread: Float, _ centers: [[Float]]) -> Matrix {
+        let (classes, queries, documents, width) = (12, 10, 40, 16)
+        func rows(_ perClass: Int) -> Matrix {
             let values = (0..<classes * perClass).flatMap { row in
-                centers[row / perClass].map { $0 + spread * generator.normal() }
+                centers[row / perClass].map { $0 + 1.5 * generator.normal() }
             }
             return Matrix(rows: classes * perClass, columns: width, values: values).normalizedRows().matrix
         }
         let centers = (0..<classes).map { _ in (0..<width).map { _ in generator.normal() } }
-        let system = VectorSystem(queries: rows(1.2, centers), documents: rows(1.2, centers))
-        let labels = (0..<classes * perClass).map { query in
-            (0..<perClass).map { Judgement(column: query / perClass * perClass + $0) }
+        let system = VectorSystem(queries: rows(queries), documents: rows(documents))
+        let labels = (0..<classes * queries).map { query in
+            (0..<documents).map { Judgement(column: query / queries * documents + $0) }
         }
-        let cut = 8 * perClass
+        let cut = 8 * queries
         var data = try RivalData(
-            labels: labels, documentCount: classes * perClass, trainQueries: Array(0..<cut),
-            devQueries: Array(cut..<classes * perClass), vectors: system, newDocuments: 1)
+            labels: labels, documentCount: classes * documents, trainQueries: Array(0..<cut),
+            devQueries: Array(cut..<classes * queries), vectors: system, newDocuments: 1)
         data.newAnswers = RivalData.newAnswers(expectedFrom: data.index)
         #expect(data.newAnswers == 1)
         let fit = SourceFit([Self.blackBox(data)], remembering: [Self.memory], name: "sum")
