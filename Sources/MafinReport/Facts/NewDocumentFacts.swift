@@ -102,7 +102,7 @@ extension ComparisonFacts {
             "A system that remembers documents, or moves them, gains on known documents and can lose on new ones.",
             newDocuments.expectation(split: split),
             systems.contains { $0.development?.new != nil }
-                ? "On dev, the figure for new documents is that of the same queries if no label had named half of their answers."
+                ? "On dev, the figure for new documents is that of the same queries if no label had named a part of their answers, at least half."
                 : nil,
         ]
         return notes.compactMap(\.self)

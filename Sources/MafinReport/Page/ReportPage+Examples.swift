@@ -255,8 +255,9 @@ extension ReportPage {
     private func texts(_ example: QueryExample, id: String, of examples: ExampleFacts) -> Markup? {
         let ids = documentIds(example)
         guard !ids.isEmpty else { return nil }
+        let haveText = ids.contains { example.documents[$0]?.text.isEmpty == false }
         return element("details", ["class": "more"]) {
-            element("summary") { "The texts of these \(ids.count) documents" }
+            element("summary") { "The \(haveText ? "texts" : "ranks") of these \(ids.count) documents" }
             element("dl", ["class": "texts"]) {
                 for (index, document) in ids.enumerated() {
                     if let text = example.documents[document] {
