@@ -32,7 +32,7 @@ export PGPASSWORD=test
 address="postgresql://postgres@127.0.0.1:$port/postgres"
 
 python3 Tools/soak_shards.py --mafin "$mafin" --cache "$address" "$@"
-tests=$(find .build-test/release -maxdepth 1 -name '*.xctest' 2>/dev/null | head -1)
+tests=$(find .build-test/release/ -maxdepth 1 -name '*.xctest' 2>/dev/null | head -1)
 if [ -n "$tests" ]; then
     MAFIN_TEST_POSTGRESQL=$address swift test --skip-build -c release -Xswiftc -enable-testing --scratch-path .build-test --filter 'SharedCacheTests|MafinPostgreSQLTests'
 fi
