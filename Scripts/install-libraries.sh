@@ -18,7 +18,7 @@ command -v pkg-config >/dev/null || missing+=(pkg-config)
 pkg-config --exists zlib 2>/dev/null || missing+=(zlib1g-dev)
 pkg-config --exists sqlite3 2>/dev/null || missing+=(libsqlite3-dev)
 pkg-config --exists libpng 2>/dev/null || missing+=(libpng-dev)
-pkg-config --exists libjpeg 2>/dev/null || missing+=(libjpeg62-turbo-dev)
+pkg-config --exists libjpeg 2>/dev/null || missing+=(libjpeg-dev)
 [ "${#missing[@]}" -eq 0 ] && exit 0
 
 command -v apt-get >/dev/null \

