@@ -86,7 +86,9 @@ public final class PgvectorStore: VectorStore {
             throw StoreError.mismatch(
                 store: store, expected: "a table with the column that --column names", found: "no table")
         }
-        if !existing.isEmpty, !updatesOnly, existing[Self.hashColumn] == nil {
+        // The tables that an export makes have ids of type text.
+        let isOurs = existing[Self.hashColumn] != nil && existing[address.idColumn, default: "text"] == "text"
+        if !existing.isEmpty, !updatesOnly, !isOurs {
             throw StoreError.mismatch(
                 store: store, expected: "no table, or one that 'mafin export' wrote",
                 found:
