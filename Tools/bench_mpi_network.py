@@ -17,12 +17,10 @@ import math
 import os
 import pathlib
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 MESSAGES = 14  # collective calls of a step, counted in the code: see Documentation/scale.md

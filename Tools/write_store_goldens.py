@@ -8,7 +8,6 @@ from the official Python clients. Needs: pyarrow, duckdb, pandas, numpy; for the
 
 import json
 import pathlib
-import struct
 import sys
 
 import numpy as np

@@ -8,7 +8,6 @@ An estimate from above must not be below the highest count of all tokenizers.
 """
 
 import base64
-import glob
 import importlib.metadata
 import importlib.util
 import json

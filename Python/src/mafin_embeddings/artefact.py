@@ -21,7 +21,7 @@ from .errors import LibraryError, MissingBlackBox
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .index import Hit, Index
+    from .index import Index
 
 _ROLES = {"query": _library.QUERY, "document": _library.DOCUMENT}
 

@@ -11,7 +11,7 @@ import sys
 import sysconfig
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 

@@ -285,12 +285,17 @@ import Testing
             abs(fitted.development - 0.75 * fitted.developmentKnown - 0.25 * fitted.developmentNew) < 1e-9)
     }
 
+    /// Training names documents 0 and 1 of six; dev has the given answers.
+    private static func index(devAnswers: [[Int]]) throws -> TrainingIndex {
+        try RivalData(
+            labels: ([[0], [1]] + devAnswers).map { $0.map { Judgement(column: $0) } }, documentCount: 6,
+            trainQueries: [0, 1], devQueries: Array(2..<2 + devAnswers.count)
+        ).index
+    }
+
     @Test func theExpectedShareOfNewDocumentsIsThatOfDev() throws {
         func share(_ devAnswers: [[Int]]) throws -> Double {
-            let labels = ([[0], [1]] + devAnswers).map { $0.map { Judgement(column: $0) } }
-            let data = try RivalData(
-                labels: labels, documentCount: 6, trainQueries: [0, 1], devQueries: Array(2..<2 + devAnswers.count))
-            return RivalData.newDocuments(expectedFrom: data.index)
+            RivalData.newDocuments(expectedFrom: try Self.index(devAnswers: devAnswers))
         }
         #expect(try share([[0], [1], [0, 1], [1]]) == 0.1)
         #expect(try share([[0, 2], [3], [4, 5], [1]]) == 0.625)
@@ -299,10 +304,7 @@ import Testing
     /// How many of the answers of a query about new documents are new is what dev shows, if it has enough such queries.
     @Test func theShareOfNewAnswersIsThatOfDev() throws {
         func share(_ devAnswers: [[Int]]) throws -> Double {
-            let labels = ([[0], [1]] + devAnswers).map { $0.map { Judgement(column: $0) } }
-            let data = try RivalData(
-                labels: labels, documentCount: 6, trainQueries: [0, 1], devQueries: Array(2..<2 + devAnswers.count))
-            return RivalData.newAnswers(expectedFrom: data.index)
+            RivalData.newAnswers(expectedFrom: try Self.index(devAnswers: devAnswers))
         }
         let (known, mixed, new) = ([0, 1], [0, 2, 3, 4], [2, 5])
         #expect(try share([known, mixed, new]) == 0.5, "too few")
