@@ -214,7 +214,7 @@ def check_qdrant(vectors):
 
 
 def check_milvus(vectors):
-    from pymilvus import AnnSearchRequest, DataType, MilvusClient, WeightedRanker
+    from pymilvus import DataType, MilvusClient
 
     run("export", artefact, "--input", corpus, "--to", f"milvus:{work / 'milvus'}", "--quiet")
     client = MilvusClient(str(work / "milvus.db"))
