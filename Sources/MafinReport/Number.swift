@@ -31,6 +31,11 @@ package enum Number {
         value < 0.001 ? "<.001" : mean(value)
     }
 
+    /// A p-value in a sentence: `p = .031`, `p < .001`.
+    package static func probabilityInWords(_ value: Double) -> String {
+        value < 0.001 ? "p < .001" : "p = \(mean(value))"
+    }
+
     /// A significance level as people write it: `.05`.
     static func level(_ value: Double) -> String {
         withoutLeadingZero("\(value)")

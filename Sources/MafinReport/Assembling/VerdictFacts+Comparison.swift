@@ -99,6 +99,6 @@ extension VerdictFacts {
     /// `+.031 (95 % interval +.010 to +.052, p = .004)`.
     static func figures(_ difference: PairedDifference) -> String {
         "\(signed(difference.mean)) (95 % interval \(signed(difference.low)) to \(signed(difference.high)), "
-            + "p \(ReportPage.probability(difference.p)))"
+            + "\(Number.probabilityInWords(difference.p)))"
     }
 }

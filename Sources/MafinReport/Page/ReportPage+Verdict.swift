@@ -130,11 +130,6 @@ extension ReportPage {
         "95 % interval \(signed(difference.low)) … \(signed(difference.high))"
     }
 
-    /// `= .031` or `< .001`.
-    static func probability(_ value: Double) -> String {
-        value < 0.001 ? "< .001" : "= \(Number.mean(value))"
-    }
-
     /// The costs by name, for the page and for Markdown.
     static func costTexts(_ costs: CostFacts) -> [(name: String, value: String)] {
         func change(_ change: CostFacts.Change, _ text: (Double) -> String) -> String {

@@ -79,6 +79,6 @@ package struct MigrationVerdict: Sendable, Encodable {
 
     private static func text(_ difference: PairedDifference) -> String {
         "\(Number.signed(difference.mean)) nDCG@10 (95 % interval \(Number.signed(difference.low)) to "
-            + "\(Number.signed(difference.high)), p = \(Number.probability(difference.p)))"
+            + "\(Number.signed(difference.high)), \(Number.probabilityInWords(difference.p)))"
     }
 }
