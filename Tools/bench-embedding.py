@@ -5,8 +5,8 @@
     PEER-HOME/venv/bin/python Tools/bench-embedding.py --shared ../shared --precision float32 bf16 int8
     PEER-HOME/venv/bin/python Tools/bench-embedding.py --shared ../shared --queries
 
-In float32 the peers are `bench/infer_speed.py` of the shared folder; in bf16 and int8 `peer_precision.py` (PyTorch in bf16, OpenVINO as it starts, ONNX Runtime
-after dynamic quantisation, OpenVINO after NNCF's). All precisions are measured in every round. Where a peer has several forms, the faster counts. The peers embed batches of 32 documents sorted by length. Each batch is timed by itself, and its best time counts. We embed
+In float32 the peers are `bench/infer_speed.py` of the shared folder; in bf16 and int8 `peer_precision.py` (PyTorch in bf16, OpenVINO as it
+starts, ONNX Runtime after dynamic quantisation, OpenVINO after NNCF's, for which the package nncf must be installed beside the other peers). All precisions are measured in every round. Where a peer has several forms, the faster counts. The peers embed batches of 32 documents sorted by length. Each batch is timed by itself, and its best time counts. We embed
 all documents in one call, in their own order, and the best of as many calls counts. The time includes tokenizing on both sides. Medians over
 the rounds are printed.
 

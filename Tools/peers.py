@@ -54,8 +54,10 @@ class Peers:
 
 
 def last_json(command, **options):
-    lines = subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout.splitlines()
-    return json.loads(lines[-1])
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def json_file(value):
