@@ -185,6 +185,9 @@ void mafin_approximate(ptrdiff_t rows, ptrdiff_t width, const void *vectors, maf
 void mafin_upper_bounds(ptrdiff_t queries, ptrdiff_t rows, const float *products, ptrdiff_t stride, const float *norms,
                         const float *scales, const float *margins, bool add, float *bounds);
 
+/// ⟨a, b⟩ of bytes, exactly. At most 131,000 of them, so that the sum fits.
+int32_t mafin_dot_int8(ptrdiff_t width, const int8_t *a, const int8_t *b);
+
 // MARK: Half precision (half_precision.c)
 
 /// out = x as float16, to nearest, ties to even. Values beyond ±65,519 become infinite, and NaN stays NaN. Returns the
