@@ -1,4 +1,5 @@
 import Foundation
+import MafinEncoder
 import MafinPipeline
 import MafinReport
 
