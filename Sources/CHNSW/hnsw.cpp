@@ -18,9 +18,7 @@
 
 #include <hnswlib/hnswlib.h>
 
-extern "C" {
 #include "mafin_kernels.h"
-}
 
 namespace {
 

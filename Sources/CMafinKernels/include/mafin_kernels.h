@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // Every matrix is row-major. Every function works only on the calling thread, and callers divide the work.
 
 // MARK: Instruction sets (cpu.c)
@@ -356,5 +360,9 @@ void mafin_sha1(uint32_t state[5], const uint8_t *data, size_t blocks);
 /// Swaps the names of two files or folders in one step. Returns 0 or an errno; EINVAL, ENOSYS or ENOTSUP if the file
 /// system cannot do that.
 int mafin_exchange(const char *a, const char *b);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
