@@ -48,8 +48,9 @@ class space_type final : public hnswlib::SpaceInterface<float> {
    private:
     std::vector<mafin_graph_part> parts_;
 
-    // Parts are added in their order, and products of bytes are exact, so that it is the same on every machine.
+    // Parts are added in their order, and products of bytes are exact, so that the sum does not depend on the instruction set.
     static float distance(const void *one, const void *other, const void *parameter) {
+#pragma clang fp contract(off)
         const auto &parts = *static_cast<const std::vector<mafin_graph_part> *>(parameter);
         if (number(other) == query_mark) std::swap(one, other);
         const size_t row = number(other);
@@ -285,7 +286,8 @@ int32_t mafin_graph_read(const uint8_t *bytes, size_t count, const uint8_t bindi
         const layout_type layout{rows, head.links, static_cast<size_t>(head.lists)};
         if (layout.size() != count) return refuse("%llu bytes, not %llu", count, layout.size());
 
-        const uint8_t *levels = bytes + layout.levels_at();
+        // A copy, so that what is checked is what is used.
+        const std::vector<uint8_t> levels(bytes + layout.levels_at(), bytes + layout.levels_at() + rows);
         uint64_t lists = 0;
         uint32_t highest = 0;
         for (size_t row = 0; row < rows; row++) {

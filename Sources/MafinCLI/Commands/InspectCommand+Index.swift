@@ -20,15 +20,16 @@ extension InspectCommand {
             table.append(["searches", "exact"])
             return table.text()
         }
-        table.append(["searches", "approximate, \(record.breadth) candidates by a graph (HNSW)"])
+        table.append(["searches", "approximate, with candidates from a graph (HNSW)"])
         table.append(["graph", "\(record.links) links, built with a breadth of \(record.buildBreadth)"])
         let recall = Table(
             columns: manifest.parts.map { .number("weight of \($0.source)") } + [
-                .number("of the best 10"), .number("of the best 100"),
+                .number("candidates"), .number("of the best 10"), .number("of the best 100"),
             ],
             rows: record.measured.map { measured in
                 measured.weights.map { String(format: "%.4f", $0) } + [
-                    ApproximationRecord.percent(measured.at10), ApproximationRecord.percent(measured.at100),
+                    "\(measured.breadth)", ApproximationRecord.percent(measured.at10),
+                    ApproximationRecord.percent(measured.at100),
                 ]
             })
         return table.text()

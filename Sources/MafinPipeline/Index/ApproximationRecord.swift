@@ -9,8 +9,6 @@ package struct ApproximationRecord: Sendable, Codable, Equatable {
     package var buildBreadth: Int
     /// The weight of each part of the index in the nearness of two documents. They add up to 1.
     package var weights: [Float]
-    /// Candidates of a search. One that wants more than half as many documents takes twice as many as it wants.
-    package var breadth: Int
     /// Number of documents whose vectors were the queries of the measurement.
     package var sample: Int
     /// What was found with each of the weights that the artefact can rank by. Searches with other weights are exact.
@@ -20,6 +18,8 @@ package struct ApproximationRecord: Sendable, Codable, Equatable {
     package struct Recall: Sendable, Codable, Equatable {
         /// The weight of each part of the index. They add up to 1.
         package var weights: [Float]
+        /// Candidates of a search with them. One that wants more than half as many documents takes twice as many as it wants.
+        package var breadth: Int
         /// Share of the best 10, and of the best 100. A document with the score of the last of them counts, too.
         package var at10: Double
         package var at100: Double
@@ -50,7 +50,9 @@ package struct ApproximationRecord: Sendable, Codable, Equatable {
         if lists.contains(where: { $0.count != parts || !$0.allSatisfy { $0 >= 0 && $0 <= 1 } }) {
             return "expected \(parts) weights from 0 to 1 of its graph"
         }
-        if !(1...1_000_000).contains(breadth) { return "expected a breadth of 1 to 1000000, found \(breadth)" }
+        if let found = measured.first(where: { !(1...1_000_000).contains($0.breadth) }) {
+            return "expected a breadth of 1 to 1000000, found \(found.breadth)"
+        }
         if measured.contains(where: { !(0...1).contains($0.at10) || !(0...1).contains($0.at100) }) {
             return "expected shares of the best documents from 0 to 1"
         }
@@ -59,10 +61,9 @@ package struct ApproximationRecord: Sendable, Codable, Equatable {
 
     /// A sentence for logs: what a search finds.
     package var text: String {
-        let main = measured.first.map {
-            "of \(sample) documents' nearest, searches find \(Self.percent($0.at10)) of the best 10 and \(Self.percent($0.at100)) of the best 100"
-        }
-        return "\(breadth) candidates a search by a graph (HNSW); " + (main ?? "nothing is known about what it finds")
+        guard let main = measured.first else { return "a graph (HNSW) of which nothing is known" }
+        return
+            "with \(main.breadth) candidates from a graph (HNSW), searches for the nearest of \(sample) documents find \(Self.percent(main.at10)) of the best 10 and \(Self.percent(main.at100)) of the best 100"
     }
 
     package static func percent(_ share: Double) -> String {

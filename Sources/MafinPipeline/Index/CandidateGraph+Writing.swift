@@ -40,10 +40,10 @@ extension CandidateGraph {
             return nil
         }
         let names = parts.map(\.source)
-        let possible = possibleWeights(of: model).compactMap {
+        let possible = possibleWeights(of: model).map {
             ApproximationRecord.shares(Self.weights($0, of: model.sources, parts: names))
         }
-        guard let weights = possible.first else {
+        guard let weights = possible[0] else {
             if wanted == .always { note("no source with vectors has a weight, so there is nothing to approximate") }
             return nil
         }
@@ -53,26 +53,28 @@ extension CandidateGraph {
         let settings = NeighborGraph.Settings()
         let graph = try NeighborGraph.build(
             bytes, weights: weights, settings: settings, isCancelled: isCancelled, progress: linking)
-        var record = ApproximationRecord(
-            links: settings.links, buildBreadth: settings.breadth, weights: weights, breadth: breadths[0], sample: 0,
-            measured: [])
         let sample = try Sample(VectorIndex(parts: rows, approximations: bytes), graph, size: sampleSize)
-        record.sample = sample.rows.count
-        var found = try sample.recall(with: weights, breadth: breadths[0])
-        for breadth in breadths.dropFirst() where !isEnough(found) {
-            if isCancelled() { throw CancellationError() }
-            (record.breadth, found) = (breadth, try sample.recall(with: weights, breadth: breadth))
+        /// With the smallest breadth that finds enough, or with the largest.
+        func recall(_ weights: [Float]) throws -> ApproximationRecord.Recall {
+            var found = try sample.recall(with: weights, breadth: breadths[0])
+            for breadth in breadths.dropFirst() where !isEnough(found) {
+                if isCancelled() { throw CancellationError() }
+                found = try sample.recall(with: weights, breadth: breadth)
+            }
+            return found
         }
-        guard wanted == .always || isEnough(found) else {
+        let own = try recall(weights)
+        guard wanted == .always || isEnough(own) else {
             note(
-                "searches stay exact: with \(record.breadth) candidates a graph finds only \(ApproximationRecord.percent(found.at10)) of the best 10 and \(ApproximationRecord.percent(found.at100)) of the best 100; --approximate on writes it all the same"
+                "searches stay exact: with \(own.breadth) candidates a graph finds only \(ApproximationRecord.percent(own.at10)) of the best 10 and \(ApproximationRecord.percent(own.at100)) of the best 100; --approximate on writes it all the same"
             )
             return nil
         }
-        record.measured = [found]
-        for weights in possible.dropFirst() where record.recall(with: weights) == nil {
-            if isCancelled() { throw CancellationError() }
-            let other = try sample.recall(with: weights, breadth: record.breadth)
+        var record = ApproximationRecord(
+            links: settings.links, buildBreadth: settings.breadth, weights: weights, sample: sample.rows.count,
+            measured: [own])
+        for case let weights? in possible.dropFirst() where record.recall(with: weights) == nil {
+            let other = try recall(weights)
             if isEnough(other) { record.measured.append(other) }
         }
         try graph.write(
@@ -86,7 +88,7 @@ extension CandidateGraph {
         recall.at10 >= enoughAt10 && recall.at100 >= enoughAt100
     }
 
-    /// The weights that searches with an artefact have if a request does not change them: its own, those without the black box, those of
+    /// The weights that searches with an artefact have if a request does not change them: first its own, then those without the black box, those of
     /// its stand-in, and the black box's alone, whose ranking the service shows.
     private static func possibleWeights(of model: ArtefactModel) -> [SourceWeights] {
         let own = model.manifest.rankingWeights(offline: false)
@@ -142,6 +144,6 @@ private struct Sample {
             at100 += share(100)
         }
         let count = Double(max(1, rows.count))
-        return ApproximationRecord.Recall(weights: weights, at10: at10 / count, at100: at100 / count)
+        return ApproximationRecord.Recall(weights: weights, breadth: breadth, at10: at10 / count, at100: at100 / count)
     }
 }

@@ -69,7 +69,7 @@ extension SourceIndex {
     ///
     /// Candidates are what the graph finds by the vectors, and as many of the best of the other sources' weighted sum, such as BM25's. All sources score them as
     /// in ``rankings(of:weights:count:check:)``, bit for bit. A document that is among neither is missed, however good its whole score is. The search is exact if it is asked to be, if there is no graph,
-    /// if nothing was measured with these weights, or if an eighth of all documents would be candidates.
+    /// if nothing was measured with these weights, or if a quarter of all documents would be candidates.
     package func best(
         of queries: Queries, weights: SourceWeights, count: Int, exactly: Bool = false,
         check: @Sendable () throws -> Void = {}
@@ -84,10 +84,12 @@ extension SourceIndex {
     ) throws -> [ScoredIndex]? {
         precondition(queries.inputs.count == 1, "\(queries.inputs.count) queries instead of one")
         guard let candidates, let vectors, isDense(weights) else { return nil }
-        let breadth = max(candidates.record.breadth, 2 * count)
-        guard breadth <= documentCount / 8 else { return nil }
+        let shares = candidates.weights(weights, of: sources) { queries.rows[$0.name] != nil }
+        guard let recall = candidates.record.recall(with: shares) else { return nil }
+        let breadth = max(recall.breadth, 2 * count)
+        guard breadth <= documentCount / 4 else { return nil }
         let query = weighted(queries, 0..<1, weights)
-        guard let near = try self.near(candidates, query, queries, weights, breadth: breadth) else { return nil }
+        guard let near = try near(candidates, query, breadth: breadth) else { return nil }
         try check()
         let scoring = scorers(with: weights)
         guard !scoring.isEmpty else { return try vectors.search(query: query, among: near, count: count) }
@@ -105,12 +107,9 @@ extension SourceIndex {
         try approximate(queries, SourceWeights([(source, 1)]), count: count, check)
     }
 
-    /// Documents near to the weighted query; `nil` if nothing was measured with such weights.
-    private func near(
-        _ candidates: CandidateGraph, _ query: Matrix, _ queries: Queries, _ weights: SourceWeights, breadth: Int
-    ) throws -> [Int]? {
-        let shares = candidates.weights(weights, of: sources) { queries.rows[$0.name] != nil }
-        guard candidates.record.recall(with: shares) != nil, let vectors else { return nil }
+    /// Documents near to the weighted query; `nil` if it cannot be rounded to bytes.
+    private func near(_ candidates: CandidateGraph, _ query: Matrix, breadth: Int) throws -> [Int]? {
+        guard let vectors else { return nil }
         var ordered: [Float] = []
         for part in candidates.parts {
             guard let place = parts.firstIndex(of: part.source) else {
