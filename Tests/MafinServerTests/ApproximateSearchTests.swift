@@ -1,5 +1,6 @@
 import Foundation
 import MafinBlackBox
+import MafinImages
 import MafinMethod
 import MafinNumerics
 import MafinRetrieval
@@ -23,6 +24,14 @@ import Testing
         try await SearchIndex.write(
             model, documents: documents, collection: "toy", asking: toy.blackBox, to: toy.index,
             options: .init(approximation: wanted))
+    }
+
+    private static func body(_ more: [String: Any] = [:]) -> [String: Any] {
+        ["query": "w3 w4", "top": 10].merging(more) { $1 }
+    }
+
+    private static func ids(_ answer: Answer, _ field: String = "results") -> [String] {
+        (answer.json[field] as? [[String: Any]])?.compactMap { $0["id"] as? String } ?? []
     }
 
     private static func refusal<E: Error>(_ type: E.Type, _ toy: ToyArtefact) throws -> String {
@@ -94,37 +103,33 @@ import Testing
     @Test func theServiceSaysSo() async throws {
         let toy = try ToyArtefact()
         try await Self.write(toy)
-        func ids(_ answer: Answer, _ field: String = "results") -> [String] {
-            (answer.json[field] as? [[String: Any]])?.compactMap { $0["id"] as? String } ?? []
-        }
-        let body: [String: Any] = ["query": "w3 w4", "top": 10]
         let exact = try await toy.service(withIndex: true).serving { client in
-            let near = try await client.post("/search", body)
+            let near = try await client.post("/search", Self.body())
             #expect(near.status == 200 && near.json["approximate"] as? Bool == true, "\(near.text)")
-            let exact = try await client.post("/search", body.merging(["exact": true]) { $1 })
+            let exact = try await client.post("/search", Self.body(["exact": true]))
             #expect(exact.json["approximate"] as? Bool == false)
-            #expect(Set(ids(near)).intersection(ids(exact)).count >= 9)
-            let own = Set(ids(near, "black_box_ranking")).intersection(ids(exact, "black_box_ranking"))
+            #expect(Set(Self.ids(near)).intersection(Self.ids(exact)).count >= 9)
+            let own = Set(Self.ids(near, "black_box_ranking")).intersection(Self.ids(exact, "black_box_ranking"))
             #expect(own.count >= 9)
             // A place that is given is the place in the list.
-            let places = ids(near, "black_box_ranking")
+            let places = Self.ids(near, "black_box_ranking")
             for hit in near.json["results"] as? [[String: Any]] ?? [] {
                 guard let place = places.firstIndex(of: hit["id"] as? String ?? "") else { continue }
                 #expect(hit["black_box_rank"] as? Int == place + 1)
             }
-            let other = try await client.post("/search", body.merging(["lambda": 0.6]) { $1 })
+            let other = try await client.post("/search", Self.body(["lambda": 0.6]))
             #expect(other.json["approximate"] as? Bool == false)
             let context = try await client.post("/v1/context", ["query": "w3 w4"])
             #expect(context.json["approximate"] as? Bool == true, "\(context.text)")
-            let wrong = try await client.post("/search", body.merging(["exact": 3]) { $1 })
+            let wrong = try await client.post("/search", Self.body(["exact": 3]))
             #expect(wrong.status == 400)
-            return ids(exact)
+            return Self.ids(exact)
         }
         var options = ServiceOptions()
         options.isExact = true
         try await toy.service(options, withIndex: true).serving { client in
-            let answer = try await client.post("/search", body)
-            #expect(answer.json["approximate"] as? Bool == false && ids(answer) == exact)
+            let answer = try await client.post("/search", Self.body())
+            #expect(answer.json["approximate"] as? Bool == false && Self.ids(answer) == exact)
         }
     }
 
