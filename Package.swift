@@ -89,6 +89,8 @@ let package = Package(
             name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"]), .brew(["jpeg-turbo"])]),
         // C: pictures to pixels, and pixels to another size.
         .target(name: "CMafinImages", dependencies: ["CPNG", "CJPEG"]),
+        // C++: graphs of near rows, by the headers of hnswlib, behind a C header.
+        .target(name: "CHNSW", dependencies: ["CMafinKernels"]),
         // One import for users of the library: the method, the pipeline and the comparison, and the types in their interfaces.
         .target(
             name: "Mafin",
@@ -107,7 +109,7 @@ let package = Package(
         + module("MafinImages", ["MafinNumerics", "CMafinImages"])
         + module("MafinText", ["MafinNumerics"])
         + module("MafinEncoder", ["MafinNumerics", "MafinImages", "MafinText", "CMafinKernels"])
-        + module("MafinRetrieval", ["MafinNumerics", "MafinImages", "CMafinKernels", "CZlib"])
+        + module("MafinRetrieval", ["MafinNumerics", "MafinImages", "CMafinKernels", "CHNSW", "CZlib"])
         + module(
             "MafinBlackBox",
             ["MafinNumerics", "MafinParquet", "MafinImages", "MafinText", "MafinEncoder"])

@@ -4,6 +4,12 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export cache="$PWD/.cache"
 
+# Headers of Homebrew that have no file for pkg-config (hnswlib).
+if [ "$(uname -s)" = Darwin ] && command -v brew >/dev/null; then
+    CPATH="$(brew --prefix)/include${CPATH:+:$CPATH}"
+    export CPATH
+fi
+
 say() { printf '==> %s\n' "$*" >&2; }
 
 die() {

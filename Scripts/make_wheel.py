@@ -44,6 +44,8 @@ def version():
 
 # Libraries of this machine whose code link_static.py puts into the program and the library.
 LIBRARIES = ["z", "png", "jpeg", "sqlite3", "stdc++"]
+# Headers of this machine whose code the compiler puts there.
+HEADERS = ["hnswlib/hnswlib.h"]
 
 
 def metadata(number, third_party):
@@ -100,14 +102,19 @@ class Wheel:
 def licenses(checkouts):
     """Licences and notices of what is inside the program and the library, by name: packages, libraries of this machine, Swift's runtime."""
     found = {}
+    used = []
     for name in LIBRARIES:
         shown = subprocess.run(["clang", f"-print-file-name=lib{name}.a"], check=True, capture_output=True, text=True)
-        archive = os.path.realpath(shown.stdout.strip())
+        used.append(os.path.realpath(shown.stdout.strip()))
+    for name in HEADERS:
+        shown = subprocess.run(["clang++", "-M", "-x", "c++", "-"], check=True, capture_output=True, text=True, input=f"#include <{name}>\n")
+        used.append(next((path for path in shown.stdout.split() if path.endswith("/" + name)), name))
+    for path in used:
         try:
-            owner = subprocess.run(["dpkg", "-S", archive], check=True, capture_output=True, text=True).stdout.split(":")[0]
+            owner = subprocess.run(["dpkg", "-S", path], check=True, capture_output=True, text=True).stdout.split(":")[0]
             found[f"third-party/{owner}/copyright"] = pathlib.Path("/usr/share/doc", owner, "copyright").read_bytes()
         except (OSError, subprocess.CalledProcessError) as error:
-            sys.exit(f"error: the licence of {archive} is not found, and a wheel must hold it: {error}")
+            sys.exit(f"error: the licence of {path} is not found, and a wheel must hold it: {error}")
     compiler = pathlib.Path(shutil.which("swiftc") or sys.exit("error: swiftc is not on the PATH")).resolve()
     found["third-party/swift/LICENSE.txt"] = (compiler.parent.parent / "share/swift/LICENSE.txt").read_bytes()
     packages = sorted(path for path in checkouts.glob("*") if path.is_dir())

@@ -86,3 +86,9 @@ KERNEL(void, upper_bounds, (ptrdiff_t queries, ptrdiff_t rows, const float *prod
         }
     }
 }
+
+KERNEL(int32_t, dot_int8, (ptrdiff_t width, const int8_t *a, const int8_t *b), (width, a, b)) {
+    int32_t sum = 0;
+    for (ptrdiff_t i = 0; i < width; i++) sum += (int16_t)a[i] * (int16_t)b[i];
+    return sum;
+}

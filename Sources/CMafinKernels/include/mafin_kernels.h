@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // Every matrix is row-major. Every function works only on the calling thread, and callers divide the work.
 
 // MARK: Instruction sets (cpu.c)
@@ -185,6 +189,9 @@ void mafin_approximate(ptrdiff_t rows, ptrdiff_t width, const void *vectors, maf
 void mafin_upper_bounds(ptrdiff_t queries, ptrdiff_t rows, const float *products, ptrdiff_t stride, const float *norms,
                         const float *scales, const float *margins, bool add, float *bounds);
 
+/// ⟨a, b⟩ of bytes, exactly. At most 131,000 of them, so that the sum fits.
+int32_t mafin_dot_int8(ptrdiff_t width, const int8_t *a, const int8_t *b);
+
 // MARK: Half precision (half_precision.c)
 
 /// out = x as float16, to nearest, ties to even. Values beyond ±65,519 become infinite, and NaN stays NaN. Returns the
@@ -353,5 +360,9 @@ void mafin_sha1(uint32_t state[5], const uint8_t *data, size_t blocks);
 /// Swaps the names of two files or folders in one step. Returns 0 or an errno; EINVAL, ENOSYS or ENOTSUP if the file
 /// system cannot do that.
 int mafin_exchange(const char *a, const char *b);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -22,6 +22,9 @@ struct IndexCommand: AsyncParsableCommand {
             computed from the texts when the index is opened. Beside the vectors there is a copy of one byte a number, which single searches read first. The index appears when all is done. What the black box has answered is cached: \
             an interrupted run pays for nothing twice. It is not asked if no source needs its vectors of documents.
 
+            A large index gets a graph too, with which 'mafin serve' answers single searches without a look at all documents: \
+            approximately. How many of the best it finds is measured and printed. --approximate decides about it.
+
             --batch uses the provider's cheaper batch API. More flags: mafin index --help-hidden
             """)
 
@@ -39,6 +42,12 @@ struct IndexCommand: AsyncParsableCommand {
     )
     var float16 = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Build a graph for approximate searches: auto, if exact search is slow (more than \(SearchIndex.largestExact / 1_000_000) million numbers) and the graph finds nearly all of the best; on; off. Two builds are equal with --threads 1 only.",
+            valueName: "auto|on|off"))
+    var approximate = SearchIndex.Approximation.automatic
+
     @OptionGroup var options: ArtefactOptions
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var computing: ComputingOptions
@@ -54,22 +63,34 @@ struct IndexCommand: AsyncParsableCommand {
         let collection = try RetrievalCollection(contentsOf: source)
         shared.context.warn(of: collection.warnings)
         let bar = shared.progressBar("Indexing", total: collection.documents.count, unit: "documents")
+        var linking: ProgressBar?
         let blackBox = try await blackBox(of: model, collection)
         try await SearchIndex.write(
             model, documents: collection.documents, collection: source.lastPathComponent, asking: blackBox, to: folder,
             options: .init(
                 element: float16 ? .float16 : .float32,
-                blockSize: options.blockSize(otherwise: SearchIndex.WritingOptions().blockSize)),
+                blockSize: options.blockSize(otherwise: SearchIndex.WritingOptions().blockSize),
+                approximation: approximate),
             isCancelled: { Interruption.isRequested },
-            progress: { bar.update(completed: $0) })
+            progress: { bar.update(completed: $0) },
+            linking: { linked in
+                bar.finish()
+                if linking == nil {
+                    linking = shared.progressBar("Linking", total: collection.documents.count, unit: "documents")
+                }
+                linking?.update(completed: linked)
+            },
+            note: { shared.context.warn($0) })
         bar.finish()
+        linking?.finish()
         let manifest = try SearchIndex(readingFrom: folder).manifest
         let vectors = manifest.parts.map { "\($0.dimension)" }.joined(separator: " + ")
         try format.print(
             manifest,
             or: "\(manifest.documents) documents "
                 + (vectors.isEmpty ? "without vectors" : "× (\(vectors)) \(manifest.element)")
-                + (manifest.precision.map { ", embedded in \($0.rawValue)," } ?? "") + " to \(output)")
+                + (manifest.precision.map { ", embedded in \($0.rawValue)," } ?? "") + " to \(output)"
+                + (manifest.approximation.map { "\n\($0.text)" } ?? ""))
     }
 
     /// The black box, whose batches have begun if there are to be any; nil if no source needs its vectors of documents.
@@ -87,3 +108,5 @@ struct IndexCommand: AsyncParsableCommand {
             use: BlackBoxUse(announcesPlans: !options.blackBox.asking.batch, progress: { _ in }))
     }
 }
+
+extension SearchIndex.Approximation: ExpressibleByArgument {}

@@ -13,10 +13,10 @@ import MafinWorkflows
 struct InspectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
-        abstract: "Describe an artefact, and check that its files are unchanged.",
+        abstract: "Describe an artefact or an index, and check that its files are unchanged.",
         discussion: "More flags: mafin inspect --help-hidden")
 
-    @Argument(help: "Folder that 'mafin train', 'compare' or 'ship' wrote.")
+    @Argument(help: "Folder that 'mafin train', 'compare', 'ship' or 'index' wrote.")
     var artefact: String
 
     @OptionGroup var computing: ComputingOptions
@@ -25,7 +25,13 @@ struct InspectCommand: AsyncParsableCommand {
 
     func run() async throws {
         try computing.apply()
-        let artefact = try Artefact(readingFrom: URL(fileURLWithPath: artefact), verification: .content)
+        let folder = URL(fileURLWithPath: artefact)
+        if FileManager.default.fileExists(atPath: folder.appendingPathComponent(IndexManifest.fileName).path) {
+            let manifest = try SearchIndex(readingFrom: folder, verification: .content, readsGraph: true).manifest
+            try format.print(manifest, or: Self.text(manifest).safeForTerminal + "\n")
+            return
+        }
+        let artefact = try Artefact(readingFrom: folder, verification: .content)
         let description = try ArtefactDescription(artefact)
         try format.print(description, or: Self.text(description).safeForTerminal + "\n")
     }

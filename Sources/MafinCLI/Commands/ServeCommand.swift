@@ -90,6 +90,12 @@ struct ServeCommand: AsyncParsableCommand {
             "size"), transform: { $0 == "0" ? MemorySize(bytes: 0) : try MemorySize(parsing: $0) })
     var cacheLimit = MemorySize(bytes: 1 << 30)
 
+    @Flag(
+        help: .expert(
+            "Let every search look at all documents, although the index has a graph for approximate searches. It is then not read. A request asks for the same with \"exact\": true."
+        ))
+    var exact = false
+
     @OptionGroup var access: AccessOptions
     @OptionGroup var bounds: ServingBounds
 
@@ -123,11 +129,15 @@ struct ServeCommand: AsyncParsableCommand {
         if shardsOf != nil {
             for (flag, isGiven) in [
                 ("--index", index != nil), ("--ask-below", askBelow != nil), ("--feedback", feedback != nil),
+                ("--exact", exact),
             ]
             where isGiven {
                 throw ValidationError("\(flag) cannot be used with --shards-of: the shards have the index.")
             }
             _ = try shards()
+        }
+        if exact, shardsOf == nil, index == nil {
+            throw ValidationError("--exact needs --index: it decides about searches.")
         }
         try validateOffline()
         if let name, name.isEmpty || name.contains(":") || name.contains("/") {
@@ -230,6 +240,7 @@ struct ServeCommand: AsyncParsableCommand {
         service.report = report.map { URL(fileURLWithPath: $0) }
         service.classify = UpstreamFailure.init(of:)
         service.shards = try shards()
+        service.isExact = exact
         service.watched = [options.folder.appendingPathComponent(Artefact.manifestName)]
         if let index {
             service.watched.append(URL(fileURLWithPath: index).appendingPathComponent(IndexManifest.fileName))

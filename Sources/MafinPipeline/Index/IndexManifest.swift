@@ -8,6 +8,7 @@ import MafinMethod
 /// |---|---|
 /// | `SOURCE.npy` for each of ``parts``: `black-box.npy`, `local.npy`, … | the source's document vectors, one a row |
 /// | `SOURCE.bytes` for each of ``parts`` | a byte for each number of `SOURCE.npy`, with bounds of the errors: single searches read them first. Indexes of older versions do not have it |
+/// | `graph.hnsw` | a graph of near documents, if there is ``approximation``: single searches find candidates with it |
 /// | `corpus.jsonl` | a line `{"_id", "title", "text"}` for each document, as BEIR writes them; for a picture also its path, `image`, and a small picture as a data URL, `thumbnail` |
 /// | `corpus.offsets` | where each line begins, and the file's length: 64-bit little-endian |
 /// | `corpus.lookup` | hash of the id and row, 64-bit little-endian each, by ascending hash |
@@ -44,6 +45,8 @@ package struct IndexManifest: Sendable, Codable, Equatable {
     package var collection: String
     /// Every other file of the folder.
     package var files: [ArtefactManifest.FileRecord]
+    /// The graph that single searches find candidates with, and how many of the best it finds; `nil`: all searches are exact.
+    package var approximation: ApproximationRecord?
 
     /// The document vectors of one source.
     package struct Part: Sendable, Codable, Equatable {
@@ -153,6 +156,7 @@ extension IndexManifest {
         documents = try container.decode(Int.self, forKey: .documents)
         collection = try container.decode(String.self, forKey: .collection)
         files = try container.decode([ArtefactManifest.FileRecord].self, forKey: .files)
+        approximation = try container.decodeIfPresent(ApproximationRecord.self, forKey: .approximation)
         if formatVersion == 1 {
             let dimensions = try decoder.container(keyedBy: Format1Keys.self)
             parts = [
@@ -180,6 +184,12 @@ extension IndexManifest {
         if Set(parts.map(\.source)).count < parts.count { return "expected each part once" }
         if parts.contains(where: \.usesEncoder) != (documentEncoder != nil) {
             return "expected a document encoder if, and only if, there are local vectors"
+        }
+        if let approximation {
+            let paths = Set(files.map(\.path))
+            let hasFiles = paths.contains(ApproximationRecord.file) && parts.allSatisfy { paths.contains($0.bytesFile) }
+            if !hasFiles { return "expected \(ApproximationRecord.file) and the bytes of all vectors among the files" }
+            if let fault = approximation.fault(parts: parts.count) { return fault }
         }
         return nil
     }

@@ -12,11 +12,15 @@ extension SearchIndex {
         package var element: NumPyFile.ElementType
         /// Number of documents that are embedded and held at a time.
         package var blockSize: Int
+        /// Whether a graph of near documents is built.
+        package var approximation: Approximation
 
         /// Options. 16-bit floats take half the space and change scores by about 0.0002.
-        package init(element: NumPyFile.ElementType = .float32, blockSize: Int = 4096) {
+        package init(
+            element: NumPyFile.ElementType = .float32, blockSize: Int = 4096, approximation: Approximation = .automatic
+        ) {
             precondition(element != .float64 && blockSize > 0, "float32 or float16, and at least one document a block")
-            (self.element, self.blockSize) = (element, blockSize)
+            (self.element, self.blockSize, self.approximation) = (element, blockSize, approximation)
         }
     }
 
@@ -29,12 +33,14 @@ extension SearchIndex {
     ///   - collection: the collection's name, for the manifest.
     ///   - blackBox: the artefact's black box; `nil` if no source reads its vectors of documents (`ArtefactModel.documentInputs`).
     ///   - progress: told how many documents are done.
+    ///   - linking: told how many documents are linked, if a graph is built.
+    ///   - note: receives a sentence for the user.
     /// - Throws: ``IndexError``, `ArtefactError`, what the black box throws, `NumericsError`; `CancellationError` when cancelled.
     package static func write(
         _ model: ArtefactModel, documents: [Document], collection: String, asking blackBox: (any BlackBox)?,
         to folder: URL,
         options: WritingOptions = WritingOptions(), isCancelled: () -> Bool = { false },
-        progress: (Int) -> Void = { _ in }
+        progress: (Int) -> Void = { _ in }, linking: (Int) -> Void = { _ in }, note: (String) -> Void = { _ in }
     ) async throws {
         let asked = model.documentInputs.contains(.blackBox) ? blackBox : nil
         precondition((asked != nil) == model.documentInputs.contains(.blackBox), "the black box is missing")
@@ -77,6 +83,9 @@ extension SearchIndex {
                     VectorRows(contentsOf: work.appendingPathComponent(part.file)),
                     to: work.appendingPathComponent(part.bytesFile))
             }
+            let approximation = try CandidateGraph.write(
+                to: work, parts, count: documents.count, of: model, wanted: options.approximation,
+                isCancelled: isCancelled, linking: linking, note: note)
             try writeTexts(documents, to: work)
 
             var manifest = IndexManifest(
@@ -87,7 +96,8 @@ extension SearchIndex {
                 precision: model.encoder == nil || model.precision == .float32 ? nil : model.precision,
                 encodingVersion: TextEncoder.encodingVersion,
                 element: options.element == .float16 ? "float16" : "float32", documents: documents.count,
-                parts: parts, collection: collection, files: try ArtefactManifest.FileRecord.all(in: work))
+                parts: parts, collection: collection, files: try ArtefactManifest.FileRecord.all(in: work),
+                approximation: approximation)
             // A path of this machine has no meaning on another.
             manifest.documentEncoder?.path = nil
             let encoder = JSONEncoder()

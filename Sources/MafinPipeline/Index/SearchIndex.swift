@@ -23,6 +23,8 @@ package final class SearchIndex: Sendable {
     private let rows: [VectorRows]
     /// The bytes of each part, in the same order; empty if a version wrote the index that wrote none.
     private let approximations: [RowApproximation]
+    /// What finds candidates; `nil` if the index has no graph, or if it is not wanted.
+    private let candidates: CandidateGraph?
     private let corpus: MappedFile
     private let offsets: MappedFile
     private let lookup: IdentifierLookup
@@ -31,8 +33,11 @@ package final class SearchIndex: Sendable {
     package var count: Int { manifest.documents }
 
     /// Maps an index and checks its files against the manifest: their lengths, or all their content.
+    /// - Parameter readsGraph: whether to read the graph of near documents, if there is one. Without it every search is exact.
     /// - Throws: ``IndexError``, `NumericsError`, `RetrievalError`, naming the file.
-    package init(readingFrom folder: URL, verification: Artefact.Verification = .length) throws {
+    package init(
+        readingFrom folder: URL, verification: Artefact.Verification = .length, readsGraph: Bool = false
+    ) throws {
         let manifest = try Self.decode(
             Self.manifestData(in: folder), path: folder.appendingPathComponent(IndexManifest.fileName).path)
         for file in manifest.files { try file.verify(in: folder, verification, orThrow: IndexError.wrongFile) }
@@ -48,11 +53,15 @@ package final class SearchIndex: Sendable {
                 found: "\(rows.count) × \(rows.columns)")
         }
         let paths = Set(manifest.files.map(\.path))
-        approximations =
+        let bytes =
             manifest.parts.allSatisfy { paths.contains($0.bytesFile) }
             ? try zip(manifest.parts, rows).map { part, rows in
                 try RowApproximation(contentsOf: file(part.bytesFile), of: rows)
             } : []
+        approximations = bytes
+        candidates =
+            readsGraph
+            ? try manifest.approximation.map { try CandidateGraph(readingFrom: folder, manifest, $0, bytes) } : nil
         guard offsets.count == 8 * (manifest.documents + 1), lookup.count == manifest.documents else {
             throw IndexError.wrongFile(
                 path: file(Self.offsetsFile).path, expected: "entries of \(manifest.documents) documents",
@@ -101,7 +110,8 @@ package final class SearchIndex: Sendable {
         let parts = Mixture.denseParts(of: sources).map(\.source)
         let documents = try self.documents(for: sources)
         if let other, other.parts == parts {
-            return try SourceIndex(sources, documents: documents, parts: parts, vectors: other.vectors)
+            return try SourceIndex(
+                sources, documents: documents, parts: parts, vectors: other.vectors, candidates: candidates)
         }
         let places = parts.compactMap { source in manifest.parts.firstIndex { $0.source == source } }
         return try SourceIndex(
@@ -110,7 +120,7 @@ package final class SearchIndex: Sendable {
                 ? nil
                 : VectorIndex(
                     parts: places.map { rows[$0] },
-                    approximations: lacksBytes ? [] : places.map { approximations[$0] }))
+                    approximations: lacksBytes ? [] : places.map { approximations[$0] }), candidates: candidates)
     }
 
     /// What sources that compute document by document read. Nothing is read if there are none.

@@ -17,10 +17,12 @@ package struct SourceIndex: Sendable {
     package let vectors: VectorIndex?
     /// For each part of ``vectors`` the source whose document vectors it holds.
     package let parts: [SourceName]
+    /// What finds candidates for single searches; `nil`: every search looks at all documents.
+    package let candidates: CandidateGraph?
     private let scorers: [SourceName: Scorer]
 
     /// What computes a source's scores.
-    private struct Scorer {
+    struct Scorer {
         let scorer: any DocumentScorer
         /// The name of its known queries.
         let known: String?
@@ -50,7 +52,7 @@ package struct SourceIndex: Sendable {
         /// What the sources read.
         package let inputs: SourceQueries
         /// The query vectors of each dense source.
-        fileprivate let rows: [SourceName: Matrix]
+        let rows: [SourceName: Matrix]
         /// The cosines to known queries, by the name of these (``ScoringSource/knownQueries``).
         fileprivate let cosines: [String: Matrix]
         /// The scores of all documents by each scoring source, if they were computed in advance; see ``SourceIndex/scored(_:)``.
@@ -92,11 +94,14 @@ package struct SourceIndex: Sendable {
     }
 
     /// The same with vectors that another index holds, and their approximation if that was made.
-    /// - Parameter parts: for each part of `vectors` the source whose document vectors it holds.
+    /// - Parameters:
+    ///   - parts: for each part of `vectors` the source whose document vectors it holds.
+    ///   - candidates: a graph of the same documents.
     package init(
-        _ sources: [any ScoreSource], documents: SourceDocuments, parts: [SourceName], vectors: VectorIndex?
+        _ sources: [any ScoreSource], documents: SourceDocuments, parts: [SourceName], vectors: VectorIndex?,
+        candidates: CandidateGraph? = nil
     ) throws {
-        (self.sources, self.parts, self.vectors) = (sources, parts, vectors)
+        (self.sources, self.parts, self.vectors, self.candidates) = (sources, parts, vectors, candidates)
         documentCount = vectors?.count ?? documents.count
         var scorers: [SourceName: Scorer] = [:]
         for case let source as any ScoringSource in sources {
@@ -107,6 +112,7 @@ package struct SourceIndex: Sendable {
 
     private init(_ other: SourceIndex, vectors: VectorIndex?) {
         (sources, documentCount, parts, scorers) = (other.sources, other.documentCount, other.parts, other.scorers)
+        candidates = other.candidates
         self.vectors = vectors
     }
 
@@ -262,18 +268,18 @@ package struct SourceIndex: Sendable {
         return (vectors.part(part), rows)
     }
 
-    private func isDense(_ weights: SourceWeights) -> Bool {
+    func isDense(_ weights: SourceWeights) -> Bool {
         sources.contains { $0 is any DenseSource && weights[$0.name] != 0 }
     }
 
-    private func scorers(with weights: SourceWeights) -> [(source: SourceName, weight: Float, scorer: Scorer)] {
+    func scorers(with weights: SourceWeights) -> [(source: SourceName, weight: Float, scorer: Scorer)] {
         sources.compactMap { source in
             guard let scorer = scorers[source.name], weights[source.name] != 0 else { return nil }
             return (source.name, weights[source.name], scorer)
         }
     }
 
-    private func sums(
+    func sums(
         _ scorers: [(source: SourceName, weight: Float, scorer: Scorer)], _ queries: Queries, _ rows: Range<Int>
     ) -> Matrix {
         var sums = Matrix(rows: rows.count, columns: documentCount)
@@ -302,7 +308,7 @@ package struct SourceIndex: Sendable {
     }
 
     /// Query vectors for ``vectors``: for each part the weighted sum over the sources that share its document vectors.
-    private func weighted(_ queries: Queries, _ rows: Range<Int>, _ weights: SourceWeights) -> Matrix {
+    func weighted(_ queries: Queries, _ rows: Range<Int>, _ weights: SourceWeights) -> Matrix {
         Self.weighted(sources, queries.rows, parts, widths: vectors?.parts.map(\.columns) ?? [], rows) {
             weights[$0.name]
         }

@@ -14,6 +14,8 @@ extension ServedModel {
         var image: ItemImage?
         /// Whether results have small pictures.
         var wantsThumbnails = false
+        /// Whether the search looks at all documents, although the index may have a graph for approximate searches.
+        var isExact = false
         /// Results wanted.
         var count = 10
         /// λ of this search; `nil` for the artefact's.
@@ -36,7 +38,7 @@ extension ServedModel {
         var score: Float
         /// What each source says. A source whose vector of the query is missing says nothing.
         var parts: [Part]
-        /// Place in the black box's own ranking, from 1; `nil` if there is none.
+        /// Place in the black box's own ranking, from 1; `nil` if there is none, or if the search is approximate and it is not among the first.
         var blackBoxRank: Int?
         /// The path of its image in the collection; `nil` for a text.
         var image: String?
@@ -70,6 +72,8 @@ extension ServedModel {
         /// The black box's own best, in its order; empty if it was not asked, or if no source ranks by its vectors of documents.
         var blackBoxRanking: [Hit]
         var degraded: String?
+        /// Whether only candidates were scored, so that a good document may be missing.
+        var isApproximate = false
         var tokens: Int
     }
 
@@ -157,7 +161,7 @@ extension ServedModel {
                 }
                 return try Searching(
                     texts: index.search, documents: documents, queries: queries, weights: weights,
-                    hasThumbnails: request.wantsThumbnails
+                    hasThumbnails: request.wantsThumbnails, isExact: request.isExact
                 )
                 .answer(count: request.count, sureBy: mixture, check)
             }
@@ -212,6 +216,7 @@ private struct Searching: Sendable {
     let queries: SourceIndex.Queries
     let weights: SourceWeights
     let hasThumbnails: Bool
+    let isExact: Bool
 
     /// What the index answers. The caller adds what it knows of the query's vector.
     /// - Parameters:
@@ -222,23 +227,35 @@ private struct Searching: Sendable {
     ) throws -> ServedModel.SearchAnswer {
         let count = min(wanted, documents.documentCount)
         let depth = min(max(wanted, mixture == nil ? 0 : Sureness.depth), documents.documentCount)
-        let best = Array(try documents.rankings(of: queries, weights: weights, count: depth, check: check)[0])
+        let found = try documents.best(of: queries, weights: weights, count: depth, exactly: isExact, check: check)
+        let best = found.ranking
+        let isApproximate = found.isApproximate
         let sureness = mixture.map { Sureness.probability(ofFirst: best.map(\.score), $0) }
         var ranking = Array(best.prefix(count))
         let length = ranking.count
-        var blackBoxRanks: [Int]?
+        var blackBoxRanks: [Int?]?
         if let (index, query) = blackBoxAlone {
-            let places = try index.places(of: ranking.map(\.index), query: Array(query.row(0)), check: check)
-            let own = try index.search(queries: query, count: count, check: check)[0]
-            ranking += own
-            blackBoxRanks = places + Array(1...max(1, own.count))
+            let own: (ranking: [ScoredIndex], places: [Int?])
+            if isApproximate,
+                let near = try documents.best(by: .blackBox, of: queries, count: 2 * count, check: check)
+            {
+                // A place among all documents would need a look at all of them.
+                let places = Dictionary(
+                    near.enumerated().map { ($1.index, $0 + 1) }, uniquingKeysWith: { first, _ in first })
+                own = (Array(near.prefix(count)), ranking.map { places[$0.index] })
+            } else {
+                let places = try index.places(of: ranking.map(\.index), query: Array(query.row(0)), check: check)
+                own = (Array(try index.search(queries: query, count: count, check: check)[0]), places)
+            }
+            ranking += own.ranking
+            blackBoxRanks = own.places + own.ranking.indices.map { $0 + 1 }
         }
         try check()
         // Both lists at a time, because each source computes its scores once.
         let hits = try hits(ranking, firstOfSecondList: length, blackBoxRanks: blackBoxRanks)
         return ServedModel.SearchAnswer(
             weights: weights, hits: Array(hits[..<length]), sureness: sureness, blackBoxRanking: Array(hits[length...]),
-            tokens: 0)
+            isApproximate: isApproximate, tokens: 0)
     }
 
     /// The black box's own vectors of documents, and its vector of the query; `nil` if one of them is missing.
@@ -251,7 +268,7 @@ private struct Searching: Sendable {
 
     /// The results of two rankings, one behind the other.
     private func hits(
-        _ ranking: [ScoredIndex], firstOfSecondList second: Int, blackBoxRanks: [Int]?
+        _ ranking: [ScoredIndex], firstOfSecondList second: Int, blackBoxRanks: [Int?]?
     ) throws -> [ServedModel.Hit] {
         // A source without one of the weights serves only queries of the other kind (asked or not).
         let usable = documents.sources.map {
@@ -271,7 +288,7 @@ private struct Searching: Sendable {
             }
             return ServedModel.Hit(
                 rank: place + 1 - (place < second ? 0 : second), id: document.id, title: document.title,
-                text: document.text, score: entry.score, parts: parts, blackBoxRank: blackBoxRanks?[place],
+                text: document.text, score: entry.score, parts: parts, blackBoxRank: blackBoxRanks?[place] ?? nil,
                 image: stored.image, thumbnail: hasThumbnails ? stored.thumbnail : nil)
         }
     }

@@ -61,7 +61,9 @@ final class ServedModel: Sendable {
         self.sources = sources
         let precision = loaded.model.precision
         index = try loaded.index.map {
-            try ServedIndex($0, for: artefact, sources: sources, queries: precision, sharing: before) { log.note($0) }
+            try ServedIndex(
+                $0, for: artefact, sources: sources, queries: precision, isExact: options.isExact, sharing: before
+            ) { log.note($0) }
         }
         searching = SearchQueue(longestWait: options.longestSearchWait)
         upstream =

@@ -67,6 +67,8 @@ package struct ServiceOptions: Sendable {
     /// Searches whose stand-in's ranking has a ``MafinPipeline/Sureness`` of at least this are answered with it, and only others ask the black
     /// box; `nil` or 1: all ask.
     package var askBelow: Double?
+    /// Whether every search looks at all documents, although the index has a graph for approximate searches.
+    package var isExact = false
     /// Services that search instead of an index of this one; `nil`: none.
     package var shards: (any SearchShards)?
     /// Whether clients need a key; set by the service, for the page.

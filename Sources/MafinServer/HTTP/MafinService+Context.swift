@@ -41,6 +41,7 @@ extension MafinService {
             "object": "context", "model": model.name, "query": asked.query, "context": context, "tokens": used,
             "max_tokens": budget, "weights": answer.weights.byName, "sources": sources,
             "answered_by": answer.answeredBy, "degraded": answer.degraded,
+            "approximate": answer.isApproximate,
         ]).flagged(degraded: answer.degraded != nil, answer.answeredBy)
     }
 }

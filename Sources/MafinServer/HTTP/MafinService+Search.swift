@@ -20,7 +20,7 @@ extension MafinService {
             "artefact_lambda": answer.answeredBy == .standIn || model.isOffline ? nil : model.manifest.mixing.lambda,
             "sources": answer.weights.described(model.sources), "answered_by": answer.answeredBy,
             "sureness": answer.sureness, "black_box_asked": answer.answeredBy == .blackBox, "degraded": answer.degraded,
-            "results": answer.hits,
+            "approximate": answer.isApproximate, "results": answer.hits,
             "black_box_ranking": answer.blackBoxRanking, "usage": ["prompt_tokens": answer.tokens],
         ]).flagged(degraded: answer.degraded != nil, answer.answeredBy)
     }
@@ -51,6 +51,7 @@ extension MafinService {
         var request = ServedModel.SearchRequest(
             query: image == nil ? try fields.query() : try fields.text("query") ?? "", image: image)
         request.wantsThumbnails = try fields.boolean("thumbnails") ?? false
+        request.isExact = try fields.boolean("exact") ?? false
         request.lambda = try fields.number("lambda")
         request.weights = try fields.numbers("weights") ?? [:]
         // Versions before BM25 became a source of the artefact mixed it by this field. To ignore it would change rankings without a word.

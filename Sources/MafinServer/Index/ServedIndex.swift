@@ -21,19 +21,21 @@ final class ServedIndex: Sendable {
     ///   - sources: the artefact's sources.
     ///   - queries: the precision in which queries are embedded.
     ///   - open: the index that was served before.
+    ///   - isExact: whether a graph of near documents is left aside.
     ///   - note: receives a sentence for the operator.
     /// - Throws: ``IndexError``, also for an index of other vectors; file errors.
     init(
         _ folder: URL, for artefact: Artefact, sources: [any ScoreSource], queries: Precision = .float32,
-        sharing open: ServedIndex?,
+        isExact: Bool = false, sharing open: ServedIndex?,
         note: (String) -> Void = { _ in }
     ) throws {
         hash = ContentHash.hexadecimal(ContentHash.sha256(try SearchIndex.manifestData(in: folder)))
         let isSame = open?.hash == hash
-        search = try (isSame ? open?.search : nil) ?? SearchIndex(readingFrom: folder)
+        search = try (isSame ? open?.search : nil) ?? SearchIndex(readingFrom: folder, readsGraph: !isExact)
         try search.require(artefact, sources: sources, queries: queries)
         let documents = try search.prepared(for: sources, sharing: isSame ? open?.documents : nil)
         held = Mutex(documents)
+        if !isSame { noteGraph(of: documents, artefact, isExact: isExact, note) }
         guard search.lacksBytes, documents.vectors?.approximationByteCount == 0 else { return }
         if !isSame {
             note(
@@ -44,6 +46,22 @@ final class ServedIndex: Sendable {
         DispatchQueue.global(qos: .utility).async { [weak self] in
             let approximated = documents.approximated()
             self?.held.withLock { $0 = approximated }
+        }
+    }
+
+    private func noteGraph(of documents: SourceIndex, _ artefact: Artefact, isExact: Bool, _ note: (String) -> Void) {
+        guard let record = search.manifest.approximation else { return }
+        let folder = search.folder.path
+        if isExact {
+            note("\(folder) has a graph for approximate searches, which --exact leaves aside")
+        } else if documents.canApproximate(artefact.manifest.rankingWeights(offline: false)) {
+            note(
+                "searches of \(folder) are approximate: \(record.text). \"exact\": true in a request, or --exact, asks for exact ones"
+            )
+        } else {
+            note(
+                "searches of \(folder) are exact, although it has a graph: the graph was not measured with the artefact's weights; 'mafin index' builds another"
+            )
         }
     }
 }

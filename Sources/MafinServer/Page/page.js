@@ -87,7 +87,7 @@
       element('notice').hidden = !answer.degraded;
       if (answer.degraded) element('notice').textContent = `The black box is unavailable. Ranked by ${ranked().join(' + ')} alone. ${answer.degraded}`;
       render(!isNew);
-      element('status').textContent = summary() + ' ' + Math.round(performance.now() - begun) + ' ms.';
+      element('status').textContent = summary() + (answer.approximate ? ' Approximate.' : '') + ' ' + Math.round(performance.now() - begun) + ' ms.';
       remember();
     } catch (error) {
       // A later search has its own status.

@@ -31,7 +31,7 @@ extension SearchShards {
             JSONObject(
                 dictionaryLiteral: ("query", request.query.isEmpty ? nil : request.query),
                 ("image", try request.image?.dataURL()), ("thumbnails", request.wantsThumbnails ? true : nil),
-                ("top", request.count), ("lambda", request.lambda),
+                ("exact", request.isExact ? true : nil), ("top", request.count), ("lambda", request.lambda),
                 ("weights", request.weights.isEmpty ? nil : request.weights)))
         let answers = try await answers(to: body).enumerated().map { number, data in
             do { return try JSONDecoder().decode(ShardAnswer.self, from: data) } catch {
@@ -105,7 +105,8 @@ extension SearchShards {
                 hit.score = scores[hit.id] ?? hit.score
                 return hit
             },
-            degraded: answers.compactMap(\.degraded).first, tokens: answers.map(\.usage.tokens).max() ?? 0)
+            degraded: answers.compactMap(\.degraded).first,
+            isApproximate: answers.contains { $0.approximate == true }, tokens: answers.map(\.usage.tokens).max() ?? 0)
     }
 }
 
@@ -120,12 +121,14 @@ struct ShardAnswer: Decodable {
     var weights: [String: Float]
     var answeredBy: ServedModel.AnsweredBy?
     var degraded: String?
+    /// Missing in answers of older versions, which search exactly.
+    var approximate: Bool?
     var results: [ServedModel.Hit]
     var blackBoxRanking: [ServedModel.Hit]
     var usage: Usage
 
     private enum CodingKeys: String, CodingKey {
-        case weights, degraded, results, usage
+        case weights, degraded, approximate, results, usage
         case answeredBy = "answered_by"
         case blackBoxRanking = "black_box_ranking"
     }
