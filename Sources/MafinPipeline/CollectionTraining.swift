@@ -15,7 +15,7 @@ public struct CollectionTraining {
     public struct Settings: Sendable {
         /// Options of the trainer. The time is that of one contender.
         public var options = TrainingOptions()
-        /// Peak learning rate; `nil`: the default of the mode.
+        /// Peak learning rate; `nil`: the default, see ``peakLearningRate(in:)``.
         public var learningRate: Float?
         /// The mode of training; `nil`: chosen from the data and the time.
         public var mode: ModeChoice.Mode?
@@ -42,6 +42,14 @@ public struct CollectionTraining {
 
         /// All defaults.
         public init() {}
+
+        /// The peak learning rate of a training: ``learningRate``, or the mode's default. Low-rank terms need a rate about ten times as high as
+        /// the weights themselves (measured: Documentation/results.md, "Low-rank terms").
+        public func peakLearningRate(in mode: ModeChoice.Mode) -> Float {
+            if let learningRate { return learningRate }
+            let rate: Float = mode == .query ? 1.5e-4 : 5e-5
+            return trained.lowRank == nil ? rate : 10 * rate
+        }
 
         /// Applies ``trainingPrecision``, and ``memory``, which depends on it. The memory includes the trainer's three copies of the weights:
         /// the start, the best state, and the state that is being tried.
@@ -237,7 +245,7 @@ public struct CollectionTraining {
         isCancelled: @escaping () -> Bool = { false }, onEvent: @escaping (TrainingEvent) -> Void = { _ in }
     ) throws -> TrainedEncoder {
         var options = contender.options(from: settings.options)
-        options.learningRate = settings.learningRate ?? (choice.mode == .query ? 1.5e-4 : 5e-5)
+        options.learningRate = settings.peakLearningRate(in: choice.mode)
         if choice.mode == .query { options.epochs = options.epochs ?? Self.queryTowerEpochs }
         let encoder =
             try untrained.encoder

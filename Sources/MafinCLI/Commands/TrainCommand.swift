@@ -259,7 +259,9 @@ struct TuningOptions: ParsableArguments {
     var loss: TrainingTuning.LossName = .listnet
 
     @Option(
-        help: .expert("Peak learning rate. (default: 1.5e-4 for the query side alone, 5e-5 where documents learn too)"))
+        help: .expert(
+            "Peak learning rate. (default: 1.5e-4 for the query side alone, 5e-5 where documents learn too; ten times that with --lora)"
+        ))
     var learningRate: Float?
 
     @Option(
