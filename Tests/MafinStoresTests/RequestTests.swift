@@ -20,12 +20,26 @@ import Testing
     @Test func qdrantTakesAdditions() throws {
         var own = schema
         own.parts.removeFirst()
-        let batch = StoreBatch(
+        var batch = StoreBatch(
             ids: ["7", "cbca1785-765f-58e2-88eb-d1725e16827a"], hashes: batch.hashes, dense: [batch.dense[1]],
             sparse: batch.sparse)
         #expect(
             try ComparedJSON(QdrantBodies.additions(batch, 0..<2, own))
                 == ComparedJSON(Fixture.golden("qdrant", "additions")))
+        // Qdrant's numbers have 64 bits without a sign.
+        batch.ids[0] = "\(UInt64.max)"
+        let golden = try Fixture.golden("qdrant", "largestNumber")
+        let large = try JSONValue(parsing: QdrantBodies.additions(batch, 0..<1, own).bytes)
+        #expect(ComparedJSON(large) == ComparedJSON(golden))
+        // As texts, because floats of 64 bits do not tell such numbers apart.
+        func ids(_ body: JSONValue) -> [String?] {
+            let operations = body["operations"]?.elements
+            return [
+                operations?.first?["update_vectors"]?["points"]?.elements?.first?["id"]?.identifier,
+                operations?.last?["set_payload"]?["points"]?.elements?.first?.identifier,
+            ]
+        }
+        #expect(ids(large) == ids(golden) && ids(golden) == ["18446744073709551615", "18446744073709551615"])
         let (local, terms) = (schema.parts[1], schema.parts[2])
         #expect(
             try ComparedJSON(QdrantBodies.name(of: local, isHalf: true))
@@ -33,6 +47,15 @@ import Testing
         #expect(
             try ComparedJSON(QdrantBodies.name(of: terms, isHalf: true))
                 == ComparedJSON(Fixture.golden("qdrant", "sparseName")))
+    }
+
+    /// Each of these would be refused by the server, or be the point of another text.
+    @Test(arguments: ["18446744073709551616", "-1", "+7", "007", "7.0", "", "d1", "cbca1785765f58e288ebd1725e16827"])
+    func qdrantsOwnPointsHaveNumbersOrUUIDs(_ id: String) {
+        let error = #expect(throws: StoreError.self) { try QdrantBodies.foreignID(id) }
+        guard case .unwritable("Qdrant", id, _)? = error else {
+            return #expect(Bool(false), "\(String(describing: error))")
+        }
     }
 
     @Test func qdrantTakesQueriesAndPages() throws {
