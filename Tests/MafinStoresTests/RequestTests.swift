@@ -92,6 +92,23 @@ import Testing
         }
     }
 
+    /// Two sources that rank by the same document vectors, as a map of queries beside the black box: one vector, not one key twice.
+    @Test func weaviateTakesOneVectorOfATarget() {
+        let terms = [
+            StoreTerm(source: "black-box", part: "black-box", weight: 0.5),
+            StoreTerm(source: "local", part: "local", weight: 0.25),
+            StoreTerm(source: "mapped", part: "black-box", weight: 2),
+        ]
+        let vectors = StoreQueryVectors(dense: ["black-box": [1, 0, 4], "local": [3, 5], "mapped": [1, -1, 0.5]])
+        let text = WeaviateBodies.search(terms, collection: "Docs", count: 7, vectors: vectors)
+        #expect(text.contains("vectorPerTarget: {black_box: [2.5,-2.0,3.0], local: [3.0,5.0]}"), "\(text)")
+        #expect(text.contains("targetVectors: [\"black_box\",\"local\"]"), "\(text)")
+        #expect(text.contains("weights: {black_box: 1.0, local: 0.25}"), "\(text)")
+        let places = WeaviateBodies.search(terms, collection: "Docs", count: 7, vectors: nil)
+        #expect(
+            places.contains("black_box: [0.5 * QUERY_VECTOR_OF_black_box + 2.0 * QUERY_VECTOR_OF_mapped]"), "\(places)")
+    }
+
     @Test func redisTakesCommands() throws {
         let golden = try #require(Fixture.golden("redis").text)
         var bytes = RedisBodies.command(

@@ -106,7 +106,15 @@ public final class QdrantStore: VectorStore {
     /// Names of vectors in the collection that hold a part already.
     private let foreign: [String: String]
     private var schema = StoreSchema(parts: [])
+    /// Qdrant refuses requests above 32 MB by default.
+    static let requestBytes = 24 << 20
     private static let points = 256
+
+    /// Points of one request. A number takes up to 14 characters.
+    private func pointsOfRequest() -> Int {
+        let numbers = schema.dense.reduce(0) { $0 + $1.dimension }
+        return max(1, min(Self.points, Self.requestBytes / max(1, 14 * numbers)))
+    }
 
     /// A store.
     /// - Parameter foreign: for each part that is in the collection already its name there.
@@ -187,8 +195,9 @@ public final class QdrantStore: VectorStore {
 
     /// See ``VectorStore/write(_:)``.
     public func write(_ batch: StoreBatch) async throws {
-        for start in stride(from: 0, to: batch.count, by: Self.points) {
-            let rows = start..<min(start + Self.points, batch.count)
+        let points = pointsOfRequest()
+        for start in stride(from: 0, to: batch.count, by: points) {
+            let rows = start..<min(start + points, batch.count)
             if foreign.isEmpty {
                 let body: JSONNode = ["points": .list(rows.map { QdrantBodies.point(batch, $0, schema) })]
                 _ = try await server.send(.PUT, "\(path)/points?wait=true", body.bytes, what: "the vectors")
