@@ -56,8 +56,9 @@ import Testing
                 toy.model(), documents: Array(ToyArtefact.documents[part]), collection: "toy", asking: toy.blackBox,
                 to: index, options: .init(blockSize: 13))
         }
+        let isOffline = options.isOffline
         return try await MafinService(options: options, keys: KeyRing(), log: .none) { _ in
-            LoadedArtefact(model: try toy.model(), blackBox: options.isOffline ? nil : toy.blackBox, index: index)
+            LoadedArtefact(model: try toy.model(), blackBox: isOffline ? nil : toy.blackBox, index: index)
         }
     }
 
@@ -74,14 +75,16 @@ import Testing
     @Test(arguments: [3, 58]) func theServiceBeforeTheShardsDecidesAsOneIndex(top: Int) async throws {
         let toy = try Self.toy()
         let all = ToyArtefact.documents.count
-        func ask(_ client: Client, _ query: String) async throws -> Answer {
+        @Sendable func ask(_ client: Client, _ query: String) async throws -> Answer {
             try await client.post("/search", ["query": query, "top": top])
         }
-        var sureness: [Double] = []
-        try await Self.service(toy, Self.options(askBelow: 0), of: 0..<all).serving { client in
+        let sureness = try await Self.service(toy, Self.options(askBelow: 0), of: 0..<all).serving { client in
+            var found: [Double] = []
             for query in Self.queries {
-                sureness.append(try #require(try await ask(client, query).json["sureness"] as? Double))
+                let answer = try await ask(client, query)
+                found.append(try #require(answer.json["sureness"] as? Double))
             }
+            return found
         }
         let threshold = sureness.sorted()[12]
         let options = Self.options(askBelow: threshold)
@@ -94,7 +97,8 @@ import Testing
                         var differing = 0
                         for query in Self.queries {
                             let answer = try await ask(front, query)
-                            #expect(try Self.facts(answer) == Self.facts(try await ask(one, query)), "\(query)")
+                            let expected = try await ask(one, query)
+                            #expect(try Self.facts(answer) == Self.facts(expected), "\(query)")
                             decisions.append(answer.json["black_box_asked"] as? Bool == true)
                             let alone = [try await ask(first, query), try await ask(second, query)]
                             differing +=
@@ -141,10 +145,10 @@ import Testing
     @Test func aRequestMaySayWhetherToAsk() async throws {
         let toy = try Self.toy()
         let all = 0..<ToyArtefact.documents.count
-        func ask(_ client: Client, _ body: [String: Any]) async throws -> Answer {
+        @Sendable func ask(_ client: Client, _ body: [String: Any]) async throws -> Answer {
             try await client.post("/search", body.merging(["query": "w3 w4"]) { $1 })
         }
-        func refused(_ client: Client, _ body: [String: Any], _ words: String) async throws {
+        @Sendable func refused(_ client: Client, _ body: [String: Any], _ words: String) async throws {
             let answer = try await ask(client, body)
             #expect(answer.status == 409 && answer.code == ServiceError.refusedChoice, "\(answer.text)")
             #expect(answer.message.contains(words), "\(answer.text)")
@@ -162,15 +166,18 @@ import Testing
                 let words = try await ask(client, ["ask_black_box": false, "weights": ["black-box": 0]])
                 #expect(words.status == 200 && words.json["answered_by"] == nil, "\(words.text)")
                 try await refused(client, ["ask_black_box": false, "lambda": 0.5], "lambda")
-                #expect(try await ask(client, ["ask_black_box": "no"]).status == 400)
+                let wrong = try await ask(client, ["ask_black_box": "no"])
+                #expect(wrong.status == 400)
             }
         }
         try await Self.service(toy, Self.options(), of: all).serving { client in
-            #expect(try await ask(client, ["ask_black_box": true]).json["answered_by"] as? String == "black-box")
+            let asked = try await ask(client, ["ask_black_box": true])
+            #expect(asked.json["answered_by"] as? String == "black-box")
             try await refused(client, ["ask_black_box": false], "--ask-below")
         }
         try await Self.service(toy, Self.options(offline: true), of: all).serving { client in
-            #expect(try await ask(client, ["ask_black_box": false]).json["answered_by"] as? String == "stand-in")
+            let answer = try await ask(client, ["ask_black_box": false])
+            #expect(answer.json["answered_by"] as? String == "stand-in")
             try await refused(client, ["ask_black_box": true], "--offline")
         }
     }
