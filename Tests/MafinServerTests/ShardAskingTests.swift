@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import MafinMethod
 import MafinRetrieval
+import MafinTestSupport
 import Testing
 
 @testable import MafinPipeline

@@ -51,7 +51,7 @@ final class SharedCache: Sendable {
                 for statement in tables { try session.execute(statement) }
                 try session.execute("INSERT INTO mafin_cache (version) VALUES (\(version))")
             }
-            let found = try session.query("SELECT max(version) FROM mafin_cache").integer(0, 0) ?? 0
+            let found = try session.query("SELECT max(version) AS version FROM mafin_cache").integer(0, 0) ?? 0
             guard found == version else {
                 throw ProviderError.cacheUnusable(
                     path: path, reason: "it has format \(found), this program reads \(version)")
