@@ -2,7 +2,7 @@
 # The targets run the short scripts in Scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo demo-images test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache bench bench-guard lint format clean test-c static wheel test-wheel install test-stores test-python test-samples docs
+.PHONY: help setup libraries build model demo demo-images test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache test-distributed test-shards-of bench bench-guard lint format clean test-c static wheel test-wheel install test-stores test-python test-samples docs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ test-mpi: test-build ## train on several processes under OpenMPI and MPICH, and 
 
 test-shared-cache: test-build ## workers under kill -9 share a cache in a real PostgreSQL
 	@Scripts/test-shared-cache.sh
+
+test-distributed: test-build ## the samples for Ray and Spark with the real packages, compared with `mafin embed` bit by bit
+	@Scripts/test-distributed.sh
+
+test-shards-of: test-build ## `mafin serve --shards-of` compared with one index, with and without --ask-below
+	@Scripts/test-shards-of.sh
 
 static: libraries ## program and C library with everything but glibc inside: .build/static (Linux with glibc 2.28 or newer)
 	@Scripts/static.sh

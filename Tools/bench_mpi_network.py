@@ -1,10 +1,11 @@
 """Measures data-parallel training over networks between namespaces of this machine, and fits a cost model to it.
 
-    bench_mpi_network.py --mafin .build/release/mafin --encoder FOLDER [--data Samples/handbook] [--ranks 1,2,4] [--networks NAMES] [--json FILE]
+    bench_mpi_network.py --mafin .build/release/mafin --encoder FOLDER [--data Samples/handbook] [--ranks 1,2,4] [--networks NAMES]
+                         [--max-length N] [--json FILE]
 
 Networks: shared (all processes on one host, shared memory), and RATE:DELAY pairs such as 10000:100 (megabit a second : microseconds one way), each
 process on a host of its own. A host is a network namespace, and Tools/delaying_switch.c is the network between them, as many kernels have no netem.
-Needs root, OpenMPI, ip and a C compiler.
+Needs root, OpenMPI, ip and a C compiler. --max-length cuts the texts, so that a step computes less and the network's part is seen on few cores.
 
 The model: a step takes  compute · max(1, ranks · threads / cores) / ranks  +  bytes · 2 (ranks - 1) / ranks / rate
 +  messages · log2(ranks) · delay  +  overhead · log2(ranks), where `bytes` are the gradients. compute and overhead are fitted, rate and delay are those
@@ -73,7 +74,7 @@ def train(given, folder, ranks, network, threads):
     data = pathlib.Path(given.data).resolve()
     line = [given.mafin, "train", "--data", str(data), "--black-box", f"vectors:{given.vectors or data / 'black-box'}", "--encoder",
             str(pathlib.Path(given.encoder).resolve()), "--mode", "pair", "--epochs", "1", "--time", "2h", "--rivals", "none", "--output", str(output),
-            "--json", "--quiet", "--threads", str(threads)]
+            "--json", "--quiet", "--threads", str(threads), *(["--max-length", given.max_length] if given.max_length else [])]
     environment = os.environ | {"MAFIN_CACHE": str(folder / "cache"), "OMPI_MCA_mpi_yield_when_idle": "1"}
     if ranks > 1:
         if network is None:
@@ -124,6 +125,7 @@ def main():
     parser.add_argument("--vectors")
     parser.add_argument("--ranks", default="1,2,4")
     parser.add_argument("--networks", default="shared,10000:100,10000:1000,1000:100,1000:1000")
+    parser.add_argument("--max-length")
     parser.add_argument("--json")
     given = parser.parse_args()
     given.mafin = str(pathlib.Path(given.mafin).resolve())

@@ -2,6 +2,8 @@
 
     check_shards_of.py --mafin MAFIN --artefact ART [--data Samples/handbook] [--shards 3] [--queries 60]
 
+With an artefact that has a stand-in also with --ask-below: the front asks the black box for the queries that one index would ask for.
+
 Needs only Python's standard library. The artefact's black box is one of stored vectors.
 """
 
@@ -52,6 +54,64 @@ class Service:
         self.process.wait()
 
 
+def compared(one, other, query, fields):
+    """Compares the answers of one index and of the shards. Returns the number of results."""
+    count = 0
+    for field in ["results", "black_box_ranking"]:
+        for a, b in zip(one[field], other[field], strict=True):
+            a.pop("black_box_rank", None), b.pop("black_box_rank", None)
+            assert a == b, f"{query!r}, {field}: one index gives {a}, the shards {b}"
+            count += 1
+    for field in fields:
+        assert one.get(field) == other.get(field), (query, field, one.get(field), other.get(field))
+    return count
+
+
+def check_asking(given, folder, services, queries):
+    """With --ask-below: who is asked is decided once, by all documents."""
+    def serve(name, *flags):
+        services.append(Service(given, name, folder, *flags))
+        return services[-1]
+
+    def shards(name, *flags):
+        return [serve(f"{name}-{number}", "--index", folder / f"index-shard-{number}", *flags) for number in range(given.shards)]
+
+    def stop():
+        for service in services:
+            if service.process.poll() is None:
+                service.stop()
+
+    def front(parts, *flags):
+        return serve(f"front-of-{len(services)}", "--shards-of", ",".join(part.url for part in parts), *flags)
+
+    stop()
+    measured = serve("measured", "--index", folder / "index-whole", "--ask-below", 0)
+    sureness = [measured.ask("/search", {"query": query})[1]["sureness"] for query in queries]
+    flags = ["--ask-below", repr(sorted(sureness)[len(sureness) // 2])]
+    stop()
+    one, parts = serve("asking", "--index", folder / "index-whole", *flags), shards("asking-shard", *flags)
+    several = front(parts, *flags)
+    results = asked = alone = 0
+    for number, query in enumerate(queries):
+        body = {"query": query, "top": [1, 10, 200][number % 3]}
+        (status, answer), (other_status, other) = one.ask("/search", body), several.ask("/search", body)
+        assert status == other_status == 200, (answer, other)
+        results += compared(answer, other, query, FIELDS)
+        asked += answer["black_box_asked"]
+        alone += any(part.ask("/search", body)[1]["black_box_asked"] != answer["black_box_asked"] for part in parts)
+    assert 0 < asked < len(queries) and alone > 0, (asked, alone)
+    print(f"with --ask-below {results} results equal those of one index; {asked} of {len(queries)} queries asked, and for {alone} a shard alone "
+          "would have decided otherwise")
+    # Shards that always ask cannot rank without it.
+    stop()
+    parts = shards("plain-shard")
+    status, answer = front(parts, *flags).ask("/search", {"query": queries[0]})
+    assert status == 502 and answer["error"]["code"] == "shards_differ" and "--ask-below" in answer["error"]["message"], (status, answer)
+
+
+FIELDS = ["weights", "answered_by", "black_box_asked", "query", "sureness"]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--mafin", required=True)
@@ -86,20 +146,14 @@ def main():
         front = Service(given, "front", folder, "--shards-of", ",".join(addresses))
         services.append(front)
         queries = [json.loads(line)["text"] for line in (data / "queries.jsonl").open()][: given.queries]
-        compared = 0
+        results = 0
         for number, query in enumerate(queries):
             body = {"query": query, "top": [1, 10, 40, 1000][number % 4]}
             if number % 3 == 1:
                 body["lambda"] = 0.3
             (one_status, one), (other_status, other) = whole.ask("/search", body), front.ask("/search", body)
             assert one_status == other_status == 200, (one, other)
-            for field in ["results", "black_box_ranking"]:
-                for a, b in zip(one[field], other[field], strict=True):
-                    a.pop("black_box_rank", None), b.pop("black_box_rank", None)
-                    assert a == b, f"{query!r}, {field}: one index gives {a}, the shards {b}"
-                    compared += 1
-            for field in ["weights", "answered_by", "black_box_asked", "query"]:
-                assert one.get(field) == other.get(field), (field, one.get(field), other.get(field))
+            results += compared(one, other, query, FIELDS)
         some = json.loads(lines[-1])["_id"]
         assert whole.ask(f"/document?id={urllib.parse.quote(some)}") == front.ask(f"/document?id={urllib.parse.quote(some)}")
         assert front.ask("/document?id=nowhere")[0] == 404
@@ -109,7 +163,9 @@ def main():
         services[2].stop()
         status, answer = front.ask("/search", {"query": queries[0]})
         assert status == 503 and "shard 1" in answer["error"]["message"], (status, answer)
-        print(f"{len(queries)} queries, {compared} results of {given.shards} shards equal those of one index; without a shard the answer is 503")
+        print(f"{len(queries)} queries, {results} results of {given.shards} shards equal those of one index; without a shard the answer is 503")
+        if "offline" in json.loads((pathlib.Path(given.artefact) / "manifest.json").read_text()):
+            check_asking(given, folder, services, queries)
     finally:
         for service in services:
             if service.process.poll() is None:

@@ -121,11 +121,14 @@ def qdrant():
         m.PointStruct(id=uuid5(IDS[row]), vector=vector(row), payload={"_id": IDS[row], "mafin_hash": HASHES[row], "text": TEXTS[row]})
         for row in range(2)])
     foreign = [7, "cbca1785-765f-58e2-88eb-d1725e16827a"]
-    additions = m.UpdateOperations(operations=[
-        m.UpdateVectorsOperation(update_vectors=m.UpdateVectors(points=[
-            m.PointVectors(id=foreign[row], vector={"local": DENSE["local"][row], "bm25": vector(row)["bm25"]}) for row in range(2)]))
-    ] + [
-        m.SetPayloadOperation(set_payload=m.SetPayload(payload={"mafin_hash": HASHES[row]}, points=[foreign[row]])) for row in range(2)])
+
+    def added(ids):
+        return m.UpdateOperations(operations=[
+            m.UpdateVectorsOperation(update_vectors=m.UpdateVectors(points=[
+                m.PointVectors(id=id, vector={"local": DENSE["local"][row], "bm25": vector(row)["bm25"]}) for row, id in enumerate(ids)]))
+        ] + [
+            m.SetPayloadOperation(set_payload=m.SetPayload(payload={"mafin_hash": HASHES[row]}, points=[id])) for row, id in enumerate(ids)])
+
     sums = [m.MultExpression(mult=[weight, f"$score[{place}]"]) for place, weight in enumerate(WEIGHTS)]
     queries = [[1.0, 0.5, 0.25], [0.5, -0.5], m.SparseVector(indices=[3, 5], values=[1.5, 2.0])]
     search = m.QueryRequest(
@@ -135,7 +138,8 @@ def qdrant():
     name = m.DenseVectorNameConfig(dense=m.DenseVectorConfig(size=2, distance=m.Distance.DOT, datatype=m.VectorStorageDatatype.FLOAT16))
     scroll = m.ScrollRequest(limit=256, with_payload=["_id"], with_vector=["local"], offset=foreign[1])
     return {
-        "collection": dump(collection), "points": dump(points), "additions": dump(additions), "search": dump(search),
+        "collection": dump(collection), "points": dump(points), "additions": dump(added(foreign)),
+        "largestNumber": dump(added([2**64 - 1])), "search": dump(search),
         "name": dump(name), "sparseName": dump(m.SparseVectorNameConfig(sparse=m.SparseVectorConfig())), "scroll": dump(scroll),
     }
 

@@ -50,7 +50,7 @@ def main():
     ray.data.DataContext.get_current().execution_options.preserve_order = True
     ray.data.read_json(given.corpus, lines=True).map_batches(
         Embed, fn_constructor_args=(given.artefact, given.vectors, given.data), batch_format="pyarrow", batch_size=64,
-        concurrency=given.workers, num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(size=given.workers), num_cpus=1,
     ).write_parquet(given.output)
 
 

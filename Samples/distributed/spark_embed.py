@@ -8,6 +8,8 @@ with 'mafin embed --shards', which shares one account and one cache.
 """
 
 import argparse
+import os
+import sys
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -46,6 +48,8 @@ def main():
     parser.add_argument("--vectors")
     parser.add_argument("--data")
     given = parser.parse_args()
+    # Workers run this Python, which has the packages, and not the first 'python3' of the path. On a cluster name the one of its hosts.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     spark = SparkSession.builder.master(f"local[{given.workers}]").config("spark.ui.enabled", "false").getOrCreate()
     schema = "_id string, title string, text string"
     corpus = spark.read.schema(schema).json(given.corpus).repartition(given.workers)

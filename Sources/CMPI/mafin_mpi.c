@@ -49,12 +49,16 @@ static void *open_library(const char *library, char *message) {
         if (!handle) failure(message, "the MPI library cannot be opened", dlerror());
         return handle;
     }
-    const char *const *names = getenv("OMPI_COMM_WORLD_SIZE") ? open_mpi_names : mpich_names;
-    for (int i = 0; names[i]; i++) {
-        void *handle = dlopen(names[i], mode);
-        if (handle) return handle;
+    const int is_pmi = getenv("PMI_SIZE") != 0, is_open_mpis = getenv("OMPI_COMM_WORLD_SIZE") != 0;
+    // Both families understand PMIx, which srun offers, and OpenMPI needs it.
+    const char *const *families[2] = {is_pmi && !is_open_mpis ? 0 : open_mpi_names, is_open_mpis ? 0 : mpich_names};
+    for (int family = 0; family < 2; family++) {
+        for (int i = 0; families[family] && families[family][i]; i++) {
+            void *handle = dlopen(families[family][i], mode);
+            if (handle) return handle;
+        }
     }
-    failure(message, "no MPI library was found that fits the launcher", names[0]);
+    failure(message, "no MPI library was found that fits the launcher", is_open_mpis ? open_mpi_names[0] : mpich_names[0]);
     return 0;
 }
 

@@ -27,6 +27,8 @@ static struct {
     char *(*resultErrorField)(const mafin_pg_result *, int);
     int (*ntuples)(const mafin_pg_result *);
     int (*nfields)(const mafin_pg_result *);
+    char *(*fname)(const mafin_pg_result *, int);
+    unsigned int (*ftype)(const mafin_pg_result *, int);
     int (*getisnull)(const mafin_pg_result *, int, int);
     char *(*getvalue)(const mafin_pg_result *, int, int);
     int (*getlength)(const mafin_pg_result *, int, int);
@@ -57,6 +59,8 @@ static const struct {
     {"PQresultErrorField", (void **)&pq.resultErrorField},
     {"PQntuples", (void **)&pq.ntuples},
     {"PQnfields", (void **)&pq.nfields},
+    {"PQfname", (void **)&pq.fname},
+    {"PQftype", (void **)&pq.ftype},
     {"PQgetisnull", (void **)&pq.getisnull},
     {"PQgetvalue", (void **)&pq.getvalue},
     {"PQgetlength", (void **)&pq.getlength},
@@ -130,6 +134,8 @@ const char *mafin_pq_resultErrorState(const mafin_pg_result *result) {
 
 int mafin_pq_ntuples(const mafin_pg_result *result) { return pq.ntuples(result); }
 int mafin_pq_nfields(const mafin_pg_result *result) { return pq.nfields(result); }
+const char *mafin_pq_fname(const mafin_pg_result *result, int column) { return pq.fname(result, column); }
+unsigned int mafin_pq_ftype(const mafin_pg_result *result, int column) { return pq.ftype(result, column); }
 int mafin_pq_getisnull(const mafin_pg_result *result, int row, int column) { return pq.getisnull(result, row, column); }
 const char *mafin_pq_getvalue(const mafin_pg_result *result, int row, int column) { return pq.getvalue(result, row, column); }
 int mafin_pq_getlength(const mafin_pg_result *result, int row, int column) { return pq.getlength(result, row, column); }

@@ -26,7 +26,7 @@ public final class MPICommunicator: Communicator {
     public static func join(
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws -> any Communicator {
-        guard isLaunched(environment) else { return SingleProcess() }
+        guard let launched = launched(environment) else { return SingleProcess() }
         var message = [CChar](repeating: 0, count: Int(MAFIN_MPI_MESSAGE))
         let library = environment["MAFIN_MPI_LIBRARY"].flatMap { $0.isEmpty ? nil : $0 }
         let code = message.withUnsafeMutableBufferPointer { buffer in
@@ -40,13 +40,26 @@ public final class MPICommunicator: Communicator {
                     "\(text); install OpenMPI or MPICH, name the library in MAFIN_MPI_LIBRARY, or set MAFIN_MPI=off to train on one"
             )
         }
-        return MPICommunicator()
+        let communicator = MPICommunicator()
+        // Else every process would train alone, and all would write the same files.
+        guard communicator.count > 1 else {
+            throw TrainingError.processes(
+                reason:
+                    "the launcher started \(launched) processes, and \(Self.library) sees one: it is not the launcher's MPI; name the launcher's library in MAFIN_MPI_LIBRARY"
+            )
+        }
+        return communicator
     }
 
-    /// Whether a launcher has started several processes.
-    static func isLaunched(_ environment: [String: String]) -> Bool {
-        guard environment["MAFIN_MPI"] != "off" else { return false }
-        return ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].contains { (environment[$0].flatMap { Int($0) } ?? 1) > 1 }
+    /// The number of processes that a launcher has started; `nil` for one.
+    static func launched(_ environment: [String: String]) -> Int? {
+        guard environment["MAFIN_MPI"] != "off" else { return nil }
+        func several(_ name: String) -> Int? {
+            environment[name].flatMap { Int($0) }.flatMap { $0 > 1 ? $0 : nil }
+        }
+        // 'srun --mpi=pmix' tells MPI no number, and all programs the step's.
+        return several("OMPI_COMM_WORLD_SIZE") ?? several("PMI_SIZE")
+            ?? (environment["PMIX_RANK"] == nil ? nil : several("SLURM_STEP_NUM_TASKS"))
     }
 
     /// Waits for all processes, and ends MPI.

@@ -15,6 +15,8 @@ public enum PostgreSQLError: Error, Sendable, Equatable {
     case lost(what: String, reason: String)
     /// The server refuses a statement. `state`: the SQLSTATE; empty if it gives none.
     case refused(what: String, state: String, reason: String)
+    /// A column of a result has another type than the program reads: somebody has altered the table.
+    case otherType(column: String, expected: String, found: String)
 
     /// Where a password belongs, for messages.
     public static let placesOfPasswords = "PGPASSWORD or ~/.pgpass"
@@ -27,6 +29,8 @@ public enum PostgreSQLError: Error, Sendable, Equatable {
         case .notAnAddress(let reason), .missingLibrary(let reason), .unreachable(let reason, _), .lost(_, let reason),
             .refused(_, _, let reason):
             reason
+        case .otherType(let column, let expected, let found):
+            "expected the column '\(column)' of type \(expected), found \(found); was the table altered?"
         }
     }
 
@@ -37,7 +41,7 @@ public enum PostgreSQLError: Error, Sendable, Equatable {
         case .unreachable(_, let isPassing): isPassing
         // Serialization failure, or deadlock.
         case .refused(_, let state, _): ["40001", "40P01"].contains(state)
-        case .notAnAddress, .passwordInAddress, .missingLibrary: false
+        case .notAnAddress, .passwordInAddress, .missingLibrary, .otherType: false
         }
     }
 }

@@ -25,31 +25,71 @@ public final class PostgreSQLRows {
         }
     }
 
-    /// A value of type bytea.
-    public func data(_ row: Int, _ column: Int) -> Data? { withBytes(row, column) { $0.map { Data($0) } } }
-
-    /// A value of a type of texts.
-    public func text(_ row: Int, _ column: Int) -> String? {
-        withBytes(row, column) { $0.map { String(decoding: $0, as: UTF8.self) } }
+    /// A value of type bytea; nil for NULL.
+    /// - Throws: ``PostgreSQLError/otherType(column:expected:found:)``.
+    public func data(_ row: Int, _ column: Int) throws(PostgreSQLError) -> Data? {
+        try require(.bytes, column)
+        return withBytes(row, column) { $0.map { Data($0) } }
     }
 
-    /// A value of type bigint.
-    public func integer(_ row: Int, _ column: Int) -> Int64? {
-        withBytes(row, column) { bytes in
-            bytes.map {
-                precondition($0.count == 8, "a statement must give bigint")
-                return Int64(bigEndian: $0.loadUnaligned(as: Int64.self))
+    /// A value of type text; nil for NULL.
+    /// - Throws: ``PostgreSQLError/otherType(column:expected:found:)``.
+    public func text(_ row: Int, _ column: Int) throws(PostgreSQLError) -> String? {
+        try require(.text, column)
+        return withBytes(row, column) { $0.map { String(decoding: $0, as: UTF8.self) } }
+    }
+
+    /// A value of type bigint; nil for NULL.
+    /// - Throws: ``PostgreSQLError/otherType(column:expected:found:)``.
+    public func integer(_ row: Int, _ column: Int) throws(PostgreSQLError) -> Int64? {
+        try require(.bigint, column)
+        return withBytes(row, column) { $0.map { Int64(bigEndian: $0.loadUnaligned(as: Int64.self)) } }
+    }
+
+    /// A value of type double precision; nil for NULL.
+    /// - Throws: ``PostgreSQLError/otherType(column:expected:found:)``.
+    public func double(_ row: Int, _ column: Int) throws(PostgreSQLError) -> Double? {
+        try require(.double, column)
+        return withBytes(row, column) {
+            $0.map { Double(bitPattern: UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self))) }
+        }
+    }
+
+    /// Types by their OIDs, which are the same on every server.
+    private enum ValueType: UInt32 {
+        case boolean = 16
+        case bytes = 17
+        case bigint = 20
+        case smallint = 21
+        case integer = 23
+        case text = 25
+        case real = 700
+        case double = 701
+        case characters = 1043
+        case date = 1082
+        case timestamp = 1114
+        case zonedTimestamp = 1184
+        case numeric = 1700
+
+        /// As SQL calls it.
+        var name: String {
+            switch self {
+            case .bytes: "bytea"
+            case .double: "double precision"
+            case .characters: "character varying"
+            case .zonedTimestamp: "timestamp with time zone"
+            default: "\(self)"
             }
         }
     }
 
-    /// A value of type double precision.
-    public func double(_ row: Int, _ column: Int) -> Double? {
-        withBytes(row, column) { bytes in
-            bytes.map {
-                precondition($0.count == 8, "a statement must give double precision")
-                return Double(bitPattern: UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)))
-            }
-        }
+    /// The length of a value does not tell its type: a time has eight bytes too.
+    private func require(_ expected: ValueType, _ column: Int) throws(PostgreSQLError) {
+        let found = mafin_pq_ftype(result, Int32(column))
+        guard found != expected.rawValue else { return }
+        let name = mafin_pq_fname(result, Int32(column)).map { String(cString: $0) }
+        throw .otherType(
+            column: name ?? "\(column + 1)", expected: expected.name,
+            found: ValueType(rawValue: found)?.name ?? "the type with the OID \(found)")
     }
 }

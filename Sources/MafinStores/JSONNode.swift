@@ -6,6 +6,7 @@ indirect enum JSONNode: Sendable, ExpressibleByStringLiteral, ExpressibleByInteg
 {
     case text(String)
     case integer(Int)
+    case unsigned(UInt64)
     case float(Float)
     case boolean(Bool)
     case array([JSONNode])
@@ -32,6 +33,7 @@ indirect enum JSONNode: Sendable, ExpressibleByStringLiteral, ExpressibleByInteg
         switch self {
         case .text(let text): JSONText.append(quoted: text, to: &bytes)
         case .integer(let value): bytes.append(contentsOf: value.description.utf8)
+        case .unsigned(let value): bytes.append(contentsOf: value.description.utf8)
         case .float(let value): bytes.append(contentsOf: value.description.utf8)
         case .boolean(let value): bytes.append(contentsOf: value.description.utf8)
         case .array(let elements): Self.list(elements, "[", "]", &bytes) { $0.append(to: &$1) }

@@ -35,6 +35,12 @@ public struct Stores: Sendable {
         if isHalf, !halves.contains(target.kind) {
             throw StoreError.badAddress(target.shown, reason: "\(target.kind.name) is not given 16-bit floats here")
         }
+        let alwaysIndexed: Set<StoreKind> = [.chroma, .qdrant, .opensearch, .milvus, .weaviate, .redis]
+        if !wantsIndex, alwaysIndexed.contains(target.kind) {
+            throw StoreError.badAddress(
+                target.shown,
+                reason: "--no-index is for PostgreSQL and Elasticsearch; \(target.kind.name) is always given an index")
+        }
         if codec != .none, target.kind != .parquet {
             throw StoreError.badAddress(target.shown, reason: "--compression is for Parquet")
         }

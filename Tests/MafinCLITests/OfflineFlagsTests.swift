@@ -27,7 +27,10 @@ import Testing
             #expect(message.contains("between 0 and 1"), "\(message)")
         }
         let message = try Self.message(ServeCommand.self, ["ART", "--ask-below", "0.5"])
-        #expect(message.contains("--ask-below needs --index"), "\(message)")
+        #expect(message.contains("--ask-below needs --index or --shards-of"), "\(message)")
+        // The service before the shards decides for all of them.
+        let front = try ServeCommand.parse(["ART", "--shards-of", "http://a:1,http://b:2", "--ask-below", "0.5"])
+        #expect(front.askBelow == 0.5)
         #expect(try ServeCommand.parse(["ART", "--index", "I", "--ask-below", "0.5"]).askBelow == 0.5)
     }
 

@@ -11,8 +11,12 @@ struct MPICommunicatorTests {
             let alone = try MPICommunicator.join(environment: environment)
             #expect(alone.count == 1 && alone.rank == 0 && alone.isFirst)
         }
-        #expect(MPICommunicator.isLaunched(["OMPI_COMM_WORLD_SIZE": "2"]))
-        #expect(MPICommunicator.isLaunched(["PMI_SIZE": "2"]))
+        #expect(MPICommunicator.launched(["OMPI_COMM_WORLD_SIZE": "2"]) == 2)
+        #expect(MPICommunicator.launched(["PMI_SIZE": "3"]) == 3)
+        // srun with and without an MPI.
+        #expect(MPICommunicator.launched(["PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "4"]) == 4)
+        #expect(MPICommunicator.launched(["PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "1"]) == nil)
+        #expect(MPICommunicator.launched(["SLURM_STEP_NUM_TASKS": "4"]) == nil)
     }
 
     @Test func aMissingLibraryIsNamed() throws {

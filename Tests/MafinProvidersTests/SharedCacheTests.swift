@@ -188,4 +188,33 @@ import Testing
         #expect(
             try await ledgers[1].lessons(account: "a") == ServerLessons(items: 7, tokens: nil, bytes: 9, encoding: nil))
     }
+
+    /// A column whose type somebody has altered is named. It must neither end the program nor give other numbers.
+    @Test(
+        .enabled(if: address != nil, Comment(rawValue: skipMessage)),
+        arguments: [
+            ("vector", "checksum", "text"), ("source", "dimension", "integer"), ("account", "learned", "numeric"),
+        ])
+    func alteredTablesAreNamed(_ table: String, _ column: String, _ type: String) async throws {
+        try await Self.clear()
+        try await TemporaryFolder.with { folder in
+            let server = try EmbeddingServer()
+            defer { server.stop() }
+            let first = CachedBlackBox(try server.blackBox(), cache: try Self.cache(folder))
+            _ = try await first.answer(items(["a"]), as: .document)
+            let shared = try SharedCache(Self.address ?? "", precision: .float32, patience: 5, logger: nil)
+            try await SharedLedger(shared).remember(
+                ServerLessons(items: 7, tokens: nil, bytes: nil, encoding: nil), account: "a")
+            let client = PostgreSQLClient(try PostgreSQLAddress(Self.address ?? ""), patience: 5, naming: { $0 })
+            try await client.run { try $0.execute("ALTER TABLE mafin_\(table) ALTER \(column) TYPE \(type)") }
+            let error = await #expect(throws: ProviderError.self) {
+                _ = try await SharedLedger(shared).lessons(account: "a")
+                _ = try await CachedBlackBox(try server.blackBox(), cache: try Self.cache(folder))
+                    .answer(items(["a"]), as: .document)
+            }
+            #expect("\(String(describing: error))".contains("'\(column)'"))
+            #expect("\(String(describing: error))".contains("found \(type)"))
+        }
+        try await Self.clear()
+    }
 }

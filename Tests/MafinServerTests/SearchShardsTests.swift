@@ -68,12 +68,14 @@ import Testing
         let png = Data([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52])
         var request = ServedModel.SearchRequest(query: "words", image: try ItemImage(bytes: png, name: "image"))
         (request.wantsThumbnails, request.count, request.lambda, request.weights) = (true, 7, 0.25, ["bm25": 0.5])
+        request.asksBlackBox = false
         let recorder = Recorder()
         await #expect(throws: CancellationError.self) { try await recorder.search(request, expected: []) }
         let sent = try #require(
             try JSONSerialization.jsonObject(with: recorder.body.withLock { $0 }) as? [String: Any])
         #expect(sent["query"] as? String == "words" && sent["top"] as? Int == 7 && sent["lambda"] as? Double == 0.25)
         #expect(sent["image"] as? String == "data:image/png;base64,\(png.base64EncodedString())")
+        #expect(sent["ask_black_box"] as? Bool == false)
         #expect(sent["thumbnails"] as? Bool == true && sent["weights"] as? [String: Double] == ["bm25": 0.5])
     }
 }

@@ -169,6 +169,23 @@ struct LivePostgreSQLTests {
         await #expect(throws: StoreError.self) { try await unnamed.prepare(world.schema) }
     }
 
+    /// A later export that forgets the flag must not add rows to a table whose ids are texts too.
+    @Test func aTableOfTheUsersOwnStaysOne() async throws {
+        let world = LiveWorld(documents: 20)
+        let address = try address()
+        let table = address.table
+        try await installExtension(address)
+        _ = try await sql(address, "CREATE TABLE \(table) (id text PRIMARY KEY, embedding vector(96))")
+        _ = try await sql(address, "INSERT INTO \(table) (id) VALUES ('d1')")
+        let own = PgvectorStore(address, options: .init(foreignColumns: ["black-box": "embedding"]))
+        _ = try await own.prepare(world.schema)
+        try await own.write(try world.batch(0..<20, leavingOut: ["black-box"]))
+        let forgotten = PgvectorStore(address)
+        let error = await #expect(throws: StoreError.self) { try await forgotten.prepare(world.schema) }
+        #expect(error?.description.contains("--column black-box=COLUMN") == true, "\(String(describing: error))")
+        #expect(try await sql(address, "SELECT id, mafin_hash FROM \(table)") == [["d1", "1-d1"]])
+    }
+
     @Test(arguments: ["vector(96)", "halfvec(96)", "real[]"]) func vectorsAreTakenBack(_ type: String) async throws {
         let world = LiveWorld(documents: 50)
         let address = try address("&vector=e")

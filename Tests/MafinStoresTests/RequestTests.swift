@@ -20,12 +20,26 @@ import Testing
     @Test func qdrantTakesAdditions() throws {
         var own = schema
         own.parts.removeFirst()
-        let batch = StoreBatch(
+        var batch = StoreBatch(
             ids: ["7", "cbca1785-765f-58e2-88eb-d1725e16827a"], hashes: batch.hashes, dense: [batch.dense[1]],
             sparse: batch.sparse)
         #expect(
             try ComparedJSON(QdrantBodies.additions(batch, 0..<2, own))
                 == ComparedJSON(Fixture.golden("qdrant", "additions")))
+        // Qdrant's numbers have 64 bits without a sign.
+        batch.ids[0] = "\(UInt64.max)"
+        let golden = try Fixture.golden("qdrant", "largestNumber")
+        let large = try JSONValue(parsing: QdrantBodies.additions(batch, 0..<1, own).bytes)
+        #expect(ComparedJSON(large) == ComparedJSON(golden))
+        // As texts, because floats of 64 bits do not tell such numbers apart.
+        func ids(_ body: JSONValue) -> [String?] {
+            let operations = body["operations"]?.elements
+            return [
+                operations?.first?["update_vectors"]?["points"]?.elements?.first?["id"]?.identifier,
+                operations?.last?["set_payload"]?["points"]?.elements?.first?.identifier,
+            ]
+        }
+        #expect(ids(large) == ids(golden) && ids(golden) == ["18446744073709551615", "18446744073709551615"])
         let (local, terms) = (schema.parts[1], schema.parts[2])
         #expect(
             try ComparedJSON(QdrantBodies.name(of: local, isHalf: true))
@@ -33,6 +47,15 @@ import Testing
         #expect(
             try ComparedJSON(QdrantBodies.name(of: terms, isHalf: true))
                 == ComparedJSON(Fixture.golden("qdrant", "sparseName")))
+    }
+
+    /// Each of these would be refused by the server, or be the point of another text.
+    @Test(arguments: ["18446744073709551616", "-1", "+7", "007", "7.0", "", "d1", "cbca1785765f58e288ebd1725e16827"])
+    func qdrantsOwnPointsHaveNumbersOrUUIDs(_ id: String) {
+        let error = #expect(throws: StoreError.self) { try QdrantBodies.foreignID(id) }
+        guard case .unwritable("Qdrant", id, _)? = error else {
+            return #expect(Bool(false), "\(String(describing: error))")
+        }
     }
 
     @Test func qdrantTakesQueriesAndPages() throws {
@@ -67,6 +90,23 @@ import Testing
                 #expect(mine[key].map(ComparedJSON.init) == theirs[key].map(ComparedJSON.init))
             }
         }
+    }
+
+    /// Two sources that rank by the same document vectors, as a map of queries beside the black box: one vector, not one key twice.
+    @Test func weaviateTakesOneVectorOfATarget() {
+        let terms = [
+            StoreTerm(source: "black-box", part: "black-box", weight: 0.5),
+            StoreTerm(source: "local", part: "local", weight: 0.25),
+            StoreTerm(source: "mapped", part: "black-box", weight: 2),
+        ]
+        let vectors = StoreQueryVectors(dense: ["black-box": [1, 0, 4], "local": [3, 5], "mapped": [1, -1, 0.5]])
+        let text = WeaviateBodies.search(terms, collection: "Docs", count: 7, vectors: vectors)
+        #expect(text.contains("vectorPerTarget: {black_box: [2.5,-2.0,3.0], local: [3.0,5.0]}"), "\(text)")
+        #expect(text.contains("targetVectors: [\"black_box\",\"local\"]"), "\(text)")
+        #expect(text.contains("weights: {black_box: 1.0, local: 0.25}"), "\(text)")
+        let places = WeaviateBodies.search(terms, collection: "Docs", count: 7, vectors: nil)
+        #expect(
+            places.contains("black_box: [0.5 * QUERY_VECTOR_OF_black_box + 2.0 * QUERY_VECTOR_OF_mapped]"), "\(places)")
     }
 
     @Test func redisTakesCommands() throws {

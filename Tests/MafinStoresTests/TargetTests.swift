@@ -86,6 +86,20 @@ import Testing
         #expect(joined.leftOut == ["query-memory", "bm25"] && joined.bytes == 1000 * 1538 * 4)
     }
 
+    /// A flag that a store would not follow is refused.
+    @Test(arguments: [
+        "chroma:http://h/c", "qdrant:folder", "opensearch:http://h/i", "milvus:m", "weaviate:W", "redis:r",
+    ])
+    func storesThatAlwaysIndexRefuseToHaveNone(_ target: String) throws {
+        var stores = Stores()
+        stores.wantsIndex = false
+        let error = #expect(throws: StoreError.self) { try stores.require(fitting: StoreTarget(parsing: target)) }
+        #expect(error?.description.contains("--no-index is for") == true, "\(String(describing: error))")
+        for fine in ["postgresql://h/db?table=t", "elasticsearch:http://h/i", "npy:folder"] {
+            try stores.require(fitting: StoreTarget(parsing: fine))
+        }
+    }
+
     @Test func vectorsThatDoNotFitAreRefusedBeforeAnythingIsPaid() {
         for (store, dimension, words) in [
             (

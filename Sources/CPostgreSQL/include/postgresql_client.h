@@ -42,6 +42,9 @@ const char *mafin_pq_resultErrorMessage(const mafin_pg_result *result);
 const char *mafin_pq_resultErrorState(const mafin_pg_result *result);
 int mafin_pq_ntuples(const mafin_pg_result *result);
 int mafin_pq_nfields(const mafin_pg_result *result);
+// Name of a column, and the OID of its type.
+const char *mafin_pq_fname(const mafin_pg_result *result, int column);
+unsigned int mafin_pq_ftype(const mafin_pg_result *result, int column);
 int mafin_pq_getisnull(const mafin_pg_result *result, int row, int column);
 const char *mafin_pq_getvalue(const mafin_pg_result *result, int row, int column);
 int mafin_pq_getlength(const mafin_pg_result *result, int row, int column);

@@ -80,7 +80,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(
         help: .expert(
-            "Let the stand-in answer searches that it is sure of, and ask the black box only for those whose first document has a probability below this. 0 asks for none, 1 for all. 'mafin inspect' shows what a value costs. Needs --index. (default: all ask)",
+            "Let the stand-in answer searches that it is sure of, and ask the black box only for those whose first document has a probability below this. 0 asks for none, 1 for all. 'mafin inspect' shows what a value costs. Needs --index or --shards-of; with the latter also the shards need the flag, and this service decides for them. (default: all ask)",
             "0…1"))
     var askBelow: Double?
 
@@ -127,10 +127,7 @@ struct ServeCommand: AsyncParsableCommand {
             throw ValidationError("--feedback needs --index: it marks the index's documents.")
         }
         if shardsOf != nil {
-            for (flag, isGiven) in [
-                ("--index", index != nil), ("--ask-below", askBelow != nil), ("--feedback", feedback != nil),
-                ("--exact", exact),
-            ]
+            for (flag, isGiven) in [("--index", index != nil), ("--feedback", feedback != nil), ("--exact", exact)]
             where isGiven {
                 throw ValidationError("\(flag) cannot be used with --shards-of: the shards have the index.")
             }
@@ -150,7 +147,9 @@ struct ServeCommand: AsyncParsableCommand {
             guard (0...1).contains(askBelow) else {
                 throw ValidationError("--ask-below must lie between 0 and 1, found \(askBelow).")
             }
-            if index == nil { throw ValidationError("--ask-below needs --index: it decides about searches.") }
+            if index == nil, shardsOf == nil {
+                throw ValidationError("--ask-below needs --index or --shards-of: it decides about searches.")
+            }
         }
         guard offline else { return }
         for (flag, isGiven) in [

@@ -68,6 +68,13 @@ package struct RemoteShards: SearchShards {
         // What is wrong with the request is wrong everywhere, and the shard says it best.
         let said = (try? JSONDecoder().decode(Complaint.self, from: answer.body))?.error
         let message = said?.message ?? "no reason given"
+        if answer.status == 409, said?.code == ServiceError.refusedChoice {
+            // This service said whether to ask, and not its client.
+            throw ServiceError(
+                .badGateway, .upstream,
+                "shard \(number): \(message). Shards need the same --ask-below, --offline and --degrade as this service",
+                code: "shards_differ")
+        }
         switch answer.status {
         case 400, 409, 422:
             throw ServiceError(

@@ -61,7 +61,7 @@ extension SharedCache {
         let mine = try await ledger.transaction { session -> Set<Data> in
             func keys(_ statement: String) throws -> [Data] {
                 let rows = try session.query(statement, parameters)
-                return (0..<rows.count).compactMap { rows.data($0, 0) }
+                return try (0..<rows.count).compactMap { try rows.data($0, 0) }
             }
             // In one order everywhere, so that two workers never wait for each other in a circle.
             var mine = Set(

@@ -51,7 +51,7 @@ final class SharedCache: Sendable {
                 for statement in tables { try session.execute(statement) }
                 try session.execute("INSERT INTO mafin_cache (version) VALUES (\(version))")
             }
-            let found = try session.query("SELECT max(version) FROM mafin_cache").integer(0, 0) ?? 0
+            let found = try session.query("SELECT max(version) AS version FROM mafin_cache").integer(0, 0) ?? 0
             guard found == version else {
                 throw ProviderError.cacheUnusable(
                     path: path, reason: "it has format \(found), this program reads \(version)")
@@ -104,12 +104,12 @@ final class SharedCache: Sendable {
             var values: [Data: [Float]] = [:]
             var damaged: [EmbeddingKey] = []
             for row in 0..<rows.count {
-                guard let key = rows.data(row, 0), let checksum = rows.integer(row, 1),
-                    let code = rows.integer(row, 2)
+                guard let key = try rows.data(row, 0), let checksum = try rows.integer(row, 1),
+                    let code = try rows.integer(row, 2)
                 else { continue }
                 var numbers: [Float] = []
                 let fault = StoredVector.fault(
-                    in: rows.data(row, 3), key: key, checksum: checksum, code: Int(code), dimension: dimension,
+                    in: try rows.data(row, 3), key: key, checksum: checksum, code: Int(code), dimension: dimension,
                     to: &numbers)
                 if fault == nil { values[key] = numbers } else { damaged.append(EmbeddingKey(bytes: key)) }
             }
@@ -145,7 +145,7 @@ final class SharedCache: Sendable {
                 let rows = try session.query(
                     "SELECT key FROM mafin_vector WHERE key = ANY ($1::bytea[])",
                     [PostgreSQLText.array(part.map(\.bytes))])
-                return Set((0..<rows.count).compactMap { rows.data($0, 0) })
+                return Set(try (0..<rows.count).compactMap { try rows.data($0, 0) })
             }
             absent += part.indices.filter { !known.contains(part[$0].bytes) }.map { $0 + start }
         }
@@ -160,7 +160,7 @@ final class SharedCache: Sendable {
         try await vectors.run { session in
             let rows = try session.query(
                 "SELECT dimension FROM mafin_source WHERE description = $1", [source.description])
-            return rows.count == 0 ? nil : rows.integer(0, 0).map { Int($0) }
+            return rows.count == 0 ? nil : try rows.integer(0, 0).map { Int($0) }
         }
     }
 
@@ -169,7 +169,7 @@ final class SharedCache: Sendable {
             let rows = try session.query(
                 "SELECT counted_bytes, counted_tokens FROM mafin_source WHERE description = $1", [source.description])
             guard rows.count > 0 else { return (0, 0) }
-            return (Int(rows.integer(0, 0) ?? 0), Int(rows.integer(0, 1) ?? 0))
+            return (Int(try rows.integer(0, 0) ?? 0), Int(try rows.integer(0, 1) ?? 0))
         }
     }
 
@@ -194,7 +194,7 @@ final class SharedCache: Sendable {
                 [source.description, "\(dimension)"])
             let known = try session.query(
                 "SELECT id, dimension FROM mafin_source WHERE description = $1", [source.description])
-            guard known.count == 1, let id = known.integer(0, 0), let stored = known.integer(0, 1) else {
+            guard known.count == 1, let id = try known.integer(0, 0), let stored = try known.integer(0, 1) else {
                 throw ProviderError.cacheUnusable(path: path, reason: "a row vanished while it was written")
             }
             guard stored == dimension else {

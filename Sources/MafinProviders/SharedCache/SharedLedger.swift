@@ -37,12 +37,13 @@ struct SharedLedger: AccountLedger {
                 """
                 SELECT requests, requests_time, tokens, tokens_time, paused_until FROM mafin_account WHERE name = $1 FOR UPDATE
                 """, [account])
-            func bucket(_ level: Int) -> TokenBucket? {
-                row.double(0, level).flatMap { value in
-                    row.double(0, level + 1).map { TokenBucket(level: value, time: $0) }
+            func bucket(_ level: Int) throws -> TokenBucket? {
+                try row.double(0, level).flatMap { value in
+                    try row.double(0, level + 1).map { TokenBucket(level: value, time: $0) }
                 }
             }
-            var rates = AccountRates(requests: bucket(0), tokens: bucket(2), pausedUntil: row.double(0, 4) ?? 0)
+            var rates = AccountRates(
+                requests: try bucket(0), tokens: try bucket(2), pausedUntil: try row.double(0, 4) ?? 0)
             let result = change(&rates, try Self.now(session))
             func text(_ number: Double?) -> String? { number.map { "\($0)" } }
             try session.execute(
@@ -62,11 +63,12 @@ struct SharedLedger: AccountLedger {
         try await cache.ledger.run { session in
             let row = try session.query(
                 "SELECT items, batch_tokens, bytes, encoding, learned FROM mafin_account WHERE name = $1", [account])
-            guard row.count == 1, let learned = row.double(0, 4),
+            guard row.count == 1, let learned = try row.double(0, 4),
                 try Self.now(session) - learned < Self.lessonLifetime
             else { return ServerLessons() }
-            func number(_ column: Int) -> Int? { row.integer(0, column).map { Int($0) } }
-            return ServerLessons(items: number(0), tokens: number(1), bytes: number(2), encoding: number(3))
+            func number(_ column: Int) throws -> Int? { try row.integer(0, column).map { Int($0) } }
+            return ServerLessons(
+                items: try number(0), tokens: try number(1), bytes: try number(2), encoding: try number(3))
         }
     }
 
@@ -119,6 +121,6 @@ struct SharedLedger: AccountLedger {
             SELECT coalesce(sum(requests), 0)::bigint, coalesce(sum(cost), 0)::float8 FROM mafin_spending
             WHERE day = $1::bigint AND purpose = $2
             """, ["\(day)", purpose.rawValue])
-        return DailySpending(requests: Int(row.integer(0, 0) ?? 0), cost: row.double(0, 1) ?? 0)
+        return DailySpending(requests: Int(try row.integer(0, 0) ?? 0), cost: try row.double(0, 1) ?? 0)
     }
 }

@@ -22,6 +22,8 @@ extension ServedModel {
         var lambda: Float?
         /// Weights that replace those of single sources.
         var weights: [String: Float] = [:]
+        /// Whether the black box is asked; `nil`: as the service decides.
+        var asksBlackBox: Bool?
 
         /// The largest weight. Scores of larger weights may be no finite numbers.
         static let maximumWeight = 1e6
@@ -82,9 +84,7 @@ extension ServedModel {
     func search(_ request: SearchRequest, maximumTokens: Int) async throws -> SearchAnswer {
         let answer: SearchAnswer
         if let shards {
-            let wanted = try weights(of: request)
-            let expected = [wanted.asking, wanted.standIn, wanted.asking?.withoutBlackBox(sources)].compactMap(\.self)
-            answer = try await measured(.search) { try await shards.search(request, expected: expected) }
+            answer = try await measured(.search) { try await find(request, in: shards) }
         } else {
             answer = try await find(request, index: requireIndex(), maximumTokens: maximumTokens)
         }
@@ -96,6 +96,7 @@ extension ServedModel {
         _ request: SearchRequest, index: ServedIndex, maximumTokens: Int
     ) async throws -> SearchAnswer {
         let wanted = try weights(of: request)
+        try requireChoice(of: request, wanted)
         func estimated(_ weights: SourceWeights, by standIn: StandInAnswers) async throws -> SearchAnswer {
             let made = try await estimates(
                 of: [Item(request.query, image: request.image)], by: standIn, maximumTokens: maximumTokens,
@@ -108,7 +109,7 @@ extension ServedModel {
         var unsure: SearchAnswer?
         if let standIn, let weights = wanted.standIn, standsInFirst(request, wanted.asking) {
             let answer = try await estimated(weights, by: standIn)
-            guard let sureness = answer.sureness, let askBelow, wanted.asking != nil, sureness < askBelow else {
+            guard asks(after: answer, request, wanted.asking) else {
                 metrics.recordInputs(.query, texts: 1, tokens: answer.tokens)
                 return answer
             }
@@ -137,12 +138,6 @@ extension ServedModel {
         (answer.degraded, answer.tokens, answer.sureness) = (vectors.degraded, vectors.tokens, unsure?.sureness)
         answer.answeredBy = vectors.blackBox == nil ? nil : .blackBox
         return answer
-    }
-
-    /// Whether the stand-in ranks before it is decided whether to ask. λ is about the black box, so a request with it asks.
-    private func standsInFirst(_ request: SearchRequest, _ asking: SourceWeights?) -> Bool {
-        guard let asking else { return true }
-        return askBelow != nil && request.lambda == nil && asking.needBlackBox(sources)
     }
 
     /// - Parameter mixture: of the stand-in, if the answer shall have its ``SearchAnswer/sureness``.

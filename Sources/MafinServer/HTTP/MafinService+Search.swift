@@ -54,6 +54,7 @@ extension MafinService {
         request.isExact = try fields.boolean("exact") ?? false
         request.lambda = try fields.number("lambda")
         request.weights = try fields.numbers("weights") ?? [:]
+        request.asksBlackBox = try fields.boolean("ask_black_box")
         // Versions before BM25 became a source of the artefact mixed it by this field. To ignore it would change rankings without a word.
         if try fields.has("bm25") {
             throw ServiceError.invalid(

@@ -32,6 +32,7 @@ extension SearchShards {
                 dictionaryLiteral: ("query", request.query.isEmpty ? nil : request.query),
                 ("image", try request.image?.dataURL()), ("thumbnails", request.wantsThumbnails ? true : nil),
                 ("exact", request.isExact ? true : nil), ("top", request.count), ("lambda", request.lambda),
+                ("ask_black_box", request.asksBlackBox),
                 ("weights", request.weights.isEmpty ? nil : request.weights)))
         let answers = try await answers(to: body).enumerated().map { number, data in
             do { return try JSONDecoder().decode(ShardAnswer.self, from: data) } catch {

@@ -51,6 +51,9 @@ package struct ServiceError: Error, Equatable, Sendable, CustomStringConvertible
         (self.parameter, self.code, self.retryAfter) = (parameter, code, retryAfter)
     }
 
+    /// The code for a request that says whether the black box is asked, to a service that cannot do so.
+    package static let refusedChoice = "ask_black_box_refused"
+
     static func invalid(_ message: String, parameter: String? = nil, code: String? = nil) -> ServiceError {
         ServiceError(.badRequest, .invalidRequest, message, parameter: parameter, code: code)
     }

@@ -13,8 +13,8 @@ final class RequestWriter: StoreFileWriter {
     private var open: PendingFile?
     private var openBytes = 0
 
-    /// Servers take requests of a hundred megabytes by default; half of that leaves room.
-    private static let fileBytes = 48 << 20
+    /// Servers take requests of a hundred megabytes by default, but Qdrant; half of that leaves room.
+    private var fileBytes: Int { kind == .qdrant ? QdrantStore.requestBytes : 48 << 20 }
 
     init(_ kind: StoreKind, in folder: URL, _ schema: StoreSchema, name: String, options: StoreFiles.Options) throws {
         (self.kind, self.folder, self.schema, self.name, isHalf) = (kind, folder, schema, name, options.isHalf)
@@ -50,7 +50,7 @@ final class RequestWriter: StoreFileWriter {
     private func append(_ element: [UInt8]) throws {
         let frame = frame
         // Redis reads a stream, so there it is one file.
-        if openBytes + element.count > Self.fileBytes, kind != .redis { try close() }
+        if openBytes + element.count > fileBytes, kind != .redis { try close() }
         var bytes: [UInt8] = []
         if open == nil {
             let number = files.count { $0.hasPrefix("\(frame.name)-") }

@@ -66,14 +66,22 @@ struct QdrantReader {
                 }
                 try append(point["vector"], of: id, to: sink)
             }
-            offset = answer.body["result"]?["next_page_offset"].flatMap { next in
-                switch next {
-                case .number(let text): Int(text).map { .integer($0) }
-                case .string(let text): .text(text)
-                default: nil
-                }
-            }
+            offset = try page(after: answer.body["result"]?["next_page_offset"])
         } while offset != nil
+    }
+
+    /// Where the next page begins: at a point's id, which is a number or a UUID; nil after the last page.
+    private func page(after next: JSONValue?) throws -> JSONNode? {
+        switch next {
+        case nil, .null?: return nil
+        case .string(let text)?: return .text(text)
+        default:
+            // To stop at a page that is not understood would lose all further vectors without a word.
+            guard case .number(let text)? = next, let number = UInt64(text) else {
+                throw server.unexpected("the id of the next page's first point")
+            }
+            return .unsigned(number)
+        }
     }
 
     private func append(_ found: JSONValue?, of id: String, to sink: ImportSink) throws {

@@ -142,7 +142,7 @@ public struct VectorImport: Sendable, Equatable {
         // In the order of the ids, so that the same vectors always give the same files.
         let statement = "SELECT \(id)::text COLLATE \"C\", \(vector)::vector FROM \(name) ORDER BY 1"
         try session.forEachRow(statement, what: "the vectors") { row in
-            guard let id = row.text(0, 0),
+            guard let id = try row.text(0, 0),
                 let values = try row.withBytes(0, 1, { try $0.map { try floats($0, of: id, table) } })
             else { return sink.countMissing() }
             try sink.append(id, values)

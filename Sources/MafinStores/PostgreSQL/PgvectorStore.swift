@@ -44,6 +44,8 @@ public final class PgvectorStore: VectorStore {
     static let hashColumn = "mafin_hash"
     /// The column of the texts.
     static let textColumn = "mafin_text"
+    /// The comment of ``hashColumn`` in a table of the user's own. Without it a later export that forgets `--column` would add rows.
+    private static let ownersComment = "mafin export --column: the rows of this table are its owner's"
 
     /// A store. Nothing is connected yet.
     public init(_ address: PostgreSQLTable, options: Options = Options()) {
@@ -78,16 +80,22 @@ public final class PgvectorStore: VectorStore {
             )
         }
         let table = table
-        let existing = try await client.run { session in
+        let (existing, isOwners) = try await client.run { session in
             try Self.requireExtension(session, store)
-            return try Self.columns(of: table, session)
+            let comments = try session.texts(
+                """
+                SELECT 1 FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attname = $2 \
+                AND col_description(a.attrelid, a.attnum) = $3
+                """, [table, Self.hashColumn, Self.ownersComment], what: "a look at the table")
+            return (try Self.columns(of: table, session), !comments.isEmpty)
         }
         if existing.isEmpty, updatesOnly {
             throw StoreError.mismatch(
                 store: store, expected: "a table with the column that --column names", found: "no table")
         }
         // The tables that an export makes have ids of type text.
-        let isOurs = existing[Self.hashColumn] != nil && existing[address.idColumn, default: "text"] == "text"
+        let isOurs =
+            !isOwners && existing[Self.hashColumn] != nil && existing[address.idColumn, default: "text"] == "text"
         if !existing.isEmpty, !updatesOnly, !isOurs {
             throw StoreError.mismatch(
                 store: store, expected: "no table, or one that 'mafin export' wrote",
@@ -154,8 +162,12 @@ public final class PgvectorStore: VectorStore {
         let fields =
             (["id text", "hash text"] + (holdsTexts ? ["text text"] : []))
             + written.enumerated().map { "v\($0) \($1.type)" }
+        let hash = PostgreSQLText.identifier(Self.hashColumn)
+        let words = Self.ownersComment.replacingOccurrences(of: "'", with: "''")
+        let comment = updatesOnly ? "COMMENT ON COLUMN \(table).\(hash) IS '\(words)'" : nil
         try await client.run { session in
             try session.execute(statement, what: "the table")
+            if let comment { try session.execute(comment, what: "a comment on the column \(Self.hashColumn)") }
             try session.execute(
                 "CREATE TEMPORARY TABLE IF NOT EXISTS mafin_staging (\(fields.joined(separator: ", "))) ON COMMIT DELETE ROWS",
                 what: "a temporary table")

@@ -66,6 +66,8 @@ extension StoreError {
             case .unreachable(let reason, _): .unreachable(store: store, reason: reason)
             case .lost(let what, let reason): .unreachable(store: store, reason: "\(what): \(reason)")
             case .refused(let what, _, let reason): .refused(store: store, what: what, reason: reason)
+            case .otherType(let column, let expected, let found):
+                .mismatch(store: store, expected: "the column '\(column)' of type \(expected)", found: found)
             }
     }
 }

@@ -233,7 +233,7 @@ struct ElasticsearchQuery: StoreQuery {
         let scores =
             kind == .elasticsearch && schema.isUnit
             ? "# Elasticsearch scores unit vectors by (1 + product) / 2, so their weights are doubled; a constant is added to each score.\n"
-            : ""
+            : "# \(kind.name) scores these vectors by 1 + product, but by 1 / (1 - product) where the product is negative: documents far from the query rank a little differently.\n"
         return """
             # POST /\(index)/_search
             \(scores)# A document that is no candidate of a part lacks that part of its score.

@@ -52,23 +52,29 @@ enum QdrantBodies {
     }
 
     /// The operations that add vectors to points of the user's own, whose other vectors and payload stay.
-    static func additions(_ batch: StoreBatch, _ rows: Range<Int>, _ schema: StoreSchema) -> JSONNode {
-        let points = rows.map { row -> JSONNode in
-            ["id": foreignID(batch.ids[row]), "vector": vector(batch, row, schema)]
-        }
-        let payloads = rows.map { row -> JSONNode in
-            [
-                "set_payload": [
-                    "payload": [Self.hashKey: .text(batch.hashes[row])], "points": [foreignID(batch.ids[row])],
-                ]
-            ]
+    /// - Throws: ``StoreError/unwritable(store:id:reason:)``.
+    static func additions(
+        _ batch: StoreBatch, _ rows: Range<Int>, _ schema: StoreSchema
+    ) throws(StoreError) -> JSONNode {
+        let ids = try rows.map { row throws(StoreError) in try foreignID(batch.ids[row]) }
+        let points = zip(rows, ids).map { row, id -> JSONNode in ["id": id, "vector": vector(batch, row, schema)] }
+        let payloads = zip(rows, ids).map { row, id -> JSONNode in
+            ["set_payload": ["payload": [Self.hashKey: .text(batch.hashes[row])], "points": [id]]]
         }
         return ["operations": .array([["update_vectors": ["points": .array(points)]]] + payloads)]
     }
 
-    /// The id of a point of the user's own: a number or a UUID.
-    static func foreignID(_ id: String) -> JSONNode {
-        UInt64(id) == nil ? .text(id) : Int(id).map { .integer($0) } ?? .text(id)
+    /// The id of a point of the user's own: a number of 64 bits without a sign, or a UUID. A text that only reads as such a number, as "007",
+    /// would be another text's point.
+    /// - Throws: ``StoreError/unwritable(store:id:reason:)``.
+    static func foreignID(_ id: String) throws(StoreError) -> JSONNode {
+        if let number = UInt64(id), number.description == id { return .unsigned(number) }
+        guard UUID(uuidString: id) != nil else {
+            throw .unwritable(
+                store: "Qdrant", id: id,
+                reason: "points of an existing collection have numbers from 0 to \(UInt64.max) or UUIDs as ids")
+        }
+        return .text(id)
     }
 
     /// The search: each part finds candidates, and the weighted sum of their scores ranks them.
@@ -100,7 +106,15 @@ public final class QdrantStore: VectorStore {
     /// Names of vectors in the collection that hold a part already.
     private let foreign: [String: String]
     private var schema = StoreSchema(parts: [])
+    /// Qdrant refuses requests above 32 MB by default.
+    static let requestBytes = 24 << 20
     private static let points = 256
+
+    /// Points of one request. A number takes up to 14 characters.
+    private func pointsOfRequest() -> Int {
+        let numbers = schema.dense.reduce(0) { $0 + $1.dimension }
+        return max(1, min(Self.points, Self.requestBytes / max(1, 14 * numbers)))
+    }
 
     /// A store.
     /// - Parameter foreign: for each part that is in the collection already its name there.
@@ -154,14 +168,14 @@ public final class QdrantStore: VectorStore {
         return []
     }
 
-    private func id(_ text: String) -> JSONNode {
-        foreign.isEmpty ? .text(StableUUID.of(text)) : QdrantBodies.foreignID(text)
+    private func id(_ text: String) throws(StoreError) -> JSONNode {
+        foreign.isEmpty ? .text(StableUUID.of(text)) : try QdrantBodies.foreignID(text)
     }
 
     /// See ``VectorStore/storedHashes(of:)``.
     public func storedHashes(of ids: [String]) async throws -> [String: String] {
         let body: JSONNode = [
-            "ids": .list(ids.map(id)), "with_payload": [.text(QdrantBodies.hashKey)], "with_vector": false,
+            "ids": .list(try ids.map(id)), "with_payload": [.text(QdrantBodies.hashKey)], "with_vector": false,
         ]
         let answer = try await server.send(.POST, "\(path)/points", body.bytes, what: "a look at what is stored")
         guard let points = answer.body["result"]?.elements else { throw server.unexpected("points") }
@@ -181,19 +195,15 @@ public final class QdrantStore: VectorStore {
 
     /// See ``VectorStore/write(_:)``.
     public func write(_ batch: StoreBatch) async throws {
-        for start in stride(from: 0, to: batch.count, by: Self.points) {
-            let rows = start..<min(start + Self.points, batch.count)
+        let points = pointsOfRequest()
+        for start in stride(from: 0, to: batch.count, by: points) {
+            let rows = start..<min(start + points, batch.count)
             if foreign.isEmpty {
                 let body: JSONNode = ["points": .list(rows.map { QdrantBodies.point(batch, $0, schema) })]
                 _ = try await server.send(.PUT, "\(path)/points?wait=true", body.bytes, what: "the vectors")
             } else {
-                for row in rows where UInt64(batch.ids[row]) == nil && UUID(uuidString: batch.ids[row]) == nil {
-                    throw StoreError.unwritable(
-                        store: "Qdrant", id: batch.ids[row],
-                        reason: "points of an existing collection have numbers or UUIDs as ids")
-                }
                 _ = try await server.send(
-                    .POST, "\(path)/points/batch?wait=true", QdrantBodies.additions(batch, rows, schema).bytes,
+                    .POST, "\(path)/points/batch?wait=true", try QdrantBodies.additions(batch, rows, schema).bytes,
                     what: "the vectors")
             }
         }

@@ -44,17 +44,27 @@ enum WeaviateBodies {
     static func search(
         _ terms: [StoreTerm], collection: String, count: Int, vectors: StoreQueryVectors?
     ) -> String {
-        let queries = terms.map { term in
-            let vector =
-                vectors?.dense[term.source].map { JSONNode.floats($0[...]).line }
-                ?? "[QUERY_VECTOR_OF_\(name(term.source))]"
-            return "\(name(term.part)): \(vector)"
+        // A target has one vector. Products are linear, so the sources of one target are summed before.
+        var parts: [String] = []
+        for term in terms where !parts.contains(term.part) { parts.append(term.part) }
+        let targets = parts.map { part -> (name: String, vector: String, weight: Float) in
+            let own = terms.filter { $0.part == part }
+            let scale = own.count == 1 ? own[0].weight : 1
+            var sum: [Float] = []
+            for term in own {
+                guard let vector = vectors?.dense[term.source] else { continue }
+                if sum.isEmpty { sum = [Float](repeating: 0, count: vector.count) }
+                for (place, value) in vector.enumerated() { sum[place] += term.weight / scale * value }
+            }
+            let places = own.map { (own.count == 1 ? "" : "\($0.weight) * ") + "QUERY_VECTOR_OF_\(name($0.source))" }
+            let vector = sum.isEmpty ? "[\(places.joined(separator: " + "))]" : JSONNode.floats(sum[...]).line
+            return (name(part), vector, scale)
         }
         return """
             { Get { \(collection)(limit: \(count), nearVector: {
-              vectorPerTarget: {\(queries.joined(separator: ", "))},
-              targets: {targetVectors: \(JSONNode.texts(terms.map { name($0.part) }).line), combinationMethod: manualWeights,
-                weights: {\(terms.map { "\(name($0.part)): \($0.weight)" }.joined(separator: ", "))}}
+              vectorPerTarget: {\(targets.map { "\($0.name): \($0.vector)" }.joined(separator: ", "))},
+              targets: {targetVectors: \(JSONNode.texts(targets.map(\.name)).line), combinationMethod: manualWeights,
+                weights: {\(targets.map { "\($0.name): \($0.weight)" }.joined(separator: ", "))}}
             }) { \(idKey) _additional { distance } } } }
             """
     }
