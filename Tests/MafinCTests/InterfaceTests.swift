@@ -276,6 +276,20 @@ import Testing
         }
     }
 
+    @Test func aDamagedLookupFindsNothing() throws {
+        let copy = folder.url.appendingPathComponent("damaged", isDirectory: true)
+        try FileManager.default.copyItem(at: toy.index, to: copy)
+        let file = copy.appendingPathComponent("corpus.lookup")
+        var bytes = try Data(contentsOf: file)
+        // Entries of 16 bytes: a hash, then a row.
+        for place in bytes.indices where place % 16 >= 8 { bytes[place] = 0xff }
+        try bytes.write(to: file)
+        let index = try Index(model, path: copy.path)
+        var row: UInt64 = 0
+        let refused = #expect(throws: Refusal.self) { try calling { mafin_index_row(index.handle, "d3", 2, &row, $0) } }
+        #expect(refused?.status == Int(MAFIN_NOT_FOUND))
+    }
+
     @Test func mistakesAreSaid() throws {
         func refusal(_ body: (UnsafeMutablePointer<mafin_error>) -> mafin_status) -> Refusal? {
             do { try calling(body) } catch { return error as? Refusal }
