@@ -14,7 +14,8 @@ Scripts/manual.sh .build/static/mafin "$share"
 mkdir -p "$share/mafin" "$output"
 built=$(realpath "${1:-.build/release}")
 cp -R Samples/handbook "$share/mafin/handbook"
-wheel=$(python3 Scripts/make_wheel.py --program .build/static/mafin --library .build/static/libMafinC.so --share "$share" \
+# Its environment was made by static.sh.
+wheel=$("$cache/wheel-tools/bin/python" Scripts/make_wheel.py --program .build/static/mafin --library .build/static/libMafinC.so --share "$share" \
     --header Sources/CMafin/include/mafin.h --package Python/src/mafin_embeddings --checkouts "$built/../../checkouts" \
     --tag "py3-none-manylinux_2_28_$(uname -m)" --largest 40 --output "$output")
 say "$wheel: $(du -k "$wheel" | cut -f 1) kB"
