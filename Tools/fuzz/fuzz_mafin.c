@@ -130,7 +130,8 @@ static const mafin_vectors *vectors(input *in, mafin_vectors *given, uint64_t ro
 
 static int32_t stop(void *context, uint64_t done, uint64_t total) {
     CHECK(done <= total);
-    return *(uint8_t *)context >= 200;
+    // Options that end after `progress` have none.
+    return context && *(uint8_t *)context >= 200;
 }
 
 static const mafin_options *options(input *in, mafin_options *given, uint8_t *context, uint64_t sources) {
