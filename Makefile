@@ -2,7 +2,7 @@
 # The targets run the short scripts in Scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo demo-images test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache test-distributed test-shards-of bench bench-guard lint format clean test-c static wheel test-wheel install test-stores test-python test-samples docs
+.PHONY: help setup libraries build model demo demo-images test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache test-distributed test-shards-of bench bench-guard lint format clean test-c static wheel test-wheel install test-stores test-python test-samples test-package docs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ test-python: test-build ## the Python package with the packages that it adapts t
 
 test-samples: test-build ## compile and run Samples: the Swift client, and the clients of the service
 	@Scripts/test-samples.sh
+
+test-package: test-build ## what reaches users, from the tested build: the wheel with the packages that it adapts to, the C interface, the samples, the docs
+	@Scripts/test-package.sh
 
 docs: test-build ## the DocC pages of the library's products, without warnings: .cache/docs
 	@Scripts/docs.sh $(ARGS)

@@ -129,7 +129,7 @@ let package = Package(
                 "CMafin", "MafinNumerics", "MafinText", "MafinEncoder", "MafinRetrieval", "MafinBlackBox",
                 "MafinMethod", "MafinPipeline",
             ],
-            goldens: false)
+            goldens: false, tests: ["CMafinKernels"])
         + module(
             "MafinComparison",
             ["MafinNumerics", "MafinRetrieval", "MafinBlackBox", "MafinMethod", "MafinPipeline"],

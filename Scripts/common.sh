@@ -45,17 +45,17 @@ need_pip() {
         || die "'$(command -v python3) -m pip' does not work; please install pip for that Python"
 }
 
-# Makes a Python environment in .cache/NAME and installs the packages into it, once. Prints the path of its python.
+# Makes a Python environment in .cache/NAME and installs the packages into it, once for each list of packages. Prints the path of its python.
 python_with() {
     local folder="$cache/$1"
     shift
-    if [ ! -f "$folder/ready" ]; then
+    if [ "$(cat "$folder/ready" 2>/dev/null)" != "$*" ]; then
         say "installing ${*%%[<>=]*} into ${folder#"$PWD/"}"
         rm -rf "$folder"
         python3 -m venv "$folder" >&2 || die "'python3 -m venv' does not work here"
         "$folder/bin/python" -m pip --disable-pip-version-check install --quiet "$@" </dev/null >&2 \
             || die "pip could not install $*"
-        touch "$folder/ready"
+        echo "$*" >"$folder/ready"
     fi
     echo "$folder/bin/python"
 }

@@ -10,7 +10,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 products=("$@")
-[ $# -gt 0 ] || products=(Mafin MafinEncoder MafinGeneration MafinProviders MafinReport MafinRetrieval MafinText)
+[ $# -gt 0 ] || products=(Mafin MafinEncoder MafinGeneration MafinImages MafinProviders MafinReport MafinRetrieval MafinText)
 build=$(realpath "${MAFIN_BUILD:-.build-test/release}")
 [ -d "$build/Modules" ] || die "there are no modules in $build; build them with 'make test-build'"
 swift=$(dirname "$(realpath "$(command -v swift)")")
@@ -31,6 +31,7 @@ for map in "$build"/*.build/module.modulemap "$PWD"/Sources/C*/module.modulemap 
 done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+faulty=()
 for product in "${products[@]}"; do
     mkdir -p "$work/$product" "$cache/docs"
     swift symbolgraph-extract -module-name "$product" -I "$build/Modules" -target "$(uname -m)-unknown-linux-gnu" \
@@ -42,6 +43,7 @@ for product in "${products[@]}"; do
     docc convert "Sources/$product/$product.docc" --additional-symbol-graph-dir "$work/$product" --fallback-display-name "$product" \
         --fallback-bundle-identifier "mafin.$product" --diagnostics-file "$work/$product.json" --output-path "$cache/docs/$product" \
         >"$work/log" 2>&1 || { cat "$work/log" >&2; die "$product: docc failed"; }
-    python3 Tools/check_articles.py --diagnostics "$work/$product.json" || die "$product: the documentation has faults"
+    python3 Tools/check_articles.py --diagnostics "$work/$product.json" || faulty+=("$product")
     say "$product: $(find "$cache/docs/$product/data" -name '*.json' | wc -l) pages in .cache/docs/$product"
 done
+[ "${#faulty[@]}" -eq 0 ] || die "the documentation has faults: ${faulty[*]}"

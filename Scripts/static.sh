@@ -15,8 +15,8 @@ if [ -z "$folder" ]; then
     folder=.build/release
 fi
 need_pip
-# The linker and its stubs of an older glibc.
-python=$(python_with wheel-tools ziglang==0.17.1)
+# zig: stubs of an older glibc.
+python=$(python_with wheel-tools ziglang==0.17.1 deflate==0.9.0)
 
 export ZIG_GLOBAL_CACHE_DIR="$cache/zig"
 for product in "program mafin mafin" "library MafinC libMafinC.so"; do

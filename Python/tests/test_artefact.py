@@ -3,18 +3,21 @@
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import HANDBOOK, mafin
 
 import mafin_embeddings as package
-from mafin_embeddings import Artefact, MissingBlackBox
+from mafin_embeddings import Artefact, MafinWarning, MissingBlackBox
 from mafin_embeddings.library import LibraryError, NotFound, PackedVectors
 
 pytestmark = pytest.mark.usefixtures("library")
@@ -406,3 +409,53 @@ def test_processes_that_are_spawned_load_it_again(minilm, library, tmp_path):
     )
     environment = dict(os.environ, PYTHONPATH=os.path.dirname(os.path.dirname(package.__file__)))
     subprocess.run([sys.executable, tmp_path / "spawned.py"], check=True, env=environment, timeout=120)
+
+
+# Warnings
+
+
+def judged(folder, target, **verdict):
+    """A copy of an artefact with another verdict."""
+    shutil.copytree(folder, target)
+    manifest = json.loads((target / "manifest.json").read_text())
+    manifest["verdict"] = {"isForced": False, **verdict}
+    (target / "manifest.json").write_text(json.dumps(manifest))
+    return target
+
+
+def test_what_may_spoil_results_is_warned_of(pair_folder, tmp_path):
+    with pytest.warns(MafinWarning, match="against showed no gain on dev. It loses.$") as found:
+        loaded = Artefact.load(judged(pair_folder, tmp_path / "against", decision="do-not-ship", reason="It loses."))
+    assert [str(one.message) for one in found] == list(loaded.warnings) and found[0].filename == __file__
+    with pytest.warns(MafinWarning, match="untold: on dev it could not be told whether it gains. So few."):
+        Artefact.load(judged(pair_folder, tmp_path / "untold", decision="cannot-tell", reason="So few."))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Artefact.load(judged(pair_folder, tmp_path / "for", decision="ship", reason="It gains.")).warnings == ()
+        forced = judged(pair_folder, tmp_path / "forced", decision="do-not-ship", reason="It loses.", isForced=True)
+        assert Artefact.load(forced).warnings == ()
+    with pytest.warns(MafinWarning, match="forced does not say what int8 changes in its rankings"):
+        assert len(Artefact.load(forced, precision="int8").warnings) == 1
+
+
+def test_a_wrong_kernel_is_warned_of(pair_folder, library):
+    # In a process of its own, which the finding stays in.
+    code = f"""
+import ctypes, sys, warnings
+from mafin_embeddings import Artefact
+loaded = ctypes.CDLL({str(library)!r})
+if not hasattr(loaded, "mafin_break_kernels"):
+    sys.exit(77)
+loaded.mafin_break_kernels(True)
+warnings.simplefilter("always")
+print(Artefact.load({str(pair_folder)!r}, precision="int8").warnings[-1])
+"""
+    source = str(Path(package.__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ, PYTHONPATH=source))
+    if done.returncode == 77:
+        pytest.skip("the library of the wheel has no function that breaks kernels")
+    assert done.returncode == 0, done.stderr
+    sentence = "computes wrong numbers on this processor and is not used"
+    if sentence not in done.stdout:
+        pytest.skip("this processor has the portable kernels alone, which are not checked")
+    assert "MafinWarning: the " in done.stderr and sentence in done.stderr

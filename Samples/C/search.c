@@ -29,6 +29,7 @@ int main(int count, char **arguments) {
     mafin_model *model;
     mafin_index *index;
     if (mafin_open(arguments[1], NULL, &model, &error)) return fail(&error);
+    for (uint64_t number = 0; number < mafin_warning_count(model); number++) fprintf(stderr, "warning: %s\n", mafin_warning(model, number));
     if (mafin_index_open(model, arguments[2], &index, &error)) return fail(&error);
 
     const char *query = arguments[3];

@@ -13,7 +13,7 @@ let package = Package(
     targets: [
         .executableTarget(
             name: "SwiftClient",
-            dependencies: ["Mafin", "MafinGeneration", "MafinReport", "MafinText"].map {
+            dependencies: ["Mafin", "MafinGeneration", "MafinImages", "MafinReport", "MafinText"].map {
                 .product(name: $0, package: "mafin")
             })
     ],

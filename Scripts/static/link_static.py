@@ -124,7 +124,8 @@ def main():
         startup, glibc = parts_of_glibc(zig, work)
         gcc = [run("clang", f"-print-file-name={name}").strip() for name in ["crtbeginS.o", "crtendS.o"]]
         (work / "objects").write_text("\n".join(f'"{path}"' for path in objects))
-        command = ["clang", "-nostdlib", "-o", arguments.output]
+        # What nothing refers to is left out, as SwiftPM does. Swift finds its metadata by the names of sections, so these stay.
+        command = ["clang", "-nostdlib", "-fuse-ld=lld", "-Wl,--gc-sections", "-Wl,-z,nostart-stop-gc", "-o", arguments.output]
         if arguments.kind == "program":
             command += ["-pie", *startup]
         else:

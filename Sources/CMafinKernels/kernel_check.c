@@ -1,5 +1,6 @@
 // What the checks of kernels at their first use leave behind.
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "gemm_tiles.h"
@@ -24,9 +25,15 @@ void mafin_warn_of_kernel(const char *element, const char *name) {
     is_complete[place] = true;
 }
 
+const char *mafin_kernel_warning(int number) {
+    if (number < 0 || number >= MOST || !is_complete[number]) return NULL;
+    return warnings[number];
+}
+
 const char *mafin_next_kernel_warning(void) {
-    const int place = read_count;
-    if (place >= MOST || !is_complete[place]) return NULL;
-    read_count = place + 1;
-    return warnings[place];
+    int place = read_count;
+    const char *next;
+    // Each warning goes to one thread.
+    while ((next = mafin_kernel_warning(place)) && !atomic_compare_exchange_weak(&read_count, &place, place + 1)) continue;
+    return next;
 }

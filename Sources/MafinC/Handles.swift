@@ -12,6 +12,8 @@ final class ModelHandle: @unchecked Sendable {
     /// Strings of C, which live as long as the handle.
     let sourceNames: [UnsafeMutablePointer<CChar>?]
     private let json = Mutex<UInt>(0)
+    /// Addresses of strings of C. They are added to and never moved.
+    private let warningTexts = Mutex<[UInt]>([])
 
     init(_ model: SharedModel) {
         self.model = model
@@ -21,6 +23,15 @@ final class ModelHandle: @unchecked Sendable {
     deinit {
         for name in sourceNames { free(name) }
         free(UnsafeMutableRawPointer(bitPattern: json.withLock { $0 }))
+        for text in warningTexts.withLock({ $0 }) { free(UnsafeMutableRawPointer(bitPattern: text)) }
+    }
+
+    /// The model's warnings up to now.
+    var warnings: [UnsafePointer<CChar>?] {
+        warningTexts.withLock { texts in
+            for warning in model.warnings.dropFirst(texts.count) { texts.append(UInt(bitPattern: strdup(warning))) }
+            return texts.map { UnsafePointer(bitPattern: $0) }
+        }
     }
 
     /// The description, made at the first call.

@@ -117,6 +117,20 @@ public func sourceWeight(_ model: OpaquePointer?, _ source: UInt64, _ flags: UIn
     return model.weights(offline: flags & UInt64(MAFIN_OFFLINE) != 0)?[model.sources[Int(source)].name] ?? 0
 }
 
+/// `mafin_warning_count`, as the header describes it.
+@_cdecl("mafin_warning_count")
+public func warningCount(_ model: OpaquePointer?) -> UInt64 {
+    UInt64((try? object(model, "model", as: ModelHandle.self).warnings.count) ?? 0)
+}
+
+/// `mafin_warning`, as the header describes it.
+@_cdecl("mafin_warning")
+public func warning(_ model: OpaquePointer?, _ number: UInt64) -> UnsafePointer<CChar>? {
+    guard let warnings = try? object(model, "model", as: ModelHandle.self).warnings, number < UInt64(warnings.count)
+    else { return nil }
+    return warnings[Int(number)]
+}
+
 /// `mafin_read_counters`, as the header describes it.
 @_cdecl("mafin_read_counters")
 public func readCounters(

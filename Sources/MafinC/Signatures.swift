@@ -18,6 +18,8 @@ private func compareWithHeader() {
     same(CMafin.mafin_source_count, sourceCount)
     same(CMafin.mafin_source_name, sourceName)
     same(CMafin.mafin_source_weight, sourceWeight)
+    same(CMafin.mafin_warning_count, warningCount)
+    same(CMafin.mafin_warning, warning)
     same(CMafin.mafin_encode, encode)
     same(CMafin.mafin_encode_joined, encodeJoined)
     same(CMafin.mafin_count_tokens, countTokens)

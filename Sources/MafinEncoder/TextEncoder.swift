@@ -120,7 +120,7 @@ public final class TextEncoder {
     }
 
     /// The vectors before they are scaled to unit length, `(items.count, dimension)`.
-    /// - Throws: as ``embed(_:prefix:isCancelled:progress:)``.
+    /// - Throws: as `embed`.
     public func embedUnnormalized(
         _ items: [Item], prefix: String, isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
     ) throws -> Matrix {

@@ -26,7 +26,7 @@ public final class TransformerEncoder {
     /// Probability of dropping an element of a branch's output or an attention weight in training; `nil`: the two probabilities of
     /// the checkpoint's configuration.
     public var dropoutProbability: Float?
-    /// The numbers in which ``embed(_:)`` multiplies. Weights are packed for each precision when it is first used, and stay packed.
+    /// The numbers in which `embed` multiplies. Weights are packed for each precision when it is first used, and stay packed.
     public var precision = Precision.float32
     /// The numbers in which training multiplies: ``Precision/float32`` or ``Precision/bfloat16``. Weights, moments, gradients and sums are in
     /// single precision either way; what a forward pass keeps for its backward pass is in this precision.

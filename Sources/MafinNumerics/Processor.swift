@@ -49,4 +49,20 @@ public enum Processor {
         while let warning = mafin_next_kernel_warning() { warnings.append(String(cString: warning)) }
         return warnings
     }
+
+    /// The same sentences, each once, as often as this is asked, in the order in which the faults were found.
+    public static var kernelFaults: [String] {
+        var faults: [String] = []
+        var number: Int32 = 0
+        while let fault = mafin_kernel_warning(number) {
+            let text = String(cString: fault)
+            // Two threads may find the same fault at the same time.
+            if !faults.contains(text) { faults.append(text) }
+            number += 1
+        }
+        return faults
+    }
+
+    /// Checks the kernels for products of bfloat16 and of bytes now, not at their first use.
+    public static func checkKernels() { _ = productKernels }
 }

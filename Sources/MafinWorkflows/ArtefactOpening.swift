@@ -17,7 +17,8 @@ package enum ArtefactOpening {
             artefact: URL(fileURLWithPath: path), precision: precision, released: releasedFolder)
         announcePrecision(of: model, at: path, asked: precision, context)
         let verdict = model.manifest.verdict
-        if !verdict.allowsUse { context.warn("\(path) showed \(verdict.decision.words) on dev. \(verdict.reason)") }
+        // What could not be told was said by the command that wrote it.
+        if !verdict.allowsUse, let warning = verdict.warning(at: path) { context.warn(warning) }
         return model
     }
 

@@ -74,15 +74,6 @@ extension ArtefactOpening {
             }
             return
         }
-        guard used != .float32 else { return }
-        switch record?.trial(of: used) {
-        case nil:
-            context.warn(
-                "\(path) does not say what \(used.rawValue) changes in its rankings: 'mafin train --precision \(used.rawValue)' measures it"
-            )
-        case let trial? where !trial.passed:
-            context.warn("\(path) was found to rank differently in \(used.rawValue): \(record?.reason ?? "")")
-        default: break
-        }
+        if let warning = model.precisionWarning(at: path, asked: asked) { context.warn(warning) }
     }
 }

@@ -1,4 +1,5 @@
 import CMafin
+import CMafinKernels
 import Foundation
 import MafinBlackBox
 import MafinEncoder
@@ -6,6 +7,7 @@ import MafinMethod
 import MafinNumerics
 import MafinRetrieval
 import MafinTestSupport
+import Synchronization
 import Testing
 
 @testable import MafinC
@@ -233,6 +235,59 @@ import Testing
             try "half".withCString { name in _ = try Model(toy.artefact.path) { $0.precision = name } }
         }
         #expect(unknown?.message == "options: expected float32, bf16 or int8 as precision, found 'half'")
+    }
+
+    @Test func whatMaySpoilResultsIsSaid() throws {
+        func warnings(_ model: Model) -> [String] {
+            (0..<mafin_warning_count(model.handle)).compactMap { mafin_warning(model.handle, $0) }.map(
+                String.init(cString:))
+        }
+        // The toy's verdict: nothing was measured.
+        let untold = try #require(warnings(model).first)
+        #expect(
+            untold.hasPrefix("\(toy.artefact.path): on dev it could not be told whether it gains. There are no dev"))
+        #expect(mafin_warning(model.handle, mafin_warning_count(model.handle)) == nil)
+        #expect(mafin_warning(nil, 0) == nil && mafin_warning_count(nil) == 0)
+        // A verdict against it, and the same one overridden.
+        func judged(_ verdict: Verdict) throws -> Model {
+            var manifest = try Artefact(readingFrom: toy.artefact).manifest
+            manifest.verdict = verdict
+            let other = folder.url.appendingPathComponent("judged", isDirectory: true)
+            try? FileManager.default.removeItem(at: other)
+            try FileManager.default.copyItem(at: toy.artefact, to: other)
+            try JSONEncoder().encode(manifest).write(to: other.appendingPathComponent(Artefact.manifestName))
+            return try Model(other.path)
+        }
+        let against = Verdict(lambda: 0, metric: "nDCG@10", difference: nil, queries: 0)
+        #expect(try warnings(judged(against)).first?.contains("judged showed no gain on dev. The best share") == true)
+        #expect(try !warnings(judged(against.forced())).contains { $0.contains("judged") })
+        // A precision that nothing was measured of, and kernels that are wrong.
+        try BrokenKernels.turn.withLock { _ in
+            let kernel = Processor.productKernels.int8
+            mafin_break_kernels(true)
+            defer { mafin_break_kernels(false) }
+            let int8 = try "int8".withCString { name in try Model(toy.artefact.path) { $0.precision = name } }
+            let found = warnings(int8)
+            #expect(found[0].contains("does not say what int8 changes in its rankings") && found[1] == untold)
+            let fault =
+                "the \(kernel) kernel for products of bytes computes wrong numbers on this processor and is not used"
+            #expect(found.contains(fault) == (kernel != "portable"))
+            #expect(try int8.encode(["w3"], 0).count == 1)
+        }
+    }
+
+    @Test func aDamagedLookupFindsNothing() throws {
+        let copy = folder.url.appendingPathComponent("damaged", isDirectory: true)
+        try FileManager.default.copyItem(at: toy.index, to: copy)
+        let file = copy.appendingPathComponent("corpus.lookup")
+        var bytes = try Data(contentsOf: file)
+        // Entries of 16 bytes: a hash, then a row.
+        for place in bytes.indices where place % 16 >= 8 { bytes[place] = 0xff }
+        try bytes.write(to: file)
+        let index = try Index(model, path: copy.path)
+        var row: UInt64 = 0
+        let refused = #expect(throws: Refusal.self) { try calling { mafin_index_row(index.handle, "d3", 2, &row, $0) } }
+        #expect(refused?.status == Int(MAFIN_NOT_FOUND))
     }
 
     @Test func mistakesAreSaid() throws {

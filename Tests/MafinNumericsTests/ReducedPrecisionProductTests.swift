@@ -2,6 +2,7 @@ import CMafinKernels
 import Foundation
 import MafinNumerics
 import MafinTestSupport
+import Synchronization
 import Testing
 
 /// Products of bfloat16 and of bytes against sums in `Double` and in integers, around the edges of slivers (16 columns), tiles (4, 6, 12 or 32
@@ -238,19 +239,25 @@ import Testing
 
     /// A kernel that computes something else is not used, and a warning says so once.
     @Test func aWrongKernelIsReplaced() {
-        let before = Processor.productKernels
-        _ = Processor.kernelWarnings()
-        mafin_break_kernels(true)
-        let broken = Processor.productKernels
-        mafin_break_kernels(false)
-        #expect(broken.bfloat16 == "portable" && broken.int8 == "portable")
-        let warnings = Processor.kernelWarnings()
-        #expect(warnings.contains { $0.contains(before.int8) && $0.contains("bytes") } == (before.int8 != "portable"))
-        #expect(
-            warnings.contains { $0.contains(before.bfloat16) && $0.contains("bfloat16") }
-                == (before.bfloat16 != "portable"))
-        #expect(Processor.kernelWarnings().isEmpty, "each is reported once")
-        #expect(Processor.productKernels == before, "the kernels were right")
+        BrokenKernels.turn.withLock { _ in
+            let before = Processor.productKernels
+            _ = Processor.kernelWarnings()
+            mafin_break_kernels(true)
+            let broken = Processor.productKernels
+            mafin_break_kernels(false)
+            #expect(broken.bfloat16 == "portable" && broken.int8 == "portable")
+            let warnings = Processor.kernelWarnings()
+            #expect(
+                warnings.contains { $0.contains(before.int8) && $0.contains("bytes") } == (before.int8 != "portable"))
+            #expect(
+                warnings.contains { $0.contains(before.bfloat16) && $0.contains("bfloat16") }
+                    == (before.bfloat16 != "portable"))
+            #expect(Processor.kernelWarnings().isEmpty, "each is reported once")
+            let faults = Processor.kernelFaults
+            #expect(Set(warnings).isSubset(of: faults) && Set(faults).count == faults.count, "and can be read again")
+            #expect(Processor.kernelFaults == faults)
+            #expect(Processor.productKernels == before, "the kernels were right")
+        }
     }
 
     @Test func unknownInstructionSetsAreErrors() {

@@ -130,7 +130,8 @@ static const mafin_vectors *vectors(input *in, mafin_vectors *given, uint64_t ro
 
 static int32_t stop(void *context, uint64_t done, uint64_t total) {
     CHECK(done <= total);
-    return *(uint8_t *)context >= 200;
+    // Options that end after `progress` have none.
+    return context && *(uint8_t *)context >= 200;
 }
 
 static const mafin_options *options(input *in, mafin_options *given, uint8_t *context, uint64_t sources) {
@@ -199,7 +200,15 @@ static void set_up(void) {
     CHECK(mafin_index_open(artefact, path, &opened, &error) == MAFIN_OK);
 }
 
+static void read_warnings(const mafin_model *model, uint64_t number) {
+    uint64_t count = mafin_warning_count(model);
+    for (uint64_t place = 0; place < count; place++) CHECK(strlen(mafin_warning(model, place)) > 0);
+    // Another thread may have added some meanwhile; here there is none.
+    CHECK((mafin_warning(model, number) != NULL) == (number < count));
+}
+
 static void encode(input *in, mafin_model *model) {
+    read_warnings(rarely(in) ? NULL : model, rarely(in) ? number(in) : byte(in) % 4);
     mafin_error error;
     mafin_texts list, ids;
     mafin_vectors box;

@@ -16,7 +16,7 @@ import numpy as np
 from . import library as _library
 from .black_box import BlackBoxArgument, vectors_of
 from .encoding import TextEmbedder
-from .errors import LibraryError, MissingBlackBox
+from .errors import LibraryError, MissingBlackBox, warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,6 +108,15 @@ class Model:
         text = ctypes.c_char_p()
         library.call("mafin_describe", handle, ctypes.byref(text))
         self.description: dict[str, Any] = json.loads(text.value or b"{}")
+
+        for warning in self.warnings():
+            warn(warning)
+
+    def warnings(self) -> tuple[str, ...]:
+        """What may spoil results, a sentence each."""
+        count = int(self.library.plain("mafin_warning_count", self.handle))
+        found = (self.library.plain("mafin_warning", self.handle, number) for number in range(count))
+        return tuple(text.decode("utf-8", "replace") for text in found)
 
     def dimension(self, kind: int) -> int:
         """Numbers in vectors of a kind; 0 if there are none."""
@@ -233,6 +242,9 @@ class Artefact(TextEmbedder):
                 float32 in place of bf16 on a processor without instructions for it. Queries must be encoded in the precision of an index,
                 unless the artefact says that a mix is harmless.
 
+        Warns:
+            MafinWarning: Once for each of :attr:`warnings`.
+
         Raises:
             LibraryError: The folder is missing, damaged, or of an unknown kind. The message names the file.
         """
@@ -258,6 +270,14 @@ class Artefact(TextEmbedder):
         """The content of ``manifest.json``; empty for a released encoder."""
         manifest: dict[str, Any] = self.description.get("manifest") or {}
         return manifest
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may spoil results, a sentence each: no gain was shown for the artefact, its encoders compute in a precision that was not found to
+        rank like float32, or a kernel computed wrong numbers on this processor and was replaced. :meth:`load` gave each as a
+        :class:`~mafin_embeddings.MafinWarning`.
+        """
+        return self._model.warnings()
 
     @property
     def has_stand_in(self) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import vectors as _vectors
 from .errors import MafinError
+from .progress import tqdm_class
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -230,7 +231,7 @@ class _Bar:
         self._bar: Any = None
         if is_shown:
             try:
-                from tqdm.auto import tqdm
+                tqdm = tqdm_class()
             except ImportError:
                 raise MafinError("show_progress_bar needs the package tqdm") from None
             self._bar = tqdm(total=total, desc="Encoding", unit=" texts")

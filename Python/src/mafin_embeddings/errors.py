@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
+
 
 class MafinError(Exception):
     """An error of mafin: of the shared library, of the program, or of this package."""
 
 
 class MafinWarning(UserWarning):
-    """A warning of the program: something that may spoil a result."""
+    """A warning of the program or of an artefact: something that may spoil a result."""
 
 
 class LibraryError(MafinError):
@@ -71,3 +75,14 @@ _CLASSES: dict[int, type[ProgramError]] = {
 def program_error(message: str, status: int, kind: str) -> ProgramError:
     """The error of an exit status."""
     return _CLASSES.get(status, ProgramError)(message, status, kind)
+
+
+_PACKAGE = os.path.join(os.path.dirname(__file__), "")
+
+
+def warn(message: str) -> None:
+    """Gives a :class:`MafinWarning` that names the first line outside this package."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, MafinWarning, stacklevel=level)

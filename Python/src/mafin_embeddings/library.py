@@ -149,6 +149,8 @@ _OTHER_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "mafin_source_count": (_U, [_P]),
     "mafin_source_name": (ctypes.c_char_p, [_P, _U]),
     "mafin_source_weight": (ctypes.c_float, [_P, _U, _U]),
+    "mafin_warning_count": (_U, [_P]),
+    "mafin_warning": (ctypes.c_char_p, [_P, _U]),
     "mafin_index_close": (None, [_P]),
     "mafin_index_count": (_U, [_P]),
     "mafin_document_free": (None, [_P]),

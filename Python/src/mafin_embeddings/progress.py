@@ -134,7 +134,22 @@ def sink(progress: bool | ProgressSink | None) -> ProgressSink:
     if progress is not None and progress is not True:
         return progress
     try:
-        from tqdm.auto import tqdm
+        return Bars(tqdm_class())
     except ImportError:
         return Lines()
-    return Bars(tqdm)
+
+
+def tqdm_class() -> Any:
+    """tqdm's bar for a terminal or a notebook. In a notebook without ipywidgets it is one of text, which needs no warning.
+
+    Raises:
+        ImportError: tqdm is not installed.
+    """
+    import warnings
+
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)
+        from tqdm.auto import tqdm
+    return tqdm

@@ -244,6 +244,21 @@ const char *mafin_source_name(const mafin_model *model, uint64_t source);
 /* The weight of a source in a ranking; with MAFIN_OFFLINE as `flags` that of a ranking with the stand-in. 0 if there is none. */
 float mafin_source_weight(const mafin_model *model, uint64_t source, uint64_t flags);
 
+/* -- Warnings -------------------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Number of warnings about a model: what may spoil its results though no call fails. First comes what was found when it was opened: that no
+ * gain over the black box was shown for the artefact, or that the precision that was asked for was not found to rank like float32. Then come
+ * kernels that computed wrong numbers on this processor, in this process, and were replaced by others. Kernels are checked when a model is
+ * opened whose encoders compute in bf16 or int8. A later call may add warnings; those that there are keep their numbers.
+ */
+uint64_t mafin_warning_count(const mafin_model *model);
+
+/*
+ * A warning, one sentence in UTF-8 that ends with a zero byte; NULL if there is none of that number. It is valid until the model is closed.
+ */
+const char *mafin_warning(const mafin_model *model, uint64_t number);
+
 /* -- Encoding -------------------------------------------------------------------------------------------------------------------------- */
 
 /*

@@ -93,6 +93,9 @@ const char *mafin_int8_kernel_name(void);
 /// The next warning about a kernel that was wrong at its first use; null if there is none. It stays valid.
 const char *mafin_next_kernel_warning(void);
 
+/// The warning of a number from 0 on, whether it was returned as the next one or not; null if there is none. It stays valid.
+const char *mafin_kernel_warning(int number);
+
 /// Lets the checks of kernels that the calling thread uses find all but the portable ones wrong. For tests.
 void mafin_break_kernels(bool broken);
 

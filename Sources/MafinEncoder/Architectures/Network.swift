@@ -1,5 +1,7 @@
 /// What makes the first rows of the stream from the inputs.
-enum InputEmbedding: Sendable {
+///
+/// Indirect, so that a copy is one pointer: what the compiler makes for copies of the payloads branches on bytes that a smaller one leaves unset.
+indirect enum InputEmbedding: Sendable {
     case tokens(TokenEmbedding)
     case patches(PatchEmbedding)
 }

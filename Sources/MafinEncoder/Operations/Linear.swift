@@ -7,8 +7,8 @@ struct Linear: Operation {
         case queryKeyValue, attentionOutput, up, down
     }
 
-    /// How the backward pass gets the input again.
-    enum InputAgain: Sendable {
+    /// How the backward pass gets the input again. Indirect as ``InputEmbedding``.
+    indirect enum InputAgain: Sendable {
         /// It was kept, or an activation's backward pass has computed it.
         case present
         /// The output of the embeddings.

@@ -28,7 +28,8 @@ struct IdentifierLookup: Sendable {
             var rows: [Int] = []
             while low < count, hash(low) == wanted {
                 let row = bytes.loadUnaligned(fromByteOffset: low * Self.entrySize + 8, as: UInt64.self)
-                rows.append(Int(UInt64(littleEndian: row)))
+                // In a damaged file it may be any number. Who asks compares it with the number of documents.
+                rows.append(Int(clamping: UInt64(littleEndian: row)))
                 low += 1
             }
             return rows

@@ -27,6 +27,8 @@ package final class SharedModel: Sendable {
     package let sources: [any ScoreSource]
     /// The numbers in which its encoders multiply.
     package let precision: Precision
+    /// What was found when it was opened; see ``warnings``.
+    private let openingWarnings: [String]
     /// What was done with it.
     package let counters = SharedCounters()
 
@@ -53,13 +55,13 @@ package final class SharedModel: Sendable {
         if FileManager.default.fileExists(atPath: manifest.path) {
             // Lengths are checked with the manifest.
             if verification == .content { _ = try Artefact(readingFrom: url, verification: .content) }
-            self.init(
-                try ArtefactModel(artefact: url, precision: precision) { record in
-                    if let path = record.path, FileManager.default.fileExists(atPath: path) {
-                        return URL(fileURLWithPath: path)
-                    }
-                    return try folders.resolve(record.name, revision: record.revision ?? "main")
-                })
+            let model = try ArtefactModel(artefact: url, precision: precision) { record in
+                if let path = record.path, FileManager.default.fileExists(atPath: path) {
+                    return URL(fileURLWithPath: path)
+                }
+                return try folders.resolve(record.name, revision: record.revision ?? "main")
+            }
+            self.init(model, warnings: model.warnings(at: path, asked: precision))
             return
         }
         if exists, !(isFolder.boolValue && ModelFolders.isEncoder(url)) {
@@ -71,8 +73,12 @@ package final class SharedModel: Sendable {
         self.init(encoder, folder: found)
     }
 
-    /// - Parameter model: nothing else uses it from here on.
-    private init(_ model: ArtefactModel) {
+    /// - Parameters:
+    ///   - model: nothing else uses it from here on.
+    ///   - warnings: what was found when it was opened.
+    private init(_ model: ArtefactModel, warnings: [String]) {
+        openingWarnings = warnings
+        if model.precision != .float32 { Processor.checkKernels() }
         (artefact, folder, sources) = (model.artefact, model.artefact.folder, model.sources)
         (mixture, precision) = (model.manifest.mixing, model.precision)
         let counters = counters
@@ -93,12 +99,18 @@ package final class SharedModel: Sendable {
     }
 
     private init(_ encoder: TextEncoder, folder: URL) {
+        openingWarnings = []
+        if encoder.encoder.precision != .float32 { Processor.checkKernels() }
         (artefact, self.folder, standIn, precision) = (nil, folder, nil, encoder.encoder.precision)
         sources = [LocalVectorSource(dimension: encoder.encoder.dimension)]
         mixture = Mixture(SourceWeights([(.local, 1)]))
         let shared = SharedEncoder(encoder, counters: counters)
         encoders = (shared, shared)
     }
+
+    /// What may spoil its results, a sentence each: what was found when it was opened, then the kernels of this process that computed wrong
+    /// numbers and were replaced. Later calls may add to the end.
+    package var warnings: [String] { openingWarnings + Processor.kernelFaults }
 
     /// Columns of the local encoder's vectors; 0 if there is none.
     package var localDimension: Int { encoders?.document.dimension ?? 0 }

@@ -32,7 +32,7 @@ public final class EmbeddingCache: Sendable {
     ///   - file: the SQLite file.
     ///   - precision: the precision of new vectors. Those in the file stay as they are.
     ///   - busyTimeout: how many seconds to wait for other processes that are writing.
-    ///   - shared: `postgresql://…`: vectors, claims, rates and spending are there, and not in the file. The server is connected to
+    ///   - address: `postgresql://…`: vectors, claims, rates and spending are there, and not in the file. The server is connected to
     ///     when it is first needed.
     ///   - logger: told of damaged vectors.
     /// - Throws: ``ProviderError/cacheUnusable(path:reason:)``, ``ProviderError/cacheFull(path:)``

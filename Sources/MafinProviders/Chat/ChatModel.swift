@@ -32,7 +32,7 @@ public struct ChatModel: LanguageModel, ProviderClient {
         public var maximumCost: Double?
         /// Maximum cost on one day (UTC) of all who use the same cache file, in the same currency.
         public var maximumCostPerDay: Double?
-        /// What has been spent already by others under the same limits (``ChatModel/spending(requests:cost:)``); nil: this model counts for itself.
+        /// What has been spent already by others under the same limits (``ChatModel/spending(requests:cost:costPerDay:)``); nil: this model counts for itself.
         public var sharedSpending: Spending?
         /// The cache through which all processes on this machine share the account's rates.
         public var sharing: EmbeddingCache?

@@ -1,6 +1,7 @@
 import Foundation
 import Mafin
 import MafinGeneration
+import MafinImages
 import MafinReport
 import MafinText
 
@@ -11,6 +12,7 @@ func tutorials(data: URL, encoder: URL, folder: URL) async throws {
         "who greases the crane?", output: folder.appendingPathComponent("ART-SWIFT"), encoder: encoder)
     try tokens(encoder: encoder)
     try vectors(encoder: encoder)
+    try pixels(folder: folder)
     let report = try ranking(data: data)
     try page(of: report, folder: folder)
     try generated(for: RetrievalCollection(contentsOf: data).documents)
@@ -30,6 +32,17 @@ private func tokens(encoder: URL) throws {
     let batch = tokenizer.batchEncode(["how do statins work", "a second text"], maxLength: 128)
     let pieces = tokenizer.pieces(of: "how do statins work")
     print("MafinText: \(batch.count) texts, \(pieces.count) tokens")
+}
+
+/// MafinImages
+private func pixels(folder: URL) throws {
+    let drawn = PixelImage(width: 2, height: 2, pixels: [255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255])
+    let file = folder.appendingPathComponent("picture.png")
+    try drawn.png(name: file.path).write(to: file)
+    let picture = try ImageReader.read(contentsOf: file, limits: ImageLimits(pixels: 1_000_000))
+    let tensor = ImageProcessor.dinov2.tensor(of: picture)
+    let distance = PerceptualHash(picture).distance(to: PerceptualHash(drawn))
+    print("MafinImages: \(picture.width) by \(picture.height) pixels, \(tensor.count) numbers, distance \(distance)")
 }
 
 /// MafinEncoder
