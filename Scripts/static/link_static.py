@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 
+import icu_data
+
 HERE = pathlib.Path(__file__).resolve().parent
 GLIBC = "2.28"
 # Libraries that zig has stubs of, or that the C library contains.
@@ -69,7 +71,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path, help="SwiftPM's folder of products")
     parser.add_argument("product")
     parser.add_argument("output", type=pathlib.Path)
-    parser.add_argument("--keep-icu-data", action="store_true", help="keep ICU's data of locales (empty_icu.c says what for)")
+    parser.add_argument("--keep-icu-data", action="store_true", help="keep ICU's data of locales (icu_data.py says what for)")
     arguments = parser.parse_args()
 
     swiftc = pathlib.Path(shutil.which("swiftc") or sys.exit("error: swiftc is not on the PATH")).resolve()
@@ -118,8 +120,20 @@ def main():
             name = re.search(r" R (icudt\d+_dat)$", symbols, re.MULTILINE)
             if not name:
                 sys.exit("error: lib_FoundationICU.a has no symbol icudt…_dat; link with --keep-icu-data")
-            shims.append(work / "empty_icu.o")
-            run(*zig, "-O2", "-fPIC", "-Wall", "-Werror", f"-DICU_DATA={name.group(1)}", "-c", HERE / "empty_icu.c", "-o", shims[-1])
+            run("ar", "x", "--output", work, runtime / "lib_FoundationICU.a", "icu_packaged_data.cpp.o")
+            # The symbol is all of the section.
+            run("objcopy", "-O", "binary", "--only-section=.rodata", work / "icu_packaged_data.cpp.o", work / "all.dat")
+            try:
+                (work / "icu.dat").write_bytes(icu_data.cut_down((work / "all.dat").read_bytes()))
+            except ValueError as error:
+                sys.exit(f"error: lib_FoundationICU.a: {error}; link with --keep-icu-data")
+            source = work / "icu.S"
+            source.write_text(
+                f'.section .rodata\n.balign 16\n.global {name.group(1)}\n.type {name.group(1)}, %object\n'
+                f'{name.group(1)}:\n.incbin "{work / "icu.dat"}"\n.section .note.GNU-stack,"",%progbits\n'
+            )
+            shims.append(work / "icu.o")
+            run(*zig, "-c", source, "-o", shims[-1])
 
         startup, glibc = parts_of_glibc(zig, work)
         gcc = [run("clang", f"-print-file-name={name}").strip() for name in ["crtbeginS.o", "crtendS.o"]]

@@ -82,7 +82,7 @@ public struct RetryPolicy: Sendable, Hashable {
 
     /// Reads a date in the format of HTTP: `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7; the two obsolete forms are not sent any more).
     private static func httpDate(_ text: String) -> Date? {
-        // Not by a DateFormatter, which needs ICU's data of locales: the static program has none (`Scripts/static/empty_icu.c`).
+        // Not by a DateFormatter, which needs ICU's data of locales: the static program has none (`Scripts/static/icu_data.py`).
         let fields = text.split(separator: " ", omittingEmptySubsequences: false)
         guard fields.count == 6, fields[5] == "GMT", fields[0].count == 4, fields[0].hasSuffix(","),
             let day = Int32(fields[1]), (1...31).contains(day), let month = months.firstIndex(of: fields[2]),
