@@ -74,7 +74,8 @@ struct BatchRemote: Sendable, Equatable {
 
     private static func results(_ named: String?, batch: String) -> String {
         let expected = URL(string: batch)
-        guard let named, let url = URL(string: named), url.scheme == expected?.scheme, url.host == expected?.host,
+        guard let named, let url = URL(string: named), let host = url.host, url.scheme == expected?.scheme,
+            host == expected?.host,
             url.port == expected?.port
         else { return "\(batch)/results" }
         return named

@@ -79,7 +79,8 @@ extension ModelHub {
 
     private static func isSameOrigin(_ one: String, _ other: String) -> Bool {
         guard let one = URLComponents(string: one), let other = URLComponents(string: other) else { return false }
-        return one.scheme == other.scheme && one.host?.lowercased() == other.host?.lowercased()
+        guard let host = one.host?.lowercased() else { return false }
+        return one.scheme == other.scheme && host == other.host?.lowercased()
             && one.port == other.port
     }
 
