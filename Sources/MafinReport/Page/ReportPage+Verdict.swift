@@ -99,11 +99,11 @@ extension ReportPage {
             if let tested = verdict.againstBlackBox?.difference {
                 figure(
                     "Difference", signed(tested.mean),
-                    "\(Self.intervalText(tested)), p \(Self.probability(tested.p)); not corrected")
+                    "\(Self.intervalText(tested)), \(Number.probabilityInWords(tested.p)); not corrected")
             } else if let difference = system.difference?[facts.metric] {
                 figure(
                     "Difference", signed(difference.mean),
-                    "\(confidence) interval \(interval(difference)), p \(Self.probability(difference.pHolm)) after Holm’s correction"
+                    "\(confidence) interval \(interval(difference)), \(Number.probabilityInWords(difference.pHolm)) after Holm’s correction"
                 )
             }
             for (documents, gain) in [("known", verdict.known), ("new", verdict.new)] {
