@@ -10,8 +10,8 @@ import Testing
         #expect(settings.peakLearningRate(in: .query) == 1.5e-4)
         #expect(settings.peakLearningRate(in: .block) == 5e-5)
         settings.trained.lowRank = LowRankOptions(rank: 8)
-        #expect(settings.peakLearningRate(in: .query) == 1.5e-3)
-        #expect(settings.peakLearningRate(in: .block) == 5e-4)
+        #expect(settings.peakLearningRate(in: .query) == 10 * 1.5e-4)
+        #expect(settings.peakLearningRate(in: .block) == 10 * 5e-5)
     }
 
     @Test func whatIsAskedForIsUsed() {
