@@ -15,7 +15,7 @@ if [ -z "$folder" ]; then
     folder=.build/release
 fi
 need_pip
-# zig: stubs of an older glibc.
+# zig: stubs of an older glibc. deflate: for Scripts/make_wheel.py, which wheel.sh runs with the same Python.
 python=$(python_with wheel-tools ziglang==0.17.1 deflate==0.9.0)
 
 export ZIG_GLOBAL_CACHE_DIR="$cache/zig"

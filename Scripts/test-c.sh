@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks the shared library of the C interface as a program in C uses it: the samples in Samples/C are compiled against it and run; the static
-# library, which has no data of ICU, gives the same vectors as the one that SwiftPM links; and a short run of the fuzzer.
+# library, which has of ICU's data only the table of the DNS, gives the same vectors as the one that SwiftPM links; and a short run of the fuzzer.
 #
 #   Scripts/test-c.sh LIBRARY TOY [OTHER-LIBRARY]
 #

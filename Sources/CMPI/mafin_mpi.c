@@ -58,7 +58,7 @@ static void *open_library(const char *library, char *message) {
             if (handle) return handle;
         }
     }
-    failure(message, "no MPI library was found that fits the launcher", is_open_mpis ? open_mpi_names[0] : mpich_names[0]);
+    failure(message, "no MPI library was found that fits the launcher", families[0] ? open_mpi_names[0] : mpich_names[0]);
     return 0;
 }
 

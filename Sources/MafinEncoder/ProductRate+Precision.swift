@@ -91,13 +91,14 @@ private final class LowPrecisionProduct: @unchecked Sendable {
     }
 
     private func multiply(_ worker: (rows: FloatBuffer, result: FloatBuffer)) {
+        var nothing = mafin_epilogue()
         if precision == .bfloat16 {
             mafin_bfloat16_multiply(
-                rows, depth, 0, columns, Self.halves(worker.rows), Self.halves(packed), nil, worker.result.pointer,
+                rows, depth, 0, columns, Self.halves(worker.rows), Self.halves(packed), &nothing, worker.result.pointer,
                 columns)
         } else {
             mafin_int8_linear(
-                rows, columns, depth, 0, columns, worker.rows.pointer, depth, packed.pointer, nil,
+                rows, columns, depth, 0, columns, worker.rows.pointer, depth, packed.pointer, &nothing,
                 worker.result.pointer, columns)
         }
     }

@@ -22,7 +22,7 @@ public final class MPICommunicator: Communicator {
 
     /// The processes of this run; a ``SingleProcess`` if no launcher has started several, or if `MAFIN_MPI` is `off`. To be
     /// called once.
-    /// - Throws: `TrainingError.processes` if the library cannot be opened.
+    /// - Throws: `TrainingError.processes` if the library cannot be opened or is not the launcher's.
     public static func join(
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws -> any Communicator {

@@ -64,16 +64,12 @@ extension ArtefactOpening {
     static func announcePrecision(
         of model: ArtefactModel, at path: String, asked: Precision?, _ context: WorkflowContext
     ) {
-        guard model.encoder != nil || model.standIn != nil else { return }
-        let (record, used) = (model.manifest.precision, model.precision)
-        guard asked != nil else {
-            if let record, record.used != used {
-                context.note(
-                    "\(path) embeds in \(record.used.rawValue), which this processor has no instructions for: \(used.rawValue) is used"
-                )
-            }
-            return
-        }
         if let warning = model.precisionWarning(at: path, asked: asked) { context.warn(warning) }
+        guard asked == nil, model.encoder != nil || model.standIn != nil, let record = model.manifest.precision,
+            record.used != model.precision
+        else { return }
+        context.note(
+            "\(path) embeds in \(record.used.rawValue), which this processor has no instructions for: \(model.precision.rawValue) is used"
+        )
     }
 }

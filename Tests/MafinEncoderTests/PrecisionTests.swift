@@ -47,6 +47,16 @@ extension Precision {
         }
     }
 
+    @Test(arguments: Precision.allCases)
+    func productsAloneAreMeasured(_ precision: Precision) throws {
+        let architecture = try Architecture.read(modelFolder: Golden.url("small-mean"))
+        for training in precision == .int8 ? [false] : [false, true] {
+            let rate = ProductRate.measure(
+                architecture, rows: 8, seconds: 0.01, training: training, precision: precision)
+            #expect(rate.perSecond > 0 && rate.perSecond.isFinite)
+        }
+    }
+
     @Test func bgeSmallKeepsItsVectors() throws {
         let golden = try Golden("bge-small")
         let folder = try Golden.url("bge-small")

@@ -10,13 +10,12 @@ import subprocess
 import sys
 import sysconfig
 import threading
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from . import progress as _progress
-from .errors import CONDITION_MET, INTERRUPTED, Interrupted, MafinError, MafinWarning, program_error
+from .errors import CONDITION_MET, INTERRUPTED, Interrupted, MafinError, program_error, warn
 
 # The distribution whose record lists the program. Its import name is this package's.
 DISTRIBUTION = "mafin-embeddings"
@@ -183,7 +182,7 @@ class _Told:
         if line.startswith("error: "):
             self.last_error = line[len("error: ") :]
         elif line.startswith("warning: "):
-            warnings.warn(line[len("warning: ") :], MafinWarning, stacklevel=4)
+            warn(line[len("warning: ") :])
         elif found := _progress.parse(line):
             self._show.update(found)
         else:

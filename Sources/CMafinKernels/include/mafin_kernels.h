@@ -75,7 +75,7 @@ void mafin_sgemm_packed_columns(bool transpose_a, ptrdiff_t m, ptrdiff_t n, ptrd
 // ones; if they differ, the next kernel is used and a warning is left. The products of bytes are the same integers with
 // every kernel.
 
-/// What is done with a product before it is written: bias, then GELU, then residual. All 0: nothing.
+/// What is done with a product before it is written: bias, then GELU, then residual. All 0: nothing. A pointer to it is never null.
 typedef struct {
     const float *bias;         // of the columns that are computed; null: none
     const float *residual;     // (m, count), added last; may be C itself; null: none

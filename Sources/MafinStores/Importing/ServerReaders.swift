@@ -75,13 +75,12 @@ struct QdrantReader {
         switch next {
         case nil, .null?: return nil
         case .string(let text)?: return .text(text)
-        default:
-            // To stop at a page that is not understood would lose all further vectors without a word.
-            guard case .number(let text)? = next, let number = UInt64(text) else {
-                throw server.unexpected("the id of the next page's first point")
-            }
-            return .unsigned(number)
+        case .number(let text)?:
+            if let number = UInt64(text) { return .unsigned(number) }
+        default: break
         }
+        // To stop at a page that is not understood would lose all further vectors without a word.
+        throw server.unexpected("the id of the next page's first point")
     }
 
     private func append(_ found: JSONValue?, of id: String, to sink: ImportSink) throws {
