@@ -48,7 +48,7 @@ public enum RetrievalError: Error, Equatable, Sendable {
     /// An element of a vector is not usable for search. Row and column count from 0, as in NumPy.
     case invalidElement(source: String, row: Int, column: Int, expected: String, found: String)
     /// A graph of near rows cannot be built or searched, for instance because memory is missing.
-    case graph(source: String, reason: String)
+    case graph(reason: String)
 
     /// The kind of text that an identifier names.
     public enum TextKind: String, Sendable {
@@ -108,8 +108,7 @@ extension RetrievalError: CustomStringConvertible {
             "unknown metric \"\(name)\"; known are nDCG@k, Recall@k (R@k), P@k, MRR@k (RR@k), MAP (AP), MAP@k, Success@k, Rprec"
         case .invalidElement(let source, let row, let column, let expected, let found):
             "\(source): row \(row), column \(column) (both from 0): expected \(expected), found \(found)"
-        case .graph(let source, let reason):
-            "\(source) of near rows: \(reason)"
+        case .graph(let reason): "the graph of near rows: \(reason)"
         }
     }
 }

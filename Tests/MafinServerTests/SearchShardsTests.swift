@@ -46,6 +46,14 @@ import Testing
         #expect(merged.hits.map(\.blackBoxRank) == [3, nil, 2] && merged.tokens == 3)
     }
 
+    @Test func anAnswerIsApproximateIfThatOfAShardIs() throws {
+        let exact = Self.answer([Self.hit("a", 1, 0.9)])
+        var approximate = Self.answer([Self.hit("b", 1, 0.8)])
+        approximate.approximate = true
+        #expect(try Recorder.merged([exact, approximate], count: 2, expected: [Self.weights]).isApproximate)
+        #expect(try !Recorder.merged([exact, exact], count: 1, expected: [Self.weights]).isApproximate)
+    }
+
     @Test func shardsThatDoNotGoTogetherAreRefused() throws {
         let good = Self.answer([Self.hit("a", 1, 0.9)])
         var other = good
@@ -68,14 +76,14 @@ import Testing
         let png = Data([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52])
         var request = ServedModel.SearchRequest(query: "words", image: try ItemImage(bytes: png, name: "image"))
         (request.wantsThumbnails, request.count, request.lambda, request.weights) = (true, 7, 0.25, ["bm25": 0.5])
-        request.asksBlackBox = false
+        (request.asksBlackBox, request.isExact) = (false, true)
         let recorder = Recorder()
         await #expect(throws: CancellationError.self) { try await recorder.search(request, expected: []) }
         let sent = try #require(
             try JSONSerialization.jsonObject(with: recorder.body.withLock { $0 }) as? [String: Any])
         #expect(sent["query"] as? String == "words" && sent["top"] as? Int == 7 && sent["lambda"] as? Double == 0.25)
         #expect(sent["image"] as? String == "data:image/png;base64,\(png.base64EncodedString())")
-        #expect(sent["ask_black_box"] as? Bool == false)
+        #expect(sent["ask_black_box"] as? Bool == false && sent["exact"] as? Bool == true)
         #expect(sent["thumbnails"] as? Bool == true && sent["weights"] as? [String: Double] == ["bm25": 0.5])
     }
 }

@@ -53,7 +53,7 @@ extension CandidateGraph {
         let settings = NeighborGraph.Settings()
         let graph = try NeighborGraph.build(
             bytes, weights: weights, settings: settings, isCancelled: isCancelled, progress: linking)
-        let sample = try Sample(VectorIndex(parts: rows, approximations: bytes), graph, size: sampleSize)
+        let sample = Sample(VectorIndex(parts: rows, approximations: bytes), graph, size: sampleSize)
         /// With the smallest breadth that finds enough, or with the largest.
         func recall(_ weights: [Float]) throws -> ApproximationRecord.Recall {
             var found = try sample.recall(with: weights, breadth: breadths[0])
@@ -106,8 +106,7 @@ private struct Sample {
     private let index: VectorIndex
     private let graph: NeighborGraph
 
-    /// - Throws: file errors.
-    init(_ index: VectorIndex, _ graph: NeighborGraph, size: Int) throws {
+    init(_ index: VectorIndex, _ graph: NeighborGraph, size: Int) {
         (self.index, self.graph) = (index, graph)
         let count = min(size, index.count)
         rows = (0..<count).map { $0 * index.count / count }

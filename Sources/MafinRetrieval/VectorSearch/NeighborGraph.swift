@@ -50,7 +50,7 @@ package final class NeighborGraph: @unchecked Sendable {
     ///   - weights: for each part its weight in the inner product of two rows.
     ///   - isCancelled: asked again and again.
     ///   - progress: told how many rows are linked.
-    /// - Throws: ``RetrievalError/graph(source:reason:)``; `CancellationError`.
+    /// - Throws: ``RetrievalError/graph(reason:)``; `CancellationError`.
     package static func build(
         _ parts: [RowApproximation], weights: [Float], settings: Settings = Settings(),
         isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in }
@@ -84,7 +84,7 @@ package final class NeighborGraph: @unchecked Sendable {
             }
             failure.withLock { $0 = reason }
         }
-        if let reason = failure.withLock({ $0 }) { throw RetrievalError.graph(source: "the graph", reason: reason) }
+        if let reason = failure.withLock({ $0 }) { throw RetrievalError.graph(reason: reason) }
     }
 
     // MARK: Files
@@ -129,7 +129,7 @@ package final class NeighborGraph: @unchecked Sendable {
                             bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count, binding,
                             parts[0].rows, address, parts.count, graph, reason)
                     }
-                } catch RetrievalError.graph(_, let reason) {
+                } catch RetrievalError.graph(let reason) {
                     throw NumericsError.malformed(
                         path: url.path, expected: "a graph of these rows, version 1; 'mafin index' writes it",
                         found: reason)
@@ -145,7 +145,7 @@ package final class NeighborGraph: @unchecked Sendable {
     ///
     /// - Parameter query: the parts' vectors, one behind the other, each multiplied by its weight.
     /// - Complexity: O(breadth × links × columns), nearly whatever the number of rows.
-    /// - Throws: ``RetrievalError/graph(source:reason:)`` if memory is missing.
+    /// - Throws: ``RetrievalError/graph(reason:)`` if memory is missing.
     package func candidates(of query: [Float], breadth: Int) throws -> [Int]? {
         let columns = parts.reduce(0) { $0 + $1.columns }
         precondition(query.count == columns, "a query of \(query.count) columns, rows of \(columns)")
@@ -179,7 +179,7 @@ package final class NeighborGraph: @unchecked Sendable {
                     mafin_graph_search(graph, addresses, scales, rows.count, rows.baseAddress, &found, $0)
                 }
             }
-            if let reason { throw RetrievalError.graph(source: "the graph", reason: reason) }
+            if let reason { throw RetrievalError.graph(reason: reason) }
             initialized = found
         }
         return rows.map(Int.init).sorted()
@@ -205,7 +205,7 @@ package final class NeighborGraph: @unchecked Sendable {
         var made: OpaquePointer?
         let reason = reason { reason in withUnsafeMutablePointer(to: &made) { call($0, reason) } }
         guard let made, reason == nil else {
-            throw RetrievalError.graph(source: "the graph", reason: reason ?? "nothing was made")
+            throw RetrievalError.graph(reason: reason ?? "nothing was made")
         }
         return made
     }

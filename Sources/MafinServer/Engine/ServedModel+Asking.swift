@@ -46,7 +46,7 @@ extension ServedModel {
             guard wanted.asking?.needBlackBox(sources) != false, wanted.standIn == nil else { return }
             throw refused(
                 standIn == nil
-                    ? "this service has no stand-in loaded: start it with --ask-below or --offline"
+                    ? "this service has no stand-in loaded: start it with --ask-below, --degrade or --offline"
                     : "the request leaves no source with a weight for a query that does not ask")
         }
     }
@@ -57,7 +57,7 @@ extension ServedModel {
     func find(_ request: SearchRequest, in shards: any SearchShards) async throws -> SearchAnswer {
         let wanted = try weights(of: request)
         try requireChoice(of: request, wanted)
-        var unsure: SearchAnswer?
+        var sureness: Double?
         if let standIn, let weights = wanted.standIn, standsInFirst(request, wanted.asking) {
             var first = request
             first.asksBlackBox = false
@@ -69,14 +69,14 @@ extension ServedModel {
             }
             answer.hits = Array(answer.hits.prefix(request.count))
             guard asks(after: answer, request, wanted.asking) else { return answer }
-            unsure = answer
+            sureness = answer.sureness
         }
         var second = request
         // Nothing needs to be said to shards whose sources do not need the black box.
         second.asksBlackBox = wanted.asking?.needBlackBox(sources) == true ? true : nil
         let expected = [wanted.asking, wanted.standIn, wanted.asking?.withoutBlackBox(sources)].compactMap(\.self)
         var answer = try await shards.search(second, expected: expected)
-        answer.sureness = unsure?.sureness
+        answer.sureness = sureness
         return answer
     }
 }

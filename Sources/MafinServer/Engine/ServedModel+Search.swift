@@ -235,8 +235,7 @@ private struct Searching: Sendable {
                 let near = try documents.best(by: .blackBox, of: queries, count: 2 * count, check: check)
             {
                 // A place among all documents would need a look at all of them.
-                let places = Dictionary(
-                    near.enumerated().map { ($1.index, $0 + 1) }, uniquingKeysWith: { first, _ in first })
+                let places = Dictionary(uniqueKeysWithValues: near.enumerated().map { ($1.index, $0 + 1) })
                 own = (Array(near.prefix(count)), ranking.map { places[$0.index] })
             } else {
                 let places = try index.places(of: ranking.map(\.index), query: Array(query.row(0)), check: check)

@@ -62,7 +62,9 @@ final class ServedModel: Sendable {
         let precision = loaded.model.precision
         index = try loaded.index.map {
             try ServedIndex(
-                $0, for: artefact, sources: sources, queries: precision, isExact: options.isExact, sharing: before
+                $0, for: artefact, sources: sources, queries: precision, isOffline: options.isOffline,
+                isExact: options.isExact,
+                sharing: before
             ) { log.note($0) }
         }
         searching = SearchQueue(longestWait: options.longestSearchWait)

@@ -21,13 +21,13 @@ final class ServedIndex: Sendable {
     ///   - sources: the artefact's sources.
     ///   - queries: the precision in which queries are embedded.
     ///   - open: the index that was served before.
+    ///   - isOffline: whether searches ask no black box, so that the weights without it rank.
     ///   - isExact: whether a graph of near documents is left aside.
     ///   - note: receives a sentence for the operator.
     /// - Throws: ``IndexError``, also for an index of other vectors; file errors.
     init(
         _ folder: URL, for artefact: Artefact, sources: [any ScoreSource], queries: Precision = .float32,
-        isExact: Bool = false, sharing open: ServedIndex?,
-        note: (String) -> Void = { _ in }
+        isOffline: Bool = false, isExact: Bool = false, sharing open: ServedIndex?, note: (String) -> Void = { _ in }
     ) throws {
         hash = ContentHash.hexadecimal(ContentHash.sha256(try SearchIndex.manifestData(in: folder)))
         let isSame = open?.hash == hash
@@ -35,7 +35,9 @@ final class ServedIndex: Sendable {
         try search.require(artefact, sources: sources, queries: queries)
         let documents = try search.prepared(for: sources, sharing: isSame ? open?.documents : nil)
         held = Mutex(documents)
-        if !isSame { noteGraph(of: documents, artefact, isExact: isExact, note) }
+        if !isSame {
+            noteGraph(of: documents, for: artefact.manifest.rankingWeights(offline: isOffline), isExact: isExact, note)
+        }
         guard search.lacksBytes, documents.vectors?.approximationByteCount == 0 else { return }
         if !isSame {
             note(
@@ -49,18 +51,20 @@ final class ServedIndex: Sendable {
         }
     }
 
-    private func noteGraph(of documents: SourceIndex, _ artefact: Artefact, isExact: Bool, _ note: (String) -> Void) {
+    private func noteGraph(
+        of documents: SourceIndex, for weights: SourceWeights, isExact: Bool, _ note: (String) -> Void
+    ) {
         guard let record = search.manifest.approximation else { return }
         let folder = search.folder.path
         if isExact {
             note("\(folder) has a graph for approximate searches, which --exact leaves aside")
-        } else if documents.canApproximate(artefact.manifest.rankingWeights(offline: false)) {
+        } else if documents.canApproximate(weights) {
             note(
                 "searches of \(folder) are approximate: \(record.text). \"exact\": true in a request, or --exact, asks for exact ones"
             )
         } else {
             note(
-                "searches of \(folder) are exact, although it has a graph: the graph was not measured with the artefact's weights; 'mafin index' builds another"
+                "searches of \(folder) are exact, although it has a graph: the graph does not find enough with the weights that rank, or was not measured with them; 'mafin index' builds another"
             )
         }
     }
