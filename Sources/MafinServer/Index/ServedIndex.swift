@@ -1,5 +1,6 @@
 import Foundation
 import MafinEncoder
+import MafinMethod
 import MafinNumerics
 import MafinPipeline
 import MafinRetrieval
