@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Runs the benchmarks, each beside its peers in the same run, and writes the tables into a folder. Run it on an idle machine.
 #
-#   Scripts/bench.sh [NAME …]     names: training embedding queries tokenizer search operations start growth statistics losses guard. Without a name
-#                                 all of these run. "cache" needs 7 GB of disk and runs only if it is named.
+#   Scripts/bench.sh [NAME …]     names: training embedding queries precision tokenizer search operations start growth statistics losses guard.
+#                                 Without a name all of these run. "precision" measures bf16 and int8, with the peers' own; "cache" needs 7 GB of disk
+#                                 and runs only if it is named.
 #   MAFIN_SHARED                  the folder with collections and peers (default ../shared)
 #   PEER_HOME                     the folder into which bench/setup.sh of the shared folder put the Python peers (default ~/.cache/mafin-peers)
 #   BENCH_OUTPUT                  the folder for the tables (default .cache/bench)
@@ -15,7 +16,7 @@ output=${BENCH_OUTPUT:-$cache/bench}
 model="$cache/models/all-MiniLM-L6-v2"
 programs=Benchmarks/.build/release
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(training embedding queries tokenizer search operations start growth statistics losses guard)
+[ ${#names[@]} -gt 0 ] || names=(training embedding queries precision tokenizer search operations start growth statistics losses guard)
 
 say "building"
 swift build -c release --package-path Benchmarks >&2
@@ -41,6 +42,11 @@ measure() {
         peer bench-embedding --shared "$shared" --model bge-small
         ;;
     queries) peer bench-embedding --shared "$shared" --queries ;;
+    precision)
+        peer bench-embedding --shared "$shared" --precision float32 bf16 int8
+        peer bench-embedding --shared "$shared" --precision float32 int8 --queries
+        peer bench-training --shared "$shared" --precision float32 bf16 --quick
+        ;;
     tokenizer) peer bench-tokenizer --shared "$shared" --model "$model" ;;
     search) peer bench-search --shared "$shared" ;;
     operations) peer bench-operations --shared "$shared" ;;

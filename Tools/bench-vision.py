@@ -74,7 +74,7 @@ def compare_pictures(options, model):
 
     files = sorted(str(path) for path in options.pictures.rglob("*") if path.suffix.lower() in [".png", ".jpg", ".jpeg"])
     files = files[: options.images]
-    processor = transformers.AutoImageProcessor.from_pretrained(options.model, use_fast=False)
+    processor = transformers.AutoImageProcessor.from_pretrained(options.model, backend="pil")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         pictures, vectors = pathlib.Path(folder) / "pictures.json", pathlib.Path(folder) / "vectors.json"

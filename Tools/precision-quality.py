@@ -1,12 +1,13 @@
 """What lower precision does to rankings: nDCG@10 on test in float32, bf16 and int8, with the encoder alone and with the whole artefact.
 
     python3 Tools/precision-quality.py --mafin .build/release/mafin --shared ../shared --work /tmp/precision [--collections nfcorpus scifact fae-10k]
-                                       [--seeds 1 2 3] [--time 2m] [--precisions float32 bf16 int8]
+                                       [--seeds 1 2 3] [--time 2m | --epochs 6] [--precisions float32 bf16 int8]
 
 For each collection and seed an artefact is trained in float32 beside the stored vectors of the shared folder, and then evaluated in each precision with
-`mafin evaluate --runs`. The differences to float32 are taken query by query from these rankings. Their 95 % interval is a percentile bootstrap over queries of
-the mean over seeds (10,000 resamples). "Gate" says what `mafin train --precision` decided on dev. "Same top ten" is the share of queries whose ten best documents
-are the same, in any order. What is already in --work is used again.
+`mafin evaluate --runs`. --epochs makes trainings that do not depend on how busy the machine is. The differences to float32 are taken query by query from these
+rankings. Their 95 % interval is a percentile bootstrap over queries of the mean over seeds (10,000 resamples). "Same top ten" is the share of queries whose ten
+best documents are the same, in any order. The second table says what the gate of `mafin train` decided on dev for the last of --precisions. What is already
+in --work is used again.
 """
 
 import argparse
@@ -30,6 +31,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--precisions", nargs="+", default=["float32", "bf16", "int8"])
     parser.add_argument("--time", default="2m")
+    parser.add_argument("--epochs", help="passes over the labels, instead of --time")
     parser.add_argument("--encoder", help="name or folder of the encoder; the program's default if it is not given")
     arguments = parser.parse_args()
     lines, gates = [], []
@@ -37,8 +39,8 @@ def main():
         measured = {system: collections.defaultdict(list) for system in SYSTEMS}
         for seed in arguments.seeds:
             artefact = train(arguments, name, seed)
-            gates += [[name, seed, *gate(arguments, name, seed, precision)] for precision in arguments.precisions
-                      if precision != "float32"]
+            record = json.loads((artefact / "manifest.json").read_text())["precision"]
+            gates.append([name, seed, record["asked"], record["used"], record["reason"]])
             for precision in arguments.precisions:
                 runs = evaluate(arguments, name, artefact, precision)
                 for system in SYSTEMS:
@@ -63,19 +65,14 @@ def inputs(arguments, name):
     return ["--data", str(shared / "data" / name), "--black-box", f"vectors:{shared / 'vectors' / name}"]
 
 
-def train(arguments, name, seed, precision="float32"):
-    folder = pathlib.Path(arguments.work) / f"{name}-{seed}-{precision}"
+def train(arguments, name, seed):
+    folder = pathlib.Path(arguments.work) / f"{name}-{seed}"
     if not (folder / "manifest.json").exists():
         run([arguments.mafin, "train", *inputs(arguments, name), "--output", str(folder), "--seed", str(seed), "--mode", "query",
-             "--time", arguments.time, "--force", "--quiet", "--precision", precision,
+             *(["--epochs", arguments.epochs, "--time", "10h"] if arguments.epochs else ["--time", arguments.time]),
+             "--force", "--quiet", "--precision", arguments.precisions[-1],
              *(["--encoder", arguments.encoder] if arguments.encoder else [])])
     return folder
-
-
-def gate(arguments, name, seed, precision):
-    """What the gate decides on the artefact that a training with that precision writes."""
-    record = json.loads((train(arguments, name, seed, precision) / "manifest.json").read_text())["precision"]
-    return [record["asked"], record["used"], record["reason"]]
 
 
 def evaluate(arguments, name, artefact, precision):
