@@ -83,7 +83,8 @@ public final class Comparison {
             try store.write(
                 ComparisonStore.Common(
                     blackBoxSource: source, blackBoxDimension: training.data.blackBoxDocuments.columns,
-                    data: training.dataRecords, knownQueries: training.knownQueries.lines))
+                    data: training.dataRecords, knownQueries: training.knownQueries.lines,
+                    tooFewNewSets: training.tooFewNewSets))
         }
         let lexical = try measureLexical()
         try measureReleased()

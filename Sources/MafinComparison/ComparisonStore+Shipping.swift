@@ -23,6 +23,8 @@ extension ComparisonStore {
         var data: [ArtefactManifest.DataRecord]
         /// ``KnownQueries/lines``.
         var knownQueries: Data
+        /// ``QueryPartition/tooFewNewSets`` of dev.
+        var tooFewNewSets: Int?
     }
 
     func write(_ common: Common) throws {
@@ -172,7 +174,8 @@ extension ComparisonStore {
             verdict: trained?.verdict
                 ?? Verdict(
                     lambda: sources.mixture.lambda, development: development,
-                    system: ArtefactEvaluation.artefactName, metric: plan.metric),
+                    system: ArtefactEvaluation.artefactName, metric: plan.metric,
+                    tooFewNewSets: common.tooFewNewSets),
             knownQueries: try KnownQueries(lines: common.knownQueries, path: commonFile.path))
     }
 

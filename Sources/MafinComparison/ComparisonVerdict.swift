@@ -9,8 +9,8 @@ import MafinRetrieval
 /// candidate, because it costs less and can do less harm. The other systems of the table, and Holm's correction there,
 /// do not affect the decision.
 public struct ComparisonVerdict: Sendable, Equatable, Codable {
-    /// What to do. Ship: the candidate is significantly better than the black box. Do not ship: its mean is not above
-    /// the black box. Cannot tell: anything else.
+    /// What to do. Ship: the candidate is significantly better than the black box, on queries that can speak of others. Do not ship: its
+    /// mean is not above the black box. Cannot tell: anything else.
     public typealias Decision = Verdict.Decision
 
     /// A paired test of one system against another.
@@ -89,6 +89,8 @@ public struct ComparisonVerdict: Sendable, Equatable, Codable {
     /// About how many measured queries would show the difference that is not significant yet; `nil` if the decision is
     /// not ``Verdict/Decision/cannotTell``, or if the difference is not above 0.
     public var queriesNeeded: Int?
+    /// ``QueryPartition/tooFewNewSets`` of the measured queries. If there is one, the decision is never ``Verdict/Decision/ship``.
+    public var tooFewNewSets: Int?
 
     /// The system that was chosen on dev.
     public var candidate: String { primary.system }
@@ -170,12 +172,14 @@ extension ComparisonVerdict {
                     cost: QueryCost(kinds(name)))
             }
         }
+        let tooFewNewSets = outcome.partition?.tooFewNewSets
+        let isShown = primary.difference.isBetter(at: Self.level)
         let decision: Decision =
-            primary.difference.isBetter(at: Self.level)
-            ? .ship : primary.difference.mean > 0 ? .cannotTell : .doNotShip
+            isShown && tooFewNewSets == nil ? .ship : primary.difference.mean > 0 ? .cannotTell : .doNotShip
         let sources = kinds(candidate)
         var needed: Int?
-        if decision == .cannotTell, let mine = systems.first(where: { $0.name == candidate })?.evaluation.mean,
+        if decision == .cannotTell, !isShown,
+            let mine = systems.first(where: { $0.name == candidate })?.evaluation.mean,
             let other = systems.first(where: { $0.name == blackBox })?.evaluation.mean
         {
             needed = MinimumDetectableDifference(differences: mine.differences(from: other, in: metric))
@@ -189,6 +193,6 @@ extension ComparisonVerdict {
             known: gain(.seenDocuments, of: candidate), new: gain(.newDocuments, of: candidate),
             cost: QueryCost(sources),
             jointTraining: test(outcome.chosen?.name, against: Contender.tunedAlone.joinedName),
-            offline: offline, queriesNeeded: needed)
+            offline: offline, queriesNeeded: needed, tooFewNewSets: tooFewNewSets)
     }
 }

@@ -77,6 +77,8 @@ public struct CollectionTraining {
     package let queries: [Query]
     let released: ReleasedEncoder
     package let devQrels: Qrels
+    /// ``QueryPartition/tooFewNewSets`` of dev.
+    package let tooFewNewSets: Int?
     /// The queries that are learned from or chosen on.
     public let knownQueries: KnownQueries
     /// The vectors of all documents that the query side learns beside, not normalised, `(documents, dimension)`: those of
@@ -128,6 +130,11 @@ public struct CollectionTraining {
         untrained = Untrained(encoder)
         let trainQrels = try splits.qrels(.train)
         devQrels = try splits.qrels(.dev)
+        tooFewNewSets =
+            QueryPartition(
+                devQrels, learned: [trainQrels],
+                identity: ContentIdentity(collection, labelledBy: [trainQrels, devQrels])
+            ).tooFewNewSets
         knownQueries = try splits.knownQueries()
 
         let documents = collection.documents.map(\.item)
@@ -322,7 +329,8 @@ public struct CollectionTraining {
             runs: rankings.map { ($0, Run($1, queryIds: ids, documentIds: collection.documentIds)) },
             qrels: devQrels.filter { wanted.contains($0) }, baseline: ArtefactEvaluation.baseline)
         let verdict = Verdict(
-            lambda: mixture.lambda, development: development, system: contender.joinedName, gain: outcome.gain)
+            lambda: mixture.lambda, development: development, system: contender.joinedName, gain: outcome.gain,
+            tooFewNewSets: tooFewNewSets)
         return TrainedEncoder(
             encoder: encoder, outcome: outcome,
             manifest: try manifest(

@@ -90,6 +90,22 @@ import Testing
         #expect(without.known == nil && without.new == nil && without.primary == found.primary)
     }
 
+    /// A significant gain on 200 queries about two new classes is not shipped; on ten classes it is.
+    @Test func fewNewSetsCannotTell() throws {
+        func found(classes: Int) throws -> ComparisonVerdict {
+            var outcome = MadeUpOutcome.outcome([.init("black-box", 0.3), .init("mafin", 0.4)])
+            let ids = outcome.rows[0].evaluation.queryIds
+            outcome.partition = QueryPartition(
+                Qrels(ids.enumerated().map { ($1, "d\($0 % classes)", 1) }), learned: [],
+                identity: ContentIdentity(queries: [], documents: []))
+            return try #require(ComparisonVerdict(outcome, metric: MadeUpOutcome.metric))
+        }
+        let (two, ten) = (try found(classes: 2), try found(classes: 10))
+        #expect(two.primary == ten.primary && two.primary.difference.p < 0.05)
+        #expect(two.decision == .cannotTell && two.tooFewNewSets == 2 && two.queriesNeeded == nil)
+        #expect(ten.decision == .ship && ten.tooFewNewSets == nil)
+    }
+
     /// The number of other systems in the table does not affect the primary test.
     @Test func otherSystemsDoNotChangeThePrimaryTest() throws {
         let few = try #require(verdict([.init("black-box", 0.3), .init("mafin", 0.3115)]))

@@ -374,6 +374,17 @@ private func manifest(towers: Int = 2) throws -> ArtefactManifest {
         )
     }
 
+    /// 300 pictures of two classes that training does not know are no evidence for a third class.
+    @Test func aGainOnFewNewSetsCannotBeTold() {
+        func verdict(_ mean: Double, _ low: Double) -> Verdict {
+            Verdict(
+                lambda: 0.4, metric: "nDCG@10", difference: (mean, low, 0.0929), queries: 300, tooFewNewSets: 2)
+        }
+        let found = verdict(0.0701, 0.0473)
+        #expect(found.decision == .cannotTell && found.allowsUse && found.reason.contains("only 2 sets of them"))
+        #expect(verdict(-0.01, -0.03).decision == .doNotShip && verdict(0.0701, -0.01).decision == .cannotTell)
+    }
+
     @Test func aMixtureWithoutGainIsNotShipped() {
         #expect(verdict(0, 0.1, 0.05, 0.2).decision == .doNotShip)
         #expect(verdict(0, 0.1, 0.05, 0.2).reason.contains("λ = 0"))

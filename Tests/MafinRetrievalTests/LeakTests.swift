@@ -109,7 +109,7 @@ import Testing
         let ids = ContentIdentity(queries: [], documents: [])
         let partition = QueryPartition(measured, learned: [learned], identity: ids)
         #expect(partition.seenDocuments == ["p"])
-        #expect(partition.newDocuments == ["q", "r"] && partition.seenShares == [0.5, 0])
+        #expect(partition.newDocuments == ["q", "r"] && partition.seenShares == [0.5, 0] && partition.newSets == 2)
 
         func run(_ best: [String: String]) -> Run {
             var run = Run()
@@ -131,6 +131,23 @@ import Testing
             evaluations: [("base", SeededEvaluation([evaluate(run(["t": "a"]), against: learned, metrics: [metric])]))],
             baseline: "base", metrics: [metric])
         #expect(Set(all.keys) == [.seenDocuments])
+    }
+
+    /// Forty queries about five new sets are too few sets, six sets are enough, and sets that training knows do not count.
+    @Test func queriesThatShareFewNewSets() {
+        func sets(_ count: Int, queries: Int = 40, known: Int = 0) -> Int? {
+            let measured = Qrels(
+                (0..<queries).flatMap { query in (0..<3).map { ("q\(query)", "d\(query % count)-\($0)", 1) } })
+            let learned = Qrels((0..<known).flatMap { set in (0..<3).map { ("t\(set)", "d\(set)-\($0)", 1) } })
+            return QueryPartition(
+                measured, learned: [learned], identity: ContentIdentity(queries: [], documents: [])
+            ).tooFewNewSets
+        }
+        #expect(sets(2) == 2 && sets(5) == 5 && sets(6) == nil)
+        #expect(sets(5, known: 5) == nil)
+        #expect(sets(4, known: 2) == nil, "only half of the queries ask for new documents")
+        #expect(sets(4, known: 1) == 3)
+        #expect(sets(5, queries: 5) == nil, "each query has documents of its own")
     }
 
     @Test func aDocumentWithTheTextOfALearnedOneIsNotNew() throws {

@@ -10,8 +10,8 @@ public struct Verdict: Sendable, Codable, Hashable {
         case ship
         /// λ is 0, or the metric is not above the black box's, or training does not raise it.
         case doNotShip = "do-not-ship"
-        /// The metric rises, but the difference to the black box or the gain of training may be chance; or nothing was
-        /// measured.
+        /// The metric rises, but the difference to the black box or the gain of training may be chance, or the queries ask for too
+        /// few new sets of documents; or nothing was measured.
         case cannotTell = "cannot-tell"
     }
 
@@ -32,9 +32,10 @@ public struct Verdict: Sendable, Codable, Hashable {
     ///   - difference: mean over dev queries of joined embedding minus black box, with its 95 % interval; `nil` if
     ///     nothing was measured.
     ///   - gain: the gain of training over its untrained start; `nil` if nothing was trained.
+    ///   - tooFewNewSets: ``QueryPartition/tooFewNewSets`` of the dev queries.
     public init(
         lambda: Float?, metric: String, difference: (mean: Double, low: Double, high: Double)?, queries: Int,
-        gain: TrainingGain? = nil
+        gain: TrainingGain? = nil, tooFewNewSets: Int? = nil
     ) {
         if lambda == 0 {
             decision = .doNotShip
@@ -60,6 +61,9 @@ public struct Verdict: Sendable, Codable, Hashable {
             reason =
                 "\(figures), but training shows no gain over the untrained encoder: \(Self.signed(gain.mean)) on dev queries "
                 + "that did not choose among its \(gain.evaluations) states (p = \(String(format: "%.3f", gain.p)))."
+        } else if difference.low > 0, let sets = tooFewNewSets {
+            decision = .cannotTell
+            reason = "\(figures): the whole interval lies above 0. But \(Self.fewSets(sets))"
         } else if difference.low > 0 {
             decision = .ship
             let trained = gain.map {
@@ -83,14 +87,22 @@ public struct Verdict: Sendable, Codable, Hashable {
     ///   - development: the comparison, with the black box as its baseline.
     ///   - system: the joined embedding's name in the comparison.
     ///   - gain: the gain of training over its untrained start, in the same metric; `nil` if nothing was trained.
+    ///   - tooFewNewSets: ``QueryPartition/tooFewNewSets`` of the dev queries.
     public init(
         lambda: Float?, development: EvaluationReport, system: String = "mafin", gain: TrainingGain? = nil,
-        metric: Metric = .nDCG(cutoff: 10)
+        metric: Metric = .nDCG(cutoff: 10), tooFewNewSets: Int? = nil
     ) {
         let difference = development.systems.first { $0.name == system }?.difference?[metric]
         self.init(
             lambda: lambda, metric: metric.description, difference: difference.map { ($0.mean, $0.low, $0.high) },
-            queries: development.queries, gain: gain)
+            queries: development.queries, gain: gain, tooFewNewSets: tooFewNewSets)
+    }
+
+    /// Why a gain on queries about few new sets of documents is no evidence.
+    /// - Parameter sets: ``QueryPartition/tooFewNewSets``.
+    public static func fewSets(_ sets: Int) -> String {
+        "most of the queries ask for documents that training did not name, and for only \(sets) \(sets == 1 ? "set" : "sets") of them, such as "
+            + "classes. Queries of one set rise and fall together; queries about \(QueryPartition.fewestSets) sets or more would tell."
     }
 
     /// Whether the artefact may be used: the decision is not ``Decision/doNotShip``, or the user overrode it.

@@ -77,6 +77,10 @@ extension VerdictFacts {
                 ? chosen.map {
                     "The artefact is that of seed \($0.seed), the best on dev. It reaches \(Number.mean($0.all.metrics[metric]))."
                 } : nil,
+            verdict.tooFewNewSets.map {
+                let reason = Verdict.fewSets($0)
+                return reason.prefix(1).uppercased() + reason.dropFirst()
+            },
             verdict.new.flatMap {
                 $0.queries < fewQueries
                     ? "\(Number.count($0.queries)) queries about new documents are too few to predict the gain on documents that are added later."

@@ -17,6 +17,21 @@ public struct QueryPartition: Sendable, Codable, Hashable {
     public let newDocuments: [String]
     /// For each query of ``newDocuments``, the share of its relevant documents that training saw; below 1.
     public let seenShares: [Double]
+    /// Number of different sets of relevant documents that the queries of ``newDocuments`` ask for.
+    public let newSets: Int
+
+    /// ``newSets``, if most queries ask for new documents, and for so few sets of them that no test can speak of others; otherwise `nil`.
+    ///
+    /// Queries with the same relevant documents, such as pictures of one class, rise and fall together: a gain on some hundred of them
+    /// says something about their few sets, and little about the next one. Sets that training knows are another matter, because later
+    /// queries will ask for them too.
+    public var tooFewNewSets: Int? {
+        let areShared = newDocuments.count >= 2 * newSets
+        return areShared && newDocuments.count > seenDocuments.count && newSets < Self.fewestSets ? newSets : nil
+    }
+
+    /// A paired randomisation test over n sets has no p below 2 / 2ⁿ, which is below .05 from six on.
+    public static let fewestSets = 6
 
     /// Partitions the queries of `measured` that have a relevant document.
     /// - Parameters:
@@ -30,17 +45,19 @@ public struct QueryPartition: Sendable, Codable, Hashable {
             }
         }
         var (seen, new, shares): ([String], [String], [Double]) = ([], [], [])
+        var sets = Set<Set<ContentIdentity.Key>>()
         for query in measured.queryIds where measured.hasRelevantDocument(query) {
-            let relevant = measured.relevantDocuments(of: query)
-            let found = relevant.count { known.contains(identity.document($0.document)) }
+            let relevant = measured.relevantDocuments(of: query).map { identity.document($0.document) }
+            let found = relevant.count(where: known.contains)
             if found == relevant.count {
                 seen.append(query)
             } else {
                 new.append(query)
                 shares.append(Double(found) / Double(relevant.count))
+                sets.insert(Set(relevant))
             }
         }
-        (seenDocuments, newDocuments, seenShares) = (seen, new, shares)
+        (seenDocuments, newDocuments, seenShares, newSets) = (seen, new, shares, sets.count)
     }
 
     /// The queries of a part.
