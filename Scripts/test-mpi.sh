@@ -4,7 +4,8 @@
 #   Scripts/test-mpi.sh [MAFIN]     the built program (default: .build-test/release/mafin)
 #
 # The losses of every step and the figures on dev must agree to 1e-5 with 1, 2, 3 and 4 processes, in each mode, and for an encoder whose
-# layers are summed during the backward pass. A run whose rank is killed must be resumable with another number of processes, and give the losses of a run that was not interrupted.
+# layers are summed during the backward pass. A run whose rank is killed must be resumable with another number of processes, and give the
+# losses of a run that was not interrupted.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
