@@ -7,9 +7,13 @@ Networks: shared (all processes on one host, shared memory), and RATE:DELAY pair
 process on a host of its own. A host is a network namespace, and Tools/delaying_switch.c is the network between them, as many kernels have no netem.
 Needs root, OpenMPI, ip and a C compiler. --max-length cuts the texts, so that a step computes less and the network's part is seen on few cores.
 
-The model: a step takes  compute · max(1, ranks · threads / cores) / ranks  +  bytes · 2 (ranks - 1) / ranks / rate
-+  messages · log2(ranks) · delay  +  overhead · log2(ranks), where `bytes` are the gradients. compute and overhead are fitted, rate and delay are those
-of the network. It is fitted on every second point, and its error is that on the others.
+The model: a step takes  own + exposed + messages · log2(ranks) · delay + overhead · log2(ranks)  with
+  own = compute · max(1, ranks · threads / cores) / ranks
+  sums = bytes · 2 (ranks - 1) / ranks / rate + layers · log2(ranks) · delay        (bytes: the gradients; a sum for each layer)
+  window = own · 2/3 / chunks                                                       (the backward pass of the last of a thread's chunks)
+  exposed = sums / layers + (1 - 1 / layers) · max(0, sums - window)
+because the sums run beside the backward pass of the last chunk, and that of the first layer has nothing beside it. compute and overhead are fitted, rate and
+delay are those of the network. It is fitted on every second point, and its error is that on the others.
 """
 
 import argparse
@@ -24,7 +28,9 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-MESSAGES = 14  # collective calls of a step, counted in the code: see Documentation/scale.md
+MESSAGES = 14  # collective calls of a step beside the layers' sums, counted in the code: see Documentation/scale.md
+CHUNK = 768  # tokens: TransformerEncoder.trainingChunk
+BACKWARD = 2 / 3  # of a step's computing: a backward pass has twice the products of a forward pass
 
 
 def shell(*words, **options):
@@ -86,33 +92,38 @@ def train(given, folder, ranks, network, threads):
     if done.returncode != 0:
         sys.exit(f"{' '.join(line)}\nended with status {done.returncode}:\n{done.stderr[-3000:]}")
     training = json.loads((output / "manifest.json").read_text())["training"]["hyperparameters"]
-    steps = json.loads(done.stdout)["contenders"][0]["steps"]
-    return training["stepSeconds"] / steps, steps
+    result = json.loads(done.stdout)["contenders"][0]
+    steps = result["steps"]
+    return training["stepSeconds"] / steps, steps, result["tokens"] / steps
 
 
-def fit(points, bytes_, cores):
+def fit(points, bytes_, layers, cores):
     """compute and overhead that minimise the sum of squared relative errors."""
-    def known(point):
-        ranks, rate, delay = point["ranks"], point["rate"], point["delay"]
-        if ranks == 1:
-            return 0.0
-        wire = 0 if rate is None else bytes_ * 8 * 2 * (ranks - 1) / ranks / (rate * 1e6)
-        return wire + (0 if delay is None else MESSAGES * math.log2(ranks) * delay * 1e-6)
+    def share(point):
+        return max(1, point["ranks"] * point["threads"] / cores) / point["ranks"]
 
-    rows = []
-    for point in points:
-        ranks = point["ranks"]
-        rows.append((max(1, ranks * point["threads"] / cores) / ranks / point["seconds"], math.log2(ranks) / point["seconds"],
-                     1 - known(point) / point["seconds"]))
-    aa, ab, bb = (sum(x * y for x, y in pairs) for pairs in
-                  ([(r[0], r[0]) for r in rows], [(r[0], r[1]) for r in rows], [(r[1], r[1]) for r in rows]))
-    ay, by = sum(r[0] * r[2] for r in rows), sum(r[1] * r[2] for r in rows)
-    determinant = aa * bb - ab * ab
-    compute, overhead = (bb * ay - ab * by) / determinant, (aa * by - ab * ay) / determinant
+    def network(point, compute):
+        ranks, rate = point["ranks"], point["rate"]
+        if ranks == 1 or rate is None:
+            return 0.0
+        delays = math.log2(ranks) * point["delay"] * 1e-6
+        sums = bytes_ * 8 * 2 * (ranks - 1) / ranks / (rate * 1e6) + layers * delays
+        chunks = max(1, math.ceil(point["tokens"] / ranks / point["threads"] / CHUNK))
+        window = compute * share(point) * BACKWARD / chunks
+        return sums / layers + (1 - 1 / layers) * max(0, sums - window) + MESSAGES * delays
+
+    compute = overhead = 0.0
+    for _ in range(100):  # The window depends on compute.
+        rows = [(share(point) / point["seconds"], math.log2(point["ranks"]) / point["seconds"],
+                 1 - network(point, compute) / point["seconds"]) for point in points]
+        aa, ab, bb = (sum(x * y for x, y in pairs) for pairs in
+                      ([(r[0], r[0]) for r in rows], [(r[0], r[1]) for r in rows], [(r[1], r[1]) for r in rows]))
+        ay, by = sum(r[0] * r[2] for r in rows), sum(r[1] * r[2] for r in rows)
+        determinant = aa * bb - ab * ab
+        compute, overhead = (compute + (bb * ay - ab * by) / determinant) / 2, (aa * by - ab * ay) / determinant
 
     def predict(point):
-        ranks = point["ranks"]
-        return compute * max(1, ranks * point["threads"] / cores) / ranks + overhead * math.log2(ranks) + known(point)
+        return compute * share(point) + overhead * math.log2(point["ranks"]) + network(point, compute)
 
     return compute, overhead, predict
 
@@ -142,15 +153,17 @@ def main():
                 continue
             network = None if rate is None or ranks == 1 else Network(folder, ranks, rate, delay)
             try:
-                seconds, steps = train(given, folder, ranks, network, 1)
+                seconds, steps, tokens = train(given, folder, ranks, network, 1)
             finally:
                 if network:
                     network.close()
-            points.append({"network": name, "rate": rate, "delay": delay, "ranks": ranks, "threads": 1, "seconds": seconds, "steps": steps})
+            points.append({"network": name, "rate": rate, "delay": delay, "ranks": ranks, "threads": 1, "seconds": seconds, "steps": steps,
+                           "tokens": tokens})
             print(f"{name:12} {ranks} ranks: {1000 * seconds:.1f} ms a step of {steps}", flush=True)
-    compute, overhead, predict = fit(points[::2], 4 * parameters, cores)
+    layers = json.loads((pathlib.Path(given.encoder) / "config.json").read_text())["num_hidden_layers"]
+    compute, overhead, predict = fit(points[::2], 4 * parameters, layers, cores)
     errors = [abs(predict(point) / point["seconds"] - 1) for point in points[1::2]]
-    report = {"parameters": parameters, "cores": cores, "computeSeconds": compute, "overheadSeconds": overhead, "points": points,
+    report = {"parameters": parameters, "layers": layers, "cores": cores, "computeSeconds": compute, "overheadSeconds": overhead, "points": points,
               "predicted": [predict(point) for point in points], "medianErrorOnHeldOut": statistics.median(errors) if errors else None}
     if given.json:
         pathlib.Path(given.json).write_text(json.dumps(report, indent=2) + "\n")

@@ -2,7 +2,8 @@
 
     compare_mpi_runs.py --mafin MAFIN --folder WORK [--tolerance 1e-5]
 
-WORK holds the encoder 'model'. Needs only Python's standard library and an MPI.
+WORK holds the encoders 'model' and 'wide'; the layers of the latter are large enough for sums of their own, which run beside the backward pass.
+Needs only Python's standard library and an MPI.
 """
 
 import argparse
@@ -25,10 +26,10 @@ LAUNCHERS = {
 ENVIRONMENT = os.environ | {"MAFIN_THREADS": "1", "OMPI_MCA_mpi_yield_when_idle": "1"}
 
 
-def command(given, output, mode, epochs=2, extra=()):
+def command(given, output, mode, epochs=2, extra=(), encoder="model"):
     return [
         given.mafin, "train", "--data", str(SAMPLE), "--black-box", f"vectors:{SAMPLE / 'black-box'}", "--encoder",
-        str(given.folder / "model"), "--mode", mode, "--epochs", str(epochs), "--time", "1h", "--rivals", "none", "--output",
+        str(given.folder / encoder), "--mode", mode, "--epochs", str(epochs), "--time", "1h", "--rivals", "none", "--output",
         str(output), "--json", *extra]
 
 
@@ -40,10 +41,10 @@ def history(output):
         for record in manifest["training"]["hyperparameters"]["history"]]
 
 
-def train(given, name, processes, mode, extra=(), launcher=None):
-    output = given.folder / f"{name}-{mode}-{processes}"
+def train(given, name, processes, mode, extra=(), launcher=None, encoder="model"):
+    output = given.folder / f"{name}-{encoder}-{mode}-{processes}"
     shutil.rmtree(output, ignore_errors=True)
-    line = command(given, output, mode, extra=extra)
+    line = command(given, output, mode, extra=extra, encoder=encoder)
     if processes > 1:
         line = [*LAUNCHERS[launcher], "-n", str(processes), *line]
     began = time.time()
@@ -121,15 +122,15 @@ def main():
     available = [name for name, line in LAUNCHERS.items() if shutil.which(line[0])]
     if not available:
         sys.exit("no mpirun was found")
-    for mode in ["query", "block", "pair"]:
-        alone, seconds = train(given, "alone", 1, mode)
-        print(f"{mode:5}  1 process: {alone[-1][0]} steps, loss {alone[-1][1]:.6f}, nDCG@10 on dev {alone[-1][2]:.4f}, {seconds:.1f} s")
+    for encoder, mode in [("model", "query"), ("model", "block"), ("model", "pair"), ("wide", "pair")]:
+        alone, seconds = train(given, "alone", 1, mode, encoder=encoder)
+        print(f"{encoder} {mode:5}  1 process: {alone[-1][0]} steps, loss {alone[-1][1]:.6f}, nDCG@10 on dev {alone[-1][2]:.4f}, {seconds:.1f} s")
         for launcher in available:
             for processes in [2, 3, 4] if launcher == "OpenMPI" else [2, 4]:
-                found, seconds = train(given, launcher, processes, mode, launcher=launcher)
+                found, seconds = train(given, launcher, processes, mode, launcher=launcher, encoder=encoder)
                 worst = difference(alone, found)
                 faults += not worst < given.tolerance
-                print(f"{mode:5}  {processes} processes of {launcher}: largest difference of losses and figures {worst:.2e}, {seconds:.1f} s")
+                print(f"{encoder} {mode:5}  {processes} processes of {launcher}: largest difference of losses and figures {worst:.2e}, {seconds:.1f} s")
     for launcher in available:
         worst, status = kill_one(given, launcher)
         faults += not worst < given.tolerance

@@ -1,5 +1,6 @@
-"""Makes a small encoder folder of a family with random weights, for tests: make_encoder_folder.py FAMILY OUTPUT
+"""Makes a small encoder folder of a family with random weights, for tests: make_encoder_folder.py FAMILY OUTPUT [FACTOR]
 
+With a FACTOR, for 'mean' only, all widths are so many times those of the golden, and all weights are new.
 FAMILY: mean (BERT), mpnet, xlm-roberta, modernbert, nomic or gte. The network is that of the goldens of MafinEncoderTests, with as many rows of word embeddings as
 the tokenizer has tokens. Tokenizers: WordPiece over the words of the sample, or the small Unigram and BPE tokenizers of the goldens of MafinTextTests.
 Needs only Python's standard library.
@@ -7,6 +8,7 @@ Needs only Python's standard library.
 
 import array
 import json
+import math
 import pathlib
 import random
 import re
@@ -60,8 +62,17 @@ def write_tokenizer(family, folder):
     return count
 
 
-def widen(source, target, rows):
-    """Copies a safetensors file; the word embeddings get `rows` random rows."""
+def random_values(generator, name, shape):
+    """Weights of a new network, as BERT begins, but with larger numbers, so that all layers matter."""
+    count = math.prod(shape)
+    if len(shape) == 1:
+        return array.array("f", [float(name.endswith("LayerNorm.weight"))] * count).tobytes()
+    return array.array("f", (generator.gauss(0, 0.05) for _ in range(count))).tobytes()
+
+
+def widen(source, target, rows, widths):
+    """Copies a safetensors file; the word embeddings get `rows` random rows. `widths`: what takes the place of a width; empty: nothing, and
+    other tensors keep their values."""
     data = source.read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
@@ -73,6 +84,10 @@ def widen(source, target, rows):
         if name.endswith(("word_embeddings.weight", "tok_embeddings.weight")):
             shape = [rows, shape[1]]
             values = array.array("f", (generator.gauss(0, 0.15) for _ in range(rows * shape[1]))).tobytes()
+        if widths:
+            # Only the columns of tables are widths.
+            shape = [*shape[:-1], widths[shape[-1]]] if name.startswith("embeddings.") else [widths[size] for size in shape]
+            values = random_values(generator, name, shape)
         out[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, start + len(values)]}
         parts.append(values)
         start += len(values)
@@ -83,13 +98,19 @@ def widen(source, target, rows):
 
 def main():
     family, output = sys.argv[1], pathlib.Path(sys.argv[2])
+    factor = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     source = ENCODERS / f"small-{family}"
     output.mkdir(parents=True)
     count = write_tokenizer(family, output)
     configuration = json.loads((source / "config.json").read_text())
     configuration["vocab_size"] = count
+    widths = {configuration[name]: factor * configuration[name] for name in ["hidden_size", "intermediate_size"]} if factor > 1 else {}
+    if factor > 1:
+        if family != "mean":
+            sys.exit("a FACTOR is for 'mean' only")
+        configuration |= {name: widths[configuration[name]] for name in ["hidden_size", "intermediate_size"]}
     (output / "config.json").write_text(json.dumps(configuration))
-    widen(source / "model.safetensors", output / "model.safetensors", count)
+    widen(source / "model.safetensors", output / "model.safetensors", count, widths)
     shutil.copy(source / "modules.json", output)
     shutil.copytree(source / "1_Pooling", output / "1_Pooling")
 

@@ -5,6 +5,19 @@ import Testing
 
 @testable import MafinEncoder
 
+/// Adds the floats of all threads that stand for processes, in the order of their numbers.
+func adding(_ rank: Int, _ exchange: Exchange) -> (UnsafeMutableBufferPointer<Float>) throws -> Void {
+    { values in
+        let all = try exchange(rank, Array(UnsafeRawBufferPointer(values)))
+        for index in values.indices { values[index] = 0 }
+        for part in all {
+            part.withUnsafeBytes { bytes in
+                for (index, value) in bytes.bindMemory(to: Float.self).enumerated() { values[index] += value }
+            }
+        }
+    }
+}
+
 /// Gradients of the parts of a batch, in encoders of their own, add up to those of the batch.
 @Suite struct GradientSumTests {
     private static let lengths = [3, 9, 33, 4, 40, 2, 17, 6, 12, 28, 1, 21]
@@ -29,17 +42,7 @@ import Testing
                     part, dropoutSeed: 11, firstToken: batch.offsets[rows.lowerBound])
                 encoder.backward(pass, gradient: upstream.selecting(rows: rows))
             }
-            try encoder.sumGradients { values in
-                let all = try exchange(rank, Array(UnsafeRawBufferPointer(values)))
-                for index in values.indices { values[index] = 0 }
-                for part in all {
-                    part.withUnsafeBytes { bytes in
-                        for (index, value) in bytes.bindMemory(to: Float.self).enumerated() { values[index] += value }
-                    }
-                }
-            } gather: {
-                try exchange(rank, Array($0))
-            }
+            try encoder.sumGradients(sum: adding(rank, exchange), gather: { try exchange(rank, Array($0)) })
             return encoder.gradients.all()
         }
         return (sums, encoder.gradients.all())

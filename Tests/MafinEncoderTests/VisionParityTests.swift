@@ -11,7 +11,7 @@ import Testing
     static let families = ["dinov2", "clip-vision", "vit"]
 
     /// The encoder of a family for the pixels of a golden's tensor, and those pixels.
-    private func load(
+    func load(
         _ family: String, _ name: String, trained: TrainedPart = TrainedPart()
     ) throws -> (encoder: TransformerEncoder, batch: ItemBatch, golden: Golden) {
         let golden = try Golden("small-\(family)")

@@ -104,6 +104,7 @@ extension TransformerEncoder {
             // An operation may read the last norm of the section before it.
             if index < last { frame.halved?.restore(index - 1, into: frame.activations) }
             backward(section: index, frame, into: sink)
+            sink.onFinished?(index)
         }
         // Once for all layers: added layer by layer, the order of the sum would depend on how far other chunks are.
         if let distances = network.trainedDistances {

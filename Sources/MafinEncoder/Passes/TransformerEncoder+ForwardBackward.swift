@@ -134,7 +134,12 @@ extension TransformerEncoder {
 
     /// Backpropagates `gradient`, ∂L/∂embeddings `(count, dimension)`, and adds to the parameters' gradients. A pass can go
     /// backward once.
-    public func backward(_ pass: ForwardPass, gradient: Matrix) {
+    public func backward(_ pass: ForwardPass, gradient: Matrix) { backward(pass, gradient: gradient, onFinished: nil) }
+
+    /// - Parameter onFinished: called with each section, from the last to the first, to whose gradients nothing is added any more. It is
+    ///   called by the thread that computes the last chunk, since the others have added to a section before it does. The gradients of the
+    ///   embeddings, and of what all layers use, are complete when the call returns.
+    func backward(_ pass: ForwardPass, gradient: Matrix, onFinished: (@Sendable (_ section: Int) -> Void)?) {
         precondition(gradient.rows == pass.embeddings.rows && gradient.columns == dimension)
         precondition(!pass.isUsedUp, "a pass goes backward once")
         defer { pass.release() }
@@ -165,7 +170,8 @@ extension TransformerEncoder {
                     activations = pass.saved[index] ?? workspace.transientActivations(tokens: tokens, keeping: layers)
                 }
                 let sink = GradientSink(
-                    gradients: encoder.gradients, isAdding: isAdding || index > 0, order: order, chunk: index)
+                    gradients: encoder.gradients, isAdding: isAdding || index > 0, order: order, chunk: index,
+                    onFinished: index == chunks.count - 1 ? onFinished : nil)
                 encoder.withFrame(
                     .training, chunks[index], pass.batch, pass.dropout, activations, workspace, halved: halved,
                     inputs: pass.inputs

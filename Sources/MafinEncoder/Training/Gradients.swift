@@ -6,6 +6,8 @@ final class Gradients {
     private let layout: ParameterLayout
     /// Ranges of trained parameters of the dense part. The gradients of the others stay 0.
     let trained: [Range<Int>]
+    /// The same parameters, in the order in which they are summed over processes.
+    var segments: [GradientSegment]
     /// Those of them that are not weights of linear layers.
     private let small: [Range<Int>]
     private lazy var dense = FloatBuffer(
@@ -20,6 +22,7 @@ final class Gradients {
         layout = network.layout
         isSparse = network.trained.lowRank != nil
         table = WordGradients(network.layout.words)
+        segments = network.gradientSegments()
         let denseStart = network.layout.denseStart
         trained = network.layout.ranges { $0.offset >= denseStart && network.trained.includes($0) }
         small = network.layout.ranges { $0.offset >= denseStart && !$0.isLinear && network.trained.includes($0) }
@@ -69,29 +72,27 @@ final class Gradients {
         return sums.reduce(words, +)
     }
 
-    /// Replaces the gradients of the dense part by what `body` makes of them, as one block.
-    ///
-    /// If most parameters are trained, the block is the arena itself, in which the gradients of the others are 0. Otherwise
-    /// it is a copy of those that are trained.
-    func sum(_ body: (UnsafeMutableBufferPointer<Float>) throws -> Void) throws {
-        if isEmpty {
-            for range in trained { (base + range.lowerBound).update(repeating: 0, count: range.count) }
-            isEmpty = false
+    /// Sets the gradients of the dense part to 0 if there are none.
+    func fillIfEmpty() {
+        guard isEmpty else { return }
+        for range in trained { (base + range.lowerBound).update(repeating: 0, count: range.count) }
+        isEmpty = false
+    }
+
+    /// Replaces the gradients of a segment by what `body` makes of them, as one block: the place itself if it is one range, otherwise a copy.
+    func sum(_ segment: GradientSegment, _ body: (UnsafeMutableBufferPointer<Float>) throws -> Void) throws {
+        if segment.ranges.count == 1, let range = segment.ranges.first {
+            return try body(UnsafeMutableBufferPointer(start: base + range.lowerBound, count: range.count))
         }
-        guard let first = trained.first, let last = trained.last else { return }
-        let span = last.upperBound - first.lowerBound
-        if denseCount > span / 2 {
-            return try body(UnsafeMutableBufferPointer(start: base + first.lowerBound, count: span))
-        }
-        let copy = FloatBuffer(count: denseCount)
+        let copy = FloatBuffer(count: segment.count)
         var place = 0
-        for range in trained {
+        for range in segment.ranges {
             (copy.pointer + place).update(from: base + range.lowerBound, count: range.count)
             place += range.count
         }
-        try body(UnsafeMutableBufferPointer(start: copy.pointer, count: denseCount))
+        try body(UnsafeMutableBufferPointer(start: copy.pointer, count: segment.count))
         place = 0
-        for range in trained {
+        for range in segment.ranges {
             (base + range.lowerBound).update(from: copy.pointer + place, count: range.count)
             place += range.count
         }

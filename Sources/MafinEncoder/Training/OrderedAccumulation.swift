@@ -36,6 +36,8 @@ struct GradientSink {
     let isAdding: Bool
     let order: OrderedAccumulation
     let chunk: Int
+    /// Called with every section whose gradients are complete; `nil` unless it is the last chunk, and somebody wants to know.
+    let onFinished: (@Sendable (_ section: Int) -> Void)?
 
     /// Calls `body` with the base address of the gradients. The gradient of a parameter is at the parameter's offset.
     func add(_ body: (UnsafeMutablePointer<Float>) -> Void) {

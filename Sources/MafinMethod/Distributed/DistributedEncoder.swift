@@ -10,6 +10,18 @@ public protocol DistributableEncoder: TrainableEncoder {
     /// Replaces the gradients that were added since the last step by their sums over all processes. A process may have
     /// none.
     func sumGradients(over communicator: any Communicator) throws
+
+    /// ``TrainableEncoder/backward(_:gradient:)`` and ``sumGradients(over:)``, which may begin before the backward pass ends. Other processes
+    /// may have no pass, and call the latter alone.
+    func backward(_ pass: Pass, gradient: Matrix, sumOver communicator: any Communicator) throws
+}
+
+extension DistributableEncoder {
+    /// One after the other.
+    public func backward(_ pass: Pass, gradient: Matrix, sumOver communicator: any Communicator) throws {
+        try backward(pass, gradient: gradient)
+        try sumGradients(over: communicator)
+    }
 }
 
 /// An encoder that computes each batch together with other processes (data parallelism).
@@ -17,7 +29,8 @@ public protocol DistributableEncoder: TrainableEncoder {
 /// Every process holds all weights. It runs its share of a batch, and the embeddings of all shares are gathered in the order of the
 /// ranks *before* the loss. So every process evaluates the loss of the whole batch: negatives are shared, and the loss is
 /// that of one process with the same batch, up to rounding. Its gradient goes back through the process's own rows, and the
-/// gradients of the weights are summed before the optimiser's step, which every process makes alike.
+/// gradients of the weights are summed before the optimiser's step, which every process makes alike. The sums may begin while the last backward
+/// pass before the step is still at work.
 public final class DistributedEncoder<Base: DistributableEncoder>: TrainableEncoder {
     /// See ``TrainableEncoder``.
     public typealias Inputs = Base.Inputs
@@ -35,6 +48,8 @@ public final class DistributedEncoder<Base: DistributableEncoder>: TrainableEnco
     let communicator: any Communicator
     /// Set when the weights of the processes differ, which ``weights()`` cannot throw.
     private var difference: TrainingError?
+    /// Whether the gradients are the sums over all processes.
+    private var isSummed = false
 
     /// Wraps an encoder. All processes wrap encoders with the same weights.
     public init(_ base: Base, _ communicator: any Communicator) {
@@ -75,14 +90,28 @@ public final class DistributedEncoder<Base: DistributableEncoder>: TrainableEnco
 
     /// See ``TrainableEncoder``.
     public func backward(_ pass: Pass, gradient: Matrix) throws {
+        precondition(!isSummed, "gradients of one process cannot be added to the sums over all")
         guard let own = pass.own else { return }
         try base.backward(own, gradient: gradient.selecting(rows: pass.rows))
+    }
+
+    /// See ``TrainableEncoder``.
+    public func backwardBeforeUpdate(_ pass: Pass, gradient: Matrix) throws {
+        precondition(!isSummed, "one backward pass is the last before an update")
+        if let own = pass.own {
+            try base.backward(own, gradient: gradient.selecting(rows: pass.rows), sumOver: communicator)
+        } else {
+            try base.sumGradients(over: communicator)
+        }
+        isSummed = true
     }
 
     /// - Throws: ``TrainingError/processes(reason:)`` if the processes do not agree any more.
     public func update(learningRate: Float, maximumGradientNorm: Float?) throws -> Float {
         if let difference { throw difference }
-        try base.sumGradients(over: communicator)
+        // An encoder whose last batch had no input for it has not been told that it was the last.
+        if !isSummed { try base.sumGradients(over: communicator) }
+        isSummed = false
         let norm = try base.update(learningRate: learningRate, maximumGradientNorm: maximumGradientNorm)
         try requireEqual([norm], "the sums of the gradients")
         return norm

@@ -45,12 +45,16 @@ struct StepEngine<Encoder: TrainableEncoder> {
     ///   - seed: the seed of the dropout masks; `nil`: no dropout.
     ///   - gradientFactor: factor by which the gradient of the loss is multiplied: 1 / number of accumulated batches.
     ///   - wantsScale: whether the scale's gradient is needed.
+    ///   - endsUpdate: whether an update of the encoders follows.
     func run(
         _ step: TrainingStep, head: ScoreHead, bank: inout DocumentBank, seed: UInt64?, gradientFactor: Float,
-        wantsScale: Bool
+        wantsScale: Bool, endsUpdate: Bool = false
     ) throws -> Outcome {
         let texts = DistinctRows(step.queries, identities: data.index.queryIdentities)
-        let encodings = try encode(queries: texts.rows, documents: step.encoded, seed: seed)
+        let encodings = try encode(
+            queries: texts.rows, documents: step.encoded, seed: seed,
+            backward: { endsUpdate ? try $0.backwardBeforeUpdate($1, gradient: $2) : try $0.backward($1, gradient: $2) }
+        )
         let (queryRows, queryNorms) = head.form.prepareKeeping(encodings.queries)
         let (documentRows, documentNorms) = head.form.prepareKeeping(encodings.documents)
         let rows = texts.hasRepeats ? queryRows.selecting(rows: texts.position) : queryRows
@@ -141,7 +145,10 @@ struct StepEngine<Encoder: TrainableEncoder> {
         var backward: (Matrix, Matrix) throws -> Void
     }
 
-    private func encode(queries: [Int], documents: [Int], seed: UInt64?) throws -> Encodings {
+    private func encode(
+        queries: [Int], documents: [Int], seed: UInt64?,
+        backward: @escaping (Encoder, Encoder.Pass, Matrix) throws -> Void
+    ) throws -> Encodings {
         let tokens = data.index.tokens(queries: queries, documents: documents)
         let (queryInputs, encoder) = (data.queries.selecting(rows: queries), queryEncoder)
         if documents.isEmpty {
@@ -149,7 +156,7 @@ struct StepEngine<Encoder: TrainableEncoder> {
             return Encodings(
                 queries: encoder.embeddings(of: pass), documents: Matrix(rows: 0, columns: encoder.dimension),
                 tokens: tokens
-            ) { queryGradient, _ in try encoder.backward(pass, gradient: queryGradient) }
+            ) { queryGradient, _ in try backward(encoder, pass, queryGradient) }
         }
         let documentInputs = data.documents.selecting(rows: documents)
         if let documentEncoder {
@@ -160,8 +167,8 @@ struct StepEngine<Encoder: TrainableEncoder> {
                 queries: encoder.embeddings(of: queryPass), documents: documentEncoder.embeddings(of: documentPass),
                 tokens: tokens
             ) { queryGradient, documentGradient in
-                try encoder.backward(queryPass, gradient: queryGradient)
-                try documentEncoder.backward(documentPass, gradient: documentGradient)
+                try backward(encoder, queryPass, queryGradient)
+                try backward(documentEncoder, documentPass, documentGradient)
             }
         }
         let pass = try encoder.forward(.concatenating([queryInputs, documentInputs]), dropoutSeed: seed)
@@ -170,9 +177,9 @@ struct StepEngine<Encoder: TrainableEncoder> {
             queries: embeddings.selecting(rows: 0..<queries.count),
             documents: embeddings.selecting(rows: queries.count..<embeddings.rows), tokens: tokens
         ) { queryGradient, documentGradient in
-            try encoder.backward(
-                pass,
-                gradient: Matrix(
+            try backward(
+                encoder, pass,
+                Matrix(
                     rows: queryGradient.rows + documentGradient.rows, columns: queryGradient.columns,
                     values: queryGradient.values + documentGradient.values))
         }

@@ -64,6 +64,9 @@ public protocol TrainableEncoder: AnyObject {
     /// - Parameter gradient: ∂L/∂embeddings, `(count, dimension)`.
     func backward(_ pass: Pass, gradient: Matrix) throws
 
+    /// The last backward pass before an update. What the update needs of the gradients may begin before it ends.
+    func backwardBeforeUpdate(_ pass: Pass, gradient: Matrix) throws
+
     /// Makes one optimiser step (AdamW) with the gradients that were added since the last step, then clears them.
     ///
     /// If the norm of the gradients is not finite, weights and moments do not change.
@@ -87,6 +90,9 @@ public protocol TrainableEncoder: AnyObject {
 }
 
 extension TrainableEncoder {
+    /// A backward pass like every other.
+    public func backwardBeforeUpdate(_ pass: Pass, gradient: Matrix) throws { try backward(pass, gradient: gradient) }
+
     /// Embeddings of all rows, `(inputs.count, dimension)`, in pieces, so that a long encoding can report progress and
     /// be cancelled.
     /// - Parameters:

@@ -302,7 +302,8 @@ final class TrainingRun<Encoder: TrainableEncoder> {
                 step(plan, part: part), head: head, bank: &bank,
                 seed: options.dropout > 0 || trainer.data.queries.isAugmented
                     ? randomSeed(.dropout, state.step, part) : nil,
-                gradientFactor: 1 / Float(group.count), wantsScale: state.learnedScale != nil)
+                gradientFactor: 1 / Float(group.count), wantsScale: state.learnedScale != nil,
+                endsUpdate: part == group.count - 1)
             guard outcome.loss.isFinite else { throw notFinite("loss", outcome.loss) }
             loss += outcome.loss / Float(group.count)
             blackBoxScale += outcome.blackBoxScale

@@ -1,6 +1,7 @@
 import Foundation
 import MafinNumerics
 import MafinTestSupport
+import Synchronization
 import Testing
 
 @testable import MafinMethod
@@ -10,12 +11,16 @@ final class ThreadCommunicator: Communicator {
     let rank: Int
     let count: Int
     private let exchange: Exchange
+    private let calls = Mutex(0)
+    /// Number of calls of ``sum(_:)``.
+    var sums: Int { calls.withLock { $0 } }
 
     init(_ rank: Int, of count: Int, _ exchange: Exchange) {
         (self.rank, self.count, self.exchange) = (rank, count, exchange)
     }
 
     func sum(_ values: UnsafeMutableBufferPointer<Float>) throws {
+        calls.withLock { $0 += 1 }
         let parts = try exchange(rank, Array(UnsafeRawBufferPointer(values)))
         for index in values.indices { values[index] = 0 }
         for part in parts {
@@ -136,6 +141,35 @@ extension ToyEncoder: DistributableEncoder {
                 #expect(Self.difference(first[0].losses + run.losses, alone.losses) < 1e-5)
             }
         }
+    }
+
+    /// Gradients are summed once an update, by the last of its backward passes, or by the update if the encoder had no pass in its last batch.
+    @Test func gradientsAreSummedOnceAnUpdate() throws {
+        let sums = try together(2) { rank, exchange in
+            let communicator = ThreadCommunicator(rank, of: 2, exchange)
+            let encoder = DistributedEncoder(TrainingRunTests.jargonEncoder(), communicator)
+            // The second process has no row.
+            let pass = { try encoder.forward(ToyInputs(rows: [[1, 2, 3]]), dropoutSeed: nil) }
+            let gradient = Matrix(rows: 1, columns: encoder.dimension, repeating: 1)
+            var sums: [Int] = []
+            try encoder.backward(pass(), gradient: gradient)
+            sums.append(communicator.sums)
+            try encoder.backwardBeforeUpdate(pass(), gradient: gradient)
+            sums.append(communicator.sums)
+            _ = try encoder.update(learningRate: 0.1, maximumGradientNorm: nil)
+            sums.append(communicator.sums)
+            try encoder.backward(pass(), gradient: gradient)
+            _ = try encoder.update(learningRate: 0.1, maximumGradientNorm: nil)
+            sums.append(communicator.sums)
+            return sums
+        }
+        #expect(sums == [[0, 1, 1, 2], [0, 1, 1, 2]])
+        let steps = try together(2) { rank, exchange in
+            let communicator = ThreadCommunicator(rank, of: 2, exchange)
+            _ = try Self.run("block", steps: 7, communicator)
+            return communicator.sums
+        }
+        #expect(steps == [7, 7], "of two batches each")
     }
 
     /// Weights that drift apart are found at the next step after an evaluation.
