@@ -25,6 +25,9 @@ extension ParquetFile {
             defer { row += 1 }
             if !cells.definition.isEmpty, cells.definition[row] != cells.leaf.definition { return nil }
             defer { text += 1 }
+            guard text < cells.texts.count else {
+                throw NumericsError.malformed(path: cells.path, expected: "texts", found: "cells of another kind")
+            }
             return cells.texts[text]
         }
 
