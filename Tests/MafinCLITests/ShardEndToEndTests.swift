@@ -102,7 +102,7 @@ struct ShardEndToEndTests {
                         "environment",
                     ], environment: ["MAFIN_RANK": "0", "MAFIN_WORKERS": "1"])
                 #expect(part.status == 0, "\(part.error)")
-                #expect(part.error.contains("only 3 row groups hold rows") == (count > 3), "\(part.error)")
+                #expect(part.error.contains("3 of 5 shards hold texts") == (count > 3), "\(part.error)")
                 let verify = try await world.mafin(["shards", "verify", "shards-\(count)", "--input", "corpus.parquet"])
                 #expect(verify.status == 0 && verify.output.contains("every text of the input once"), "\(verify.error)")
                 let merge = try await world.mafin([

@@ -77,7 +77,7 @@ public struct CheckedTexts {
         let (fields, expected) =
             kind == .document ? (Document.fields, Document.expected) : (Query.fields, Query.expected)
         if ParquetRows.isParquet(file) {
-            objects = .rows(try ParquetRows(contentsOf: file, bytes: bytes, fields: fields, expected: expected))
+            objects = .rows(try ParquetRows(contentsOf: file, bytes: bytes, fields: fields))
         } else if let bytes {
             objects = .lines(try JSONLines(contentsOf: file, bytes: bytes, fields: fields, expected: expected))
         } else {

@@ -24,11 +24,10 @@ final class ParquetRows {
     /// - Parameters:
     ///   - bytes: from ``TextCut``: the groups that begin there are read. `nil`: all.
     ///   - fields: the members of each object. `_id` may also be called `id`.
-    ///   - expected: what the file is, for the error if it is missing.
     /// - Throws: ``RetrievalError/missingFile(path:expected:)``; `NumericsError` for a file that is no Parquet or lacks columns.
-    init(contentsOf url: URL, bytes: Range<Int>?, fields: [String], expected: String) throws {
+    init(contentsOf url: URL, bytes: Range<Int>?, fields: [String]) throws {
         path = url.path
-        guard url.exists else { throw RetrievalError.missingFile(path: path, expected: expected) }
+        guard url.exists else { throw RetrievalError.missingFile(path: path, expected: "a Parquet file of texts") }
         let file = try ParquetFile(url)
         self.file = file
         self.fields = fields
