@@ -101,7 +101,7 @@ import Testing
             from: Data(
                 """
                 {"format": 1, "program": "x", "artefact": "a", "encodingVersion": 1, "precision": "float32", "role": "document",
-                 "isOffline": false, "elementType": "float32", "dimension": 2, "shards": \(shards), "input": \(encoded)}
+                 "isOffline": false, "elementType": "<f4", "dimension": 2, "shards": \(shards), "input": \(encoded)}
                 """.utf8))
     }
 
