@@ -1,3 +1,4 @@
+import Foundation
 import MafinNumerics
 
 extension ParquetFile {
@@ -69,5 +70,17 @@ extension ParquetFile {
             texts.append(text)
         }
         return texts
+    }
+
+    /// Lets the system take the memory of a group back that was read. Without it a long file fills the memory with its pages, until
+    /// something else needs it. They are read again if they are used again.
+    public func release(group: Int) {
+        guard let range = try? bytes(ofGroup: group) else { return }
+        file.withUnsafeBytes { bytes in
+            guard let start = bytes.baseAddress else { return }
+            let first = range.lowerBound - range.lowerBound % Int(getpagesize())
+            // Only advice.
+            madvise(UnsafeMutableRawPointer(mutating: start + first), range.upperBound - first, MADV_DONTNEED)
+        }
     }
 }

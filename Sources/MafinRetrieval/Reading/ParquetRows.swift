@@ -4,7 +4,7 @@ import MafinParquet
 
 /// Reads the rows of a Parquet file as objects, as ``JSONLines`` reads lines, so that both are checked by the same code.
 ///
-/// Memory: a page of each column that is read, and the column's dictionary.
+/// Memory: the compressed row group, a page of each column that is read, and the column's dictionary.
 final class ParquetRows {
     /// The path, for errors.
     let path: String
@@ -15,6 +15,8 @@ final class ParquetRows {
     /// The groups that are not begun, in the order of the file.
     private var groups: ArraySlice<Int>
     private var readers: [ParquetFile.TextReader?] = []
+    /// The group that is read.
+    private var read: Int?
     /// The group for errors, its rows that are not read yet, and the last row, from 1 over the file.
     private var place = ""
     private var rest = 0
@@ -76,7 +78,9 @@ final class ParquetRows {
     /// - Throws: `NumericsError` naming file, group and column.
     func next() throws -> JSONLines.Object? {
         while rest == 0 {
-            guard let group = groups.popFirst() else { return nil }
+            if let read { file.release(group: read) }
+            read = groups.popFirst()
+            guard let group = read else { return nil }
             readers = try columns.map { try $0.map { try file.textReader($0.name, group: group) } }
             place = "\(path) (row group \(group); a line is a row)"
             rest = file.groups[group]
