@@ -109,7 +109,9 @@ let package = Package(
         + module("MafinImages", ["MafinNumerics", "CMafinImages"])
         + module("MafinText", ["MafinNumerics"])
         + module("MafinEncoder", ["MafinNumerics", "MafinImages", "MafinText", "CMafinKernels"])
-        + module("MafinRetrieval", ["MafinNumerics", "MafinImages", "CMafinKernels", "CHNSW", "CZlib"])
+        + module(
+            "MafinRetrieval",
+            ["MafinNumerics", "MafinParquet", "MafinImages", "CMafinKernels", "CHNSW", "CZlib"])
         + module(
             "MafinBlackBox",
             ["MafinNumerics", "MafinParquet", "MafinImages", "MafinText", "MafinEncoder"])
@@ -195,7 +197,7 @@ let package = Package(
                 "MafinPipeline", "MafinComparison", "MafinReport",
                 .product(name: "Logging", package: "swift-log"),
             ],
-            goldens: false)
+            goldens: false, tests: ["MafinParquet"])
         // The commands that need embedding providers or language models, and the service.
         + module(
             "MafinProviderWorkflows",

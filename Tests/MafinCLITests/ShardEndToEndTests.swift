@@ -1,5 +1,6 @@
 import Foundation
 import MafinCommandLine
+import MafinParquet
 import MafinTestSupport
 import Testing
 
@@ -68,6 +69,54 @@ struct ShardEndToEndTests {
                 #expect(again.status == 0 && again.output.contains(says), "\(again.output) \(again.error)")
             }
             #expect(try Data(contentsOf: world.url("shards/\(cut)")) == before)
+        }
+    }
+
+    /// Three row groups of 25, 25 and 10 texts.
+    @Test func rowGroupsOfAParquetFileAreShards() async throws {
+        try await withArtefact { world in
+            let lines = try String(contentsOf: world.url("data/corpus.jsonl"), encoding: .utf8)
+            let rows = try lines.split(separator: "\n").map { line in
+                try JSONDecoder().decode([String: String].self, from: Data(line.utf8))
+            }
+            let columns = ["title", "id", "text"]
+            let file = try PendingParquet(
+                to: world.url("corpus.parquet"), columns: columns.map { ParquetColumn($0, .text) }, groupBytes: 1)
+            for start in stride(from: 0, to: rows.count, by: 25) {
+                let part = rows[start..<min(start + 25, rows.count)]
+                try file.append(
+                    columns.map { column in .texts(part.map { $0[column == "id" ? "_id" : column] ?? "" }) })
+            }
+            try file.commit()
+
+            for (input, output) in [("data", "whole"), ("corpus.parquet", "rows")] {
+                let whole = try await world.mafin(embed + ["--input", input, "--output", "\(output).npy"])
+                #expect(whole.status == 0 && whole.error.isEmpty, "\(whole.error)")
+            }
+            #expect(try equal(world, "rows.npy", "whole.npy") && equal(world, "rows.ids", "whole.ids"))
+            for count in [2, 5] {
+                let part = try await world.mafin(
+                    embed + [
+                        "--input", "corpus.parquet", "--output", "shards-\(count)", "--shards", "\(count)",
+                        "--rank-from",
+                        "environment",
+                    ], environment: ["MAFIN_RANK": "0", "MAFIN_WORKERS": "1"])
+                #expect(part.status == 0, "\(part.error)")
+                #expect(part.error.contains("3 of 5 shards hold texts") == (count > 3), "\(part.error)")
+                let verify = try await world.mafin(["shards", "verify", "shards-\(count)", "--input", "corpus.parquet"])
+                #expect(verify.status == 0 && verify.output.contains("every text of the input once"), "\(verify.error)")
+                let merge = try await world.mafin([
+                    "shards", "merge", "shards-\(count)", "--output", "merged-\(count).npy",
+                ])
+                #expect(merge.status == 0, "\(merge.error)")
+                #expect(try equal(world, "merged-\(count).npy", "whole.npy"))
+                #expect(try equal(world, "merged-\(count).ids", "whole.ids"))
+            }
+
+            try Data(Data(contentsOf: world.url("corpus.parquet")).dropLast(9)).write(to: world.url("cut.parquet"))
+            let cut = try await world.mafin(
+                embed + ["--input", "cut.parquet", "--output", "cut", "--shards", "2", "--rank", "0"])
+            #expect(cut.status == CommandStatus.data.rawValue && cut.error.contains("cut.parquet"), "\(cut.error)")
         }
     }
 

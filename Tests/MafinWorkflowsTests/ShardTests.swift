@@ -1,5 +1,7 @@
 import Foundation
+import MafinBlackBox
 import MafinNumerics
+import MafinParquet
 import MafinRetrieval
 import MafinTestSupport
 import Testing
@@ -79,6 +81,117 @@ import Testing
             let error = #expect(throws: WorkflowError.self) { try markers[0].requireInput(input, path: "marker") }
             #expect(error?.description.contains("made of other bytes") == true)
             try markers[1].requireInput(input, path: "marker")
+        }
+    }
+}
+
+/// Shards of a Parquet file beside those of the same texts as JSON lines. `Commands: shards` runs both with an artefact.
+@Suite struct ParquetShardTests {
+    private struct Row: Codable {
+        var _id: String
+        var text: String
+    }
+
+    private static let rows = (0..<20).map { Row(_id: "d\($0)", text: "text \($0 % 7) ♣") }
+
+    private static func plan(of input: URL, shards: Int) throws -> ShardPlan {
+        let encoded = String(decoding: try JSONEncoder().encode(try ShardPlan.Input(input)), as: UTF8.self)
+        return try JSONDecoder().decode(
+            ShardPlan.self,
+            from: Data(
+                """
+                {"format": 1, "program": "x", "artefact": "a", "encodingVersion": 1, "precision": "float32", "role": "document",
+                 "isOffline": false, "elementType": "<f4", "dimension": 2, "shards": \(shards), "input": \(encoded)}
+                """.utf8))
+    }
+
+    private static func begin(
+        _ shard: Int, of plan: ShardPlan, _ input: URL, _ folder: URL
+    ) throws -> (writer: ShardWriter?, finished: ShardMarker?) {
+        try ShardWriter.begin(shard, of: plan, input: input, in: folder, isCancelled: { false }, note: { _ in })
+    }
+
+    /// Makes all shards, with vectors that depend on the texts.
+    private static func shards(of input: URL, _ count: Int, in folder: URL) throws -> (ShardPlan, [ShardMarker]) {
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        let plan = try plan(of: input, shards: count)
+        try plan.write(to: folder)
+        let markers = try (0..<count).map { shard in
+            let writer = try #require(try begin(shard, of: plan, input, folder).writer)
+            var texts = try CheckedTexts(partOf: input, bytes: writer.bytes, as: .document)
+            while let text = try texts.next() {
+                let values = [Float(text.id.utf8.count), Float(text.text.utf8.reduce(0) { $0 + Int($1) })]
+                try writer.append(
+                    Matrix(rows: 1, columns: 2, values: values), [EmbeddingItem(id: text.id, text: text.text)])
+            }
+            return try writer.finish(asked: 0, cached: 0)
+        }
+        return (plan, markers)
+    }
+
+    /// Four row groups, so that of seven shards three are empty.
+    @Test(arguments: [1, 3, 4, 7]) func mergedShardsAreThoseOfTheLines(_ count: Int) async throws {
+        try await TemporaryFolder.with { folder in
+            let (lines, parquet) = (
+                folder.url.appendingPathComponent("c.jsonl"), folder.url.appendingPathComponent("c.parquet")
+            )
+            let encoded = try Self.rows.map { String(decoding: try JSONEncoder().encode($0), as: UTF8.self) + "\n" }
+            try encoded.joined().write(to: lines, atomically: true, encoding: .utf8)
+            let file = try PendingParquet(
+                to: parquet, columns: [ParquetColumn("id", .text), ParquetColumn("text", .text)], groupBytes: 1)
+            for start in stride(from: 0, to: 20, by: 6) {
+                let part = Self.rows[start..<min(start + 6, 20)]
+                try file.append([.texts(part.map(\._id)), .texts(part.map(\.text))])
+            }
+            try file.commit()
+
+            var merged: [[Data]] = []
+            for input in [lines, parquet] {
+                let output = folder.url.appendingPathComponent("shards-\(input.pathExtension)")
+                let (plan, markers) = try Self.shards(of: input, count, in: output)
+                if input == parquet {
+                    let rows = [1: [20], 3: [6, 6, 8], 4: [6, 6, 6, 2], 7: [6, 6, 6, 2, 0, 0, 0]]
+                    #expect(markers.map(\.rows) == rows[count])
+                }
+                let shards = try ShardFolder(output)
+                #expect(try shards.status().isComplete)
+                let verified = try shards.verify(input: input)
+                #expect(verified.rows == 20 && verified.comparedWithInput)
+                let joined = folder.url.appendingPathComponent("\(input.pathExtension).npy")
+                #expect(try shards.merge(to: joined) == 20)
+                merged.append(
+                    try ["npy", "ids", "hashes"].map {
+                        try Data(contentsOf: joined.deletingPathExtension().appendingPathExtension($0))
+                    })
+                // Finished shards, the empty ones too, are found again.
+                for shard in 0..<count {
+                    #expect(try Self.begin(shard, of: plan, input, output).finished == markers[shard])
+                }
+            }
+            #expect(merged[0] == merged[1])
+        }
+    }
+
+    @Test func anotherFileIsNoticed() async throws {
+        try await TemporaryFolder.with { folder in
+            func write(_ name: String, _ idColumn: String) throws -> URL {
+                let url = folder.url.appendingPathComponent(name)
+                let columns = [ParquetColumn(idColumn, .text), ParquetColumn("text", .text)]
+                let file = try PendingParquet(to: url, columns: columns, groupBytes: 1)
+                for row in Self.rows { try file.append([.texts([row._id]), .texts([row.text])]) }
+                try file.commit()
+                return url
+            }
+            let input = try write("c.parquet", "_id")
+            let (_, markers) = try Self.shards(of: input, 2, in: folder.url.appendingPathComponent("shards"))
+            // The pages are the same, but the footer differs.
+            #expect(try ShardPlan.Input(input) != ShardPlan.Input(write("other.parquet", "idx")))
+            var bytes = try Data(contentsOf: input)
+            bytes[try #require(bytes.lastRange(of: Data("text 5".utf8))).lowerBound] ^= 1
+            try bytes.write(to: input)
+            try markers[0].requireInput(input, path: "marker")
+            let error = #expect(throws: WorkflowError.self) { try markers[1].requireInput(input, path: "marker") }
+            #expect(error?.description.contains("made of other bytes") == true)
         }
     }
 }

@@ -11,7 +11,7 @@ import MafinWorkflows
 struct ShardOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Cut the input into this many parts of equal bytes, at line ends. Each is a shard of its own in the folder OUTPUT. A killed process loses at most the shard that it works on, so that ten minutes of work a shard are a good size.",
+            "Cut the input into this many parts: lines into equal bytes, a Parquet file at its row groups, with about equal rows. With fewer row groups than shards the last shards are empty. Each part is a shard of its own in the folder OUTPUT. A killed process loses at most the shard that it works on, so that ten minutes of work a shard are a good size.",
             valueName: "n"))
     var shards: Int?
 
@@ -59,6 +59,11 @@ extension EmbedCommand {
         let plan = try ShardPlan(
             of: model, as: self.as, isOffline: offline, type: elementType, shards: count, input: texts)
         try plan.write(to: folder)
+        if let groups = try TextCut(texts).rowGroups, groups < count {
+            shared.warn(
+                "\(texts.path): \(groups) of \(count) shards hold texts, because the file has so many row groups with rows; write smaller row groups, or use fewer shards"
+            )
+        }
         warn(ofLeftOut: NamedVectors.leftOut(of: model.rankingSources(offline: offline), kept: [.dense]))
         var summary = ShardSummary(configuration: try plan.hash, output: folder.path, shards: [], skipped: [])
         for shard in mine {

@@ -33,7 +33,10 @@ struct EmbedCommand: AsyncParsableCommand {
             --batch uses the provider's cheaper batch API. More flags: mafin embed --help-hidden
             """)
 
-    @Option(help: "Texts: a .jsonl file with '_id' and 'text' (documents also 'title'), also .gz.")
+    @Option(
+        help:
+            "Texts: a .jsonl file with '_id' and 'text' (documents also 'title'), also .gz; or a .parquet file with these columns ('id' is as good as '_id')."
+    )
     var input: String
 
     @Option(

@@ -28,7 +28,10 @@ struct ExportCommand: AsyncParsableCommand {
             The weights are in the query, so they can change without a new export. More flags: mafin export --help-hidden
             """)
 
-    @Option(help: "Documents: a .jsonl file with '_id', 'text' and perhaps 'title', also .gz, or a BEIR folder.")
+    @Option(
+        help:
+            "Documents: a .jsonl file with '_id', 'text' and perhaps 'title', also .gz, a .parquet file with these columns, or a BEIR folder."
+    )
     var input: String?
 
     // A text and no target, because the parser of arguments prints values that it refuses, and an address may hold a password.

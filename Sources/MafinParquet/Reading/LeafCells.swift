@@ -14,11 +14,21 @@ struct LeafCells {
     private(set) var count = 0
 
     private let codec: ParquetCodec
-    private let path: String
+    /// File, group and column, for messages.
+    let path: String
     private var dictionary: (floats: [Float], texts: [String])?
 
     init(_ leaf: SchemaLeaf, _ codec: ParquetCodec, path: String) {
         (self.leaf, self.codec, self.path) = (leaf, codec, path)
+    }
+
+    /// Forgets what was read, but not the dictionary.
+    mutating func removeAll() {
+        floats.removeAll(keepingCapacity: true)
+        texts.removeAll(keepingCapacity: true)
+        definition.removeAll(keepingCapacity: true)
+        repetition.removeAll(keepingCapacity: true)
+        count = 0
     }
 
     private func damaged(_ found: String) -> NumericsError {
@@ -82,8 +92,9 @@ struct LeafCells {
             var isCompressed = true
             if case .boolean(let value) = page[7] { isCompressed = value }
             let rest = try all.take(all.rest)
+            // A page of nulls has no bytes to decompress.
             let plain =
-                isCompressed
+                isCompressed && !rest.isEmpty
                 ? try codec.decompress(rest, size: size - definitionBytes - repetitionBytes, path: path) : Array(rest)
             try plain.withUnsafeBytes { bytes in
                 var data = ByteReader(bytes, path: path)
@@ -162,10 +173,22 @@ struct LeafCells {
             return ([], (0..<count).map { StableUUID.text(of: bytes[($0 * 16)..<($0 * 16 + 16)]) })
         case .integer32:
             let bytes = try raw(4)
-            return ([], (0..<count).map { "\(number(bytes, $0, Int32.self))" })
+            return (
+                [],
+                (0..<count).map {
+                    let value = number(bytes, $0, Int32.self)
+                    return leaf.isUnsigned ? "\(UInt32(bitPattern: value))" : "\(value)"
+                }
+            )
         case .integer64:
             let bytes = try raw(8)
-            return ([], (0..<count).map { "\(number(bytes, $0, Int64.self))" })
+            return (
+                [],
+                (0..<count).map {
+                    let value = number(bytes, $0, Int64.self)
+                    return leaf.isUnsigned ? "\(UInt64(bitPattern: value))" : "\(value)"
+                }
+            )
         case .bytes:
             guard count <= data.rest || count == 0 else { throw damaged("the end of its data") }
             return (

@@ -22,6 +22,8 @@ public struct ParquetFile: Sendable {
         public var name: String
         /// What its cells can be read as.
         public var kind: Kind
+        /// Whether its texts are whole numbers.
+        public var isNumber = false
     }
 
     /// The columns of the outermost level.
@@ -32,9 +34,11 @@ public struct ParquetFile: Sendable {
     public let metadata: [String: String]
     /// Number of rows.
     public var rows: Int { groups.reduce(0, +) }
+    /// The bytes at the end of the file that describe all others.
+    public let footer: Range<Int>
 
     private let path: String
-    private let file: MappedFile
+    let file: MappedFile
     private let leaves: [SchemaLeaf]
     /// For each group the metadata of the chunks, in the order of the leaves.
     private let chunks: [[CompactValue]]
@@ -48,7 +52,7 @@ public struct ParquetFile: Sendable {
         func malformed(_ found: String) -> NumericsError {
             .malformed(path: path, expected: "a Parquet file", found: found)
         }
-        let footer = try file.withUnsafeBytes { bytes -> CompactValue in
+        let (metadataSize, described) = try file.withUnsafeBytes { bytes -> (Int, CompactValue) in
             guard bytes.count >= 12 else { throw malformed("\(bytes.count) bytes") }
             let end = bytes[(bytes.count - 4)...]
             guard !end.elementsEqual(Array("PARE".utf8)) else { throw malformed("an encrypted one") }
@@ -58,9 +62,10 @@ public struct ParquetFile: Sendable {
             guard size <= bytes.count - 12 else { throw malformed("metadata beyond the file: cut off?") }
             var reader = ByteReader(
                 UnsafeRawBufferPointer(rebasing: bytes[(bytes.count - 8 - size)..<(bytes.count - 8)]), path: path)
-            return try reader.compactStructure()
+            return (size, try reader.compactStructure())
         }
-        guard let nodes = footer[2]?.list, let groups = footer[4]?.list else {
+        footer = (file.count - 8 - metadataSize)..<file.count
+        guard let nodes = described[2]?.list, let groups = described[4]?.list else {
             throw malformed("metadata without a schema")
         }
         let leaves = try SchemaLeaf.leaves(of: nodes, path: path)
@@ -68,7 +73,8 @@ public struct ParquetFile: Sendable {
         var names: [String] = []
         for leaf in leaves where names.last != leaf.path[0] { names.append(leaf.path[0]) }
         columns = names.map { name in
-            Column(name: name, kind: Self.kind(of: leaves.filter { $0.path[0] == name }))
+            let own = leaves.filter { $0.path[0] == name }
+            return Column(name: name, kind: Self.kind(of: own), isNumber: own[0].isNumber)
         }
         var sum = 0
         self.groups = try groups.map { group in
@@ -85,14 +91,14 @@ public struct ParquetFile: Sendable {
             return chunks
         }
         var metadata: [String: String] = [:]
-        for pair in footer[5]?.list ?? [] {
+        for pair in described[5]?.list ?? [] {
             if let key = pair[1]?.text { metadata[key] = pair[2]?.text ?? "" }
         }
         self.metadata = metadata
     }
 
     private static func kind(of leaves: [SchemaLeaf]) -> Column.Kind {
-        guard leaves.count == 1, let leaf = leaves.first else { return .other }
+        guard leaves.count == 1, let leaf = leaves.first, !leaf.isEncoded else { return .other }
         switch (leaf.type, leaf.repetition) {
         case (.bytes, 0), (.integer32, 0), (.integer64, 0): return .text
         case (.fixedBytes, 0) where leaf.isUUID && leaf.length == 16: return .text
@@ -102,7 +108,7 @@ public struct ParquetFile: Sendable {
         }
     }
 
-    private func leaf(_ name: String, _ kind: Column.Kind) throws -> Int {
+    func leaf(_ name: String, _ kind: Column.Kind) throws -> Int {
         let names = columns.map { "'\($0.name)'\($0.kind == .other ? "" : " (\($0.kind.rawValue)s)")" }
         let what = kind == .text ? "texts" : "lists of floats"
         guard let column = columns.first(where: { $0.name == name }) else {
@@ -115,19 +121,6 @@ public struct ParquetFile: Sendable {
                 path: path, expected: "\(what) in the column '\(name)'", found: "cells of another kind")
         }
         return index
-    }
-
-    /// The texts of a column in a group of rows. Whole numbers and UUIDs are given as texts.
-    /// - Throws: `NumericsError`: no such column, a missing text, damaged or unsupported pages.
-    public func texts(_ column: String, group: Int) throws -> [String] {
-        let cells = try cells(try leaf(column, .text), group)
-        if let row = cells.definition.firstIndex(where: { $0 < cells.leaf.definition }) {
-            throw missing("text", column, row: firstRow(of: group) + row)
-        }
-        guard cells.texts.count == groups[group] else {
-            throw damaged("\(cells.texts.count) texts in \(groups[group]) rows")
-        }
-        return cells.texts
     }
 
     /// The vectors of a column in a group of rows, `(rows, dimension)`.
@@ -166,34 +159,65 @@ public struct ParquetFile: Sendable {
         return Matrix(rows: rows, columns: width ?? 0, values: cells.floats)
     }
 
-    private func firstRow(of group: Int) -> Int { groups[..<group].reduce(0, +) }
+    func firstRow(of group: Int) -> Int { groups[..<group].reduce(0, +) }
 
-    private func missing(_ what: String, _ column: String, row: Int) -> NumericsError {
+    func missing(_ what: String, _ column: String, row: Int) -> NumericsError {
         .malformed(
             path: path, expected: "a \(what) in every row of the column '\(column)'",
             found: "null or nothing in row \(row)")
     }
 
-    private func damaged(_ found: String) -> NumericsError {
+    func damaged(_ found: String) -> NumericsError {
         .malformed(path: path, expected: "a Parquet file that is whole", found: found)
     }
 
-    /// All pages of a leaf in a group.
-    private func cells(_ index: Int, _ group: Int) throws -> LeafCells {
+    /// The bytes of all pages of a group.
+    /// - Throws: `NumericsError` if they are not in the file.
+    public func bytes(ofGroup group: Int) throws -> Range<Int> {
+        let parts = try leaves.indices.map { try bytes(of: $0, group) }
+        return (parts.map(\.lowerBound).min() ?? 0)..<(parts.map(\.upperBound).max() ?? 0)
+    }
+
+    /// A leaf in a group, for messages.
+    private func place(of index: Int, _ group: Int) -> String {
+        "\(path), row group \(group), column '\(leaves[index].path[0])'"
+    }
+
+    /// The bytes of the pages of a leaf in a group.
+    private func bytes(of index: Int, _ group: Int) throws -> Range<Int> {
         let chunk = chunks[group][index]
-        guard let data = chunk[3], let codec = data[4]?.integer, let values = data[5]?.integer, values >= 0,
-            let size = data[7]?.integer, let pages = data[9]?.integer
-        else { throw damaged("a column without metadata (encrypted?)") }
+        func damaged(_ found: String) -> NumericsError {
+            .malformed(path: place(of: index, group), expected: "a Parquet file that is whole", found: found)
+        }
+        guard let data = chunk[3], let size = data[7]?.integer, let pages = data[9]?.integer else {
+            throw damaged("a column without metadata (encrypted?)")
+        }
         guard chunk[1]?.text == nil else { throw damaged("a column in another file, which is not read") }
         // A dictionary comes before the pages that use it.
         let dictionary = data[11]?.integer ?? 0
         let start = dictionary > 0 ? min(dictionary, pages) : pages
-        var cells = LeafCells(leaves[index], try ParquetCodec(code: codec, path: path), path: path)
+        guard start >= 4, size >= 0, start <= file.count, size <= file.count - start else {
+            throw damaged("a column beyond its end")
+        }
+        return start..<start + size
+    }
+
+    /// A leaf in a group: cells that nothing is read into yet, the bytes of its pages, and how many cells there should be.
+    func chunk(_ index: Int, _ group: Int) throws -> (cells: LeafCells, bytes: Range<Int>, values: Int) {
+        let (bytes, place) = (try bytes(of: index, group), place(of: index, group))
+        let data = chunks[group][index][3]
+        guard let codec = data?[4]?.integer, let values = data?[5]?.integer, values >= 0 else {
+            throw NumericsError.malformed(
+                path: place, expected: "a Parquet file that is whole", found: "a column without its number of cells")
+        }
+        return (LeafCells(leaves[index], try ParquetCodec(code: codec, path: place), path: place), bytes, values)
+    }
+
+    /// All pages of a leaf in a group.
+    private func cells(_ index: Int, _ group: Int) throws -> LeafCells {
+        var (cells, range, values) = try chunk(index, group)
         try file.withUnsafeBytes { bytes in
-            guard start >= 4, size >= 0, start <= bytes.count, size <= bytes.count - start else {
-                throw damaged("a column beyond its end")
-            }
-            var reader = ByteReader(UnsafeRawBufferPointer(rebasing: bytes[start..<start + size]), path: path)
+            var reader = ByteReader(UnsafeRawBufferPointer(rebasing: bytes[range]), path: cells.path)
             while cells.count < values { try cells.appendPage(&reader) }
         }
         return cells

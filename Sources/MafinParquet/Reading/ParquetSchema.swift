@@ -13,6 +13,13 @@ struct SchemaLeaf: Sendable {
     var repetition: Int
     /// The level of definition from which the innermost list has an element.
     var listDefinition: Int
+    /// Whether integers have no sign.
+    var isUnsigned = false
+    /// Whether integers or bytes stand for something else: decimals, dates, times.
+    var isEncoded = false
+
+    /// Whether values are whole numbers.
+    var isNumber: Bool { type == .integer32 || type == .integer64 }
 }
 
 extension SchemaLeaf {
@@ -37,11 +44,16 @@ extension SchemaLeaf {
                 return
             }
             guard let type = node[1]?.integer.flatMap(PhysicalType.init) else { throw damaged }
+            // The logical type in its new and its old form, as numbered by the format.
+            let (logical, converted) = (node[10], node[6]?.integer ?? -1)
+            var isUnsigned = (11...14).contains(converted)
+            if case .boolean(let isSigned)? = logical?[10]?[2] { isUnsigned = !isSigned }
             leaves.append(
                 SchemaLeaf(
-                    path: path, type: type, length: node[2]?.integer ?? 0, isHalf: node[10]?[15] != nil,
-                    isUUID: node[10]?[14] != nil, definition: definition, repetition: repetition,
-                    listDefinition: listDefinition))
+                    path: path, type: type, length: node[2]?.integer ?? 0, isHalf: logical?[15] != nil,
+                    isUUID: logical?[14] != nil, definition: definition, repetition: repetition,
+                    listDefinition: listDefinition, isUnsigned: isUnsigned,
+                    isEncoded: (5...10).contains(converted) || (5...8).contains { logical?[$0] != nil }))
         }
         guard let members = nodes.first?[5]?.integer, members >= 0 else { throw damaged }
         for _ in 0..<members { try visit([], 0, 0, 0) }

@@ -4,6 +4,9 @@ import MafinImages
 /// Reads the documents or queries of a file one at a time, with the checks of a collection: repeated identifiers are
 /// errors, empty texts are warnings.
 ///
+/// The file has JSON lines, or it is a Parquet file with the columns `_id` (or `id`) and `text`, and perhaps `title` and `image`. Its rows
+/// count as lines, from 1. What is damaged in it is a `NumericsError` that names row group and column.
+///
 /// Memory: the identifiers, but not the texts.
 /// ```swift
 /// var texts = try CheckedTexts(documents: url)
@@ -20,8 +23,27 @@ public struct CheckedTexts {
         public var image: ItemImage?
     }
 
+    private enum Objects {
+        case lines(JSONLines)
+        case rows(ParquetRows)
+
+        var path: String {
+            switch self {
+            case .lines(let lines): lines.path
+            case .rows(let rows): rows.path
+            }
+        }
+
+        mutating func next() throws -> JSONLines.Object? {
+            switch self {
+            case .lines(var lines): try lines.next()
+            case .rows(let rows): try rows.next()
+            }
+        }
+    }
+
     private let kind: RetrievalError.TextKind
-    private var objects: JSONLines
+    private var objects: Objects
     private var lines: [String: Int] = [:]
     /// Line of the last returned text, from 1.
     public private(set) var line = 0
@@ -33,35 +55,37 @@ public struct CheckedTexts {
     public var count: Int { lines.count }
 
     /// Opens a file of documents, or the corpus of a BEIR folder.
-    /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``.
-    public init(documents url: URL) throws {
-        kind = .document
-        mayBeEmpty = false
-        objects = try Document.lines(of: url)
-    }
+    /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``; `NumericsError` for a
+    ///   Parquet file that is damaged or lacks columns.
+    public init(documents url: URL) throws { try self.init(url, bytes: nil, as: .document) }
 
     /// Opens a file of queries, or the queries of a BEIR folder.
-    /// - Throws: ``RetrievalError/missingFile(path:expected:)``, ``RetrievalError/unreadableFile(path:reason:)``.
-    public init(queries url: URL) throws {
-        kind = .query
-        mayBeEmpty = false
-        objects = try Query.lines(of: url)
-    }
+    /// - Throws: as ``init(documents:)``.
+    public init(queries url: URL) throws { try self.init(url, bytes: nil, as: .query) }
 
     /// Opens a part of a plain file, or of the corpus or the queries of a BEIR folder. Identifiers are unique within the part.
-    /// - Parameter bytes: from ``LineCut``.
-    /// - Throws: ``RetrievalError/missingFile(path:expected:)``; ``RetrievalError/unreadableFile(path:reason:)``, also for a
-    ///   compressed file.
+    /// - Parameter bytes: from ``TextCut``.
+    /// - Throws: as ``init(documents:)``; ``RetrievalError/unreadableFile(path:reason:)`` also for a compressed file.
     public init(partOf url: URL, bytes: Range<Int>, as kind: RetrievalError.TextKind) throws {
-        self.kind = kind
-        mayBeEmpty = true
-        let (fields, expected) =
-            kind == .document ? (Document.fields, Document.expected) : (Query.fields, Query.expected)
-        objects = try JSONLines(
-            contentsOf: Self.file(of: url, as: kind), bytes: bytes, fields: fields, expected: expected)
+        try self.init(url, bytes: bytes, as: kind)
     }
 
-    /// The file of JSON lines that texts are read from: `url` itself, or the one in a BEIR folder.
+    private init(_ url: URL, bytes: Range<Int>?, as kind: RetrievalError.TextKind) throws {
+        self.kind = kind
+        mayBeEmpty = bytes != nil
+        let file = Self.file(of: url, as: kind)
+        let (fields, expected) =
+            kind == .document ? (Document.fields, Document.expected) : (Query.fields, Query.expected)
+        if ParquetRows.isParquet(file) {
+            objects = .rows(try ParquetRows(contentsOf: file, bytes: bytes, fields: fields))
+        } else if let bytes {
+            objects = .lines(try JSONLines(contentsOf: file, bytes: bytes, fields: fields, expected: expected))
+        } else {
+            objects = .lines(try JSONLines(contentsOf: file, fields: fields, expected: expected))
+        }
+    }
+
+    /// The file that texts are read from: `url` itself, or the file of JSON lines in a BEIR folder.
     public static func file(of url: URL, as kind: RetrievalError.TextKind) -> URL {
         kind == .document ? Document.file(of: url) : Query.file(of: url)
     }

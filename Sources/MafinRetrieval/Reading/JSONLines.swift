@@ -66,14 +66,14 @@ public struct JSONLines {
         }
     }
 
-    /// The wanted members of one line.
+    /// The wanted members of one line, or of a row of a Parquet file.
     public struct Object {
         /// Path of the file, for errors.
         public let path: String
         /// Number of the line in its file, from 1.
         public let line: Int
-        fileprivate let fields: [String]
-        fileprivate let values: [JSONValue?]
+        let fields: [String]
+        let values: [JSONValue?]
 
         /// A member; `nil` if it is missing or `null`.
         public subscript(field: String) -> JSONValue? {

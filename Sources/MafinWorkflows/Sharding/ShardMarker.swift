@@ -74,7 +74,7 @@ package struct ShardMarker: Codable, Equatable, Sendable {
     /// Checks that the bytes of the input are those that the shard was made of.
     /// - Parameter path: of the marker, for messages.
     func requireInput(_ input: URL, path: String) throws {
-        guard try LineCut.bytes(ofPart: shard, of: shards, in: input) == start..<end,
+        guard try TextCut(input).bytes(ofPart: shard, of: shards) == start..<end,
             try Self.sha256(of: start..<end, in: input) == inputSHA256
         else {
             throw WorkflowError.shards(

@@ -33,13 +33,14 @@ package struct ShardPlan: Codable, Equatable, Sendable {
     package struct Input: Codable, Equatable, Sendable {
         /// Its size.
         package var bytes: Int
-        /// SHA-256 over pieces of the file at equal distances. Hashing all of it would make every worker read all of it; the marker
-        /// of each shard has the hash of the shard's own bytes.
+        /// SHA-256 over pieces of the file at equal distances, and over the footer of a Parquet file. Hashing all of it would make every
+        /// worker read all of it; the marker of each shard has the hash of the shard's own bytes.
         package var sample: String
 
         /// - Throws: `RetrievalError`, also for a compressed file.
         package init(_ file: URL, pieces: Int = 64, pieceBytes: Int = 4096) throws {
-            bytes = try LineCut.bytes(ofPart: 0, of: 1, in: file, expected: "a file of texts").count
+            let cut = try TextCut(file)
+            bytes = cut.size
             var hash = ContentHash()
             let handle = try FileHandle(forReadingFrom: file)
             defer { try? handle.close() }
@@ -47,6 +48,10 @@ package struct ShardPlan: Codable, Equatable, Sendable {
                 let offset = bytes / pieces * piece
                 try handle.seek(toOffset: UInt64(offset))
                 if let data = try handle.read(upToCount: pieceBytes) { hash.update(data) }
+            }
+            if !cut.footer.isEmpty {
+                try handle.seek(toOffset: UInt64(cut.footer.lowerBound))
+                if let data = try handle.read(upToCount: cut.footer.count) { hash.update(data) }
             }
             sample = ContentHash.hexadecimal(hash.finalize())
         }

@@ -56,7 +56,7 @@ package final class ShardWriter {
     private init(_ shard: Int, of plan: ShardPlan, hash: String, input: URL, files: ShardFiles, lock: ShardLock) throws
     {
         (self.shard, self.plan, self.hash, self.input, self.files, self.lock) = (shard, plan, hash, input, files, lock)
-        bytes = try LineCut.bytes(ofPart: shard, of: plan.shards, in: input)
+        bytes = try TextCut(input).bytes(ofPart: shard, of: plan.shards)
         files.removeLeftovers()
         guard let type = NumPyFile.ElementType(rawValue: plan.elementType) else {
             preconditionFailure("a plan of elements \(plan.elementType)")
