@@ -65,7 +65,7 @@ def kill_one(given, launcher):
     """Kills a rank in the middle of a run, and resumes with other numbers of processes."""
     output = given.folder / f"killed-{launcher}"
     extra = ["--checkpoint-every", "1ms", "--quiet"]
-    line = [*LAUNCHERS[launcher], "-n", "3", *command(given, output, "block", epochs=6, extra=extra)]
+    line = [*LAUNCHERS[launcher], "-n", "3", *command(given, output, "block", epochs=6, extra=extra, encoder="wide")]
     environment = ENVIRONMENT | {"MAFIN_CACHE": str(given.folder / "cache")}
     run = subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     latest = output.parent / (output.name + ".training") / "mafin" / "latest.json"
@@ -101,13 +101,13 @@ def kill_one(given, launcher):
     if status == 0:
         sys.exit(f"{launcher}: a run whose rank was killed ended with status 0")
     resumed = subprocess.run(
-        [*LAUNCHERS[launcher], "-n", "2", *command(given, output, "block", epochs=6, extra=[*extra, "--resume"])],
+        [*LAUNCHERS[launcher], "-n", "2", *command(given, output, "block", epochs=6, extra=[*extra, "--resume"], encoder="wide")],
         env=environment, capture_output=True, text=True)
     if resumed.returncode != 0:
         sys.exit(f"{launcher}: resuming ended with status {resumed.returncode}:\n{resumed.stderr}")
     whole = given.folder / "not-killed"
     if not whole.exists():
-        subprocess.run(command(given, whole, "block", epochs=6, extra=["--quiet"]), env=environment, check=True,
+        subprocess.run(command(given, whole, "block", epochs=6, extra=["--quiet"], encoder="wide"), env=environment, check=True,
                        stdout=subprocess.DEVNULL)
     return difference(history(output), history(whole)), status
 

@@ -79,13 +79,12 @@ public final class Comparison {
     /// Makes and measures every system for which there is time, in the order of ``ComparisonSchedule``.
     /// - Throws: `CancellationError` when cancelled; errors of training, vectors and files.
     public func run() throws -> ComparisonOutcome {
-        if !store.isFinished {
-            try store.write(
-                ComparisonStore.Common(
-                    blackBoxSource: source, blackBoxDimension: training.data.blackBoxDocuments.columns,
-                    data: training.dataRecords, knownQueries: training.knownQueries.lines,
-                    tooFewNewSets: training.tooFewNewSets))
-        }
+        // Of a finished comparison too: an earlier version did not write all of it.
+        try store.write(
+            ComparisonStore.Common(
+                blackBoxSource: source, blackBoxDimension: training.data.blackBoxDocuments.columns,
+                data: training.dataRecords, knownQueries: training.knownQueries.lines,
+                tooFewNewSets: training.tooFewNewSets))
         let lexical = try measureLexical()
         try measureReleased()
         var schedule = try schedule()

@@ -173,12 +173,12 @@ extension ComparisonVerdict {
             }
         }
         let tooFewNewSets = outcome.partition?.tooFewNewSets
-        let isShown = primary.difference.isBetter(at: Self.level)
         let decision: Decision =
-            isShown && tooFewNewSets == nil ? .ship : primary.difference.mean > 0 ? .cannotTell : .doNotShip
+            primary.difference.isBetter(at: Self.level) && tooFewNewSets == nil
+            ? .ship : primary.difference.mean > 0 ? .cannotTell : .doNotShip
         let sources = kinds(candidate)
         var needed: Int?
-        if decision == .cannotTell, !isShown,
+        if decision == .cannotTell, tooFewNewSets == nil,
             let mine = systems.first(where: { $0.name == candidate })?.evaluation.mean,
             let other = systems.first(where: { $0.name == blackBox })?.evaluation.mean
         {

@@ -108,6 +108,9 @@ package struct EvaluationWorkflow {
         let qrels = evaluation.split.qrels
         let parts = QueryPartition(
             qrels, learned: learned, identity: ContentIdentity(collection, labelledBy: learned + [qrels]))
+        if let sets = parts.tooFewNewSets {
+            context.warn("a difference here is no evidence for other queries: \(Verdict.fewSets(sets))")
+        }
         guard !parts.seenDocuments.isEmpty, !parts.newDocuments.isEmpty else { return nil }
         func report(_ queries: [String]) throws -> EvaluationReport {
             let queries = Set(queries)

@@ -61,7 +61,7 @@ extension EmbedCommand {
         try plan.write(to: folder)
         if let groups = try TextCut(texts).rowGroups, groups < count {
             shared.warn(
-                "\(texts.path): \(groups) of \(count) shards hold texts, because the file has so many row groups with rows; write smaller row groups, or use fewer shards"
+                "\(texts.path): only \(groups) of \(count) shards hold texts, because the file has no more row groups with rows; write smaller row groups, or use fewer shards"
             )
         }
         warn(ofLeftOut: NamedVectors.leftOut(of: model.rankingSources(offline: offline), kept: [.dense]))

@@ -142,9 +142,15 @@ public final class DistributedEncoder<Base: DistributableEncoder>: TrainableEnco
     }
 
     /// See ``TrainableEncoder``.
-    public func restore(weights: [Float]) { base.restore(weights: weights) }
+    public func restore(weights: [Float]) {
+        base.restore(weights: weights)
+        isSummed = false
+    }
     /// See ``TrainableEncoder``.
     public func saveTrainingState(to folder: URL) throws { try base.saveTrainingState(to: folder) }
     /// See ``TrainableEncoder``.
-    public func restoreTrainingState(from folder: URL) throws { try base.restoreTrainingState(from: folder) }
+    public func restoreTrainingState(from folder: URL) throws {
+        try base.restoreTrainingState(from: folder)
+        isSummed = false
+    }
 }

@@ -73,8 +73,10 @@ public struct Verdict: Sendable, Codable, Hashable {
             reason = "\(figures): the whole interval lies above 0.\(trained ?? "")"
         } else {
             decision = .cannotTell
+            let advice = tooFewNewSets.map { ". Besides, \(Self.fewSets($0))" }
             reason =
-                "\(figures): the gain is within what chance gives on so few queries; more labelled dev queries would tell."
+                "\(figures): the gain is within what chance gives on so few queries"
+                + (advice ?? "; more labelled dev queries would tell.")
         }
     }
 
@@ -101,8 +103,8 @@ public struct Verdict: Sendable, Codable, Hashable {
     /// Why a gain on queries about few new sets of documents is no evidence.
     /// - Parameter sets: ``QueryPartition/tooFewNewSets``.
     public static func fewSets(_ sets: Int) -> String {
-        "most of the queries ask for documents that training did not name, and for only \(sets) \(sets == 1 ? "set" : "sets") of them, such as "
-            + "classes. Queries of one set rise and fall together; queries about \(QueryPartition.fewestSets) sets or more would tell."
+        "most of the queries ask for documents that training did not name, and for only \(sets) \(sets == 1 ? "set" : "sets") of them (such as "
+            + "classes). Queries of one set rise and fall together; queries about \(QueryPartition.fewestSets) sets or more could tell."
     }
 
     /// Whether the artefact may be used: the decision is not ``Decision/doNotShip``, or the user overrode it.

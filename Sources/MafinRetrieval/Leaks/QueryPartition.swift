@@ -17,18 +17,14 @@ public struct QueryPartition: Sendable, Codable, Hashable {
     public let newDocuments: [String]
     /// For each query of ``newDocuments``, the share of its relevant documents that training saw; below 1.
     public let seenShares: [Double]
-    /// Number of different sets of relevant documents that the queries of ``newDocuments`` ask for.
-    public let newSets: Int
-
-    /// ``newSets``, if most queries ask for new documents, and for so few sets of them that no test can speak of others; otherwise `nil`.
+    /// The number of new sets of documents that the queries ask for, if that is most of what they ask for and too little to speak of
+    /// others; otherwise `nil`.
     ///
-    /// Queries with the same relevant documents, such as pictures of one class, rise and fall together: a gain on some hundred of them
-    /// says something about their few sets, and little about the next one. Sets that training knows are another matter, because later
-    /// queries will ask for them too.
-    public var tooFewNewSets: Int? {
-        let areShared = newDocuments.count >= 2 * newSets
-        return areShared && newDocuments.count > seenDocuments.count && newSets < Self.fewestSets ? newSets : nil
-    }
+    /// A set of relevant documents is new if training saw less than half of it. Queries with the same set, such as pictures of one
+    /// class, rise and fall together: a gain on some hundred of them says something about their few sets, and little about the next one.
+    /// Sets that training saw are another matter, because later queries will ask for them too. Sets that differ in one document
+    /// count as two.
+    public let tooFewNewSets: Int?
 
     /// A paired randomisation test over n sets has no p below 2 / 2ⁿ, which is below .05 from six on.
     public static let fewestSets = 6
@@ -45,7 +41,7 @@ public struct QueryPartition: Sendable, Codable, Hashable {
             }
         }
         var (seen, new, shares): ([String], [String], [Double]) = ([], [], [])
-        var sets = Set<Set<ContentIdentity.Key>>()
+        var (newSets, unseen) = (Set<Set<ContentIdentity.Key>>(), 0)
         for query in measured.queryIds where measured.hasRelevantDocument(query) {
             let relevant = measured.relevantDocuments(of: query).map { identity.document($0.document) }
             let found = relevant.count(where: known.contains)
@@ -54,10 +50,14 @@ public struct QueryPartition: Sendable, Codable, Hashable {
             } else {
                 new.append(query)
                 shares.append(Double(found) / Double(relevant.count))
-                sets.insert(Set(relevant))
+                guard 2 * found < relevant.count else { continue }
+                unseen += 1
+                newSets.insert(Set(relevant))
             }
         }
-        (seenDocuments, newDocuments, seenShares, newSets) = (seen, new, shares, sets.count)
+        (seenDocuments, newDocuments, seenShares) = (seen, new, shares)
+        let areMost = 2 * unseen > seen.count + new.count
+        tooFewNewSets = areMost && newSets.count < Self.fewestSets ? newSets.count : nil
     }
 
     /// The queries of a part.

@@ -36,8 +36,10 @@ public struct CheckedTexts {
 
         mutating func next() throws -> JSONLines.Object? {
             switch self {
-            case .lines(var lines): try lines.next()
-            case .rows(let rows): try rows.next()
+            case .lines(var lines):
+                defer { self = .lines(lines) }
+                return try lines.next()
+            case .rows(let rows): return try rows.next()
             }
         }
     }
@@ -87,7 +89,9 @@ public struct CheckedTexts {
 
     /// The file that texts are read from: `url` itself, or the file of JSON lines in a BEIR folder.
     public static func file(of url: URL, as kind: RetrievalError.TextKind) -> URL {
-        kind == .document ? Document.file(of: url) : Query.file(of: url)
+        // A folder of Parquet files is no BEIR folder; reading it says so.
+        if url.pathExtension.lowercased() == "parquet" { return url }
+        return kind == .document ? Document.file(of: url) : Query.file(of: url)
     }
 
     /// The next text; `nil` at the end of the file.

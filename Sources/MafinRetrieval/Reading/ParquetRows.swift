@@ -26,11 +26,10 @@ final class ParquetRows {
     /// - Parameters:
     ///   - bytes: from ``TextCut``: the groups that begin there are read. `nil`: all.
     ///   - fields: the members of each object. `_id` may also be called `id`.
-    /// - Throws: ``RetrievalError/missingFile(path:expected:)``; `NumericsError` for a file that is no Parquet or lacks columns.
+    /// - Throws: as ``open(_:)``; `NumericsError` for a file that lacks columns.
     init(contentsOf url: URL, bytes: Range<Int>?, fields: [String]) throws {
         path = url.path
-        guard url.exists else { throw RetrievalError.missingFile(path: path, expected: "a Parquet file of texts") }
-        let file = try ParquetFile(url)
+        let file = try Self.open(url)
         self.file = file
         self.fields = fields
         columns = try Self.columns(of: file, for: fields, path: path)
@@ -38,6 +37,20 @@ final class ParquetRows {
             guard file.groups[group] > 0 else { return false }
             return try bytes?.contains(file.bytes(ofGroup: group).lowerBound) ?? true
         }[...]
+    }
+
+    /// Opens a file.
+    /// - Throws: ``RetrievalError/missingFile(path:expected:)``; ``RetrievalError/unreadableFile(path:reason:)`` for a folder of files, as
+    ///   Spark writes it; `NumericsError` for a file that is no Parquet.
+    static func open(_ url: URL) throws -> ParquetFile {
+        guard !url.isFolder else {
+            throw RetrievalError.unreadableFile(
+                path: url.path, reason: "it is a folder; name one of its .parquet files")
+        }
+        guard url.exists else {
+            throw RetrievalError.missingFile(path: url.path, expected: "a Parquet file of texts")
+        }
+        return try ParquetFile(url)
     }
 
     private static func columns(

@@ -10,7 +10,7 @@ public struct TextCut {
     public let size: Int
     /// The bytes that tell what all others mean: the footer of a Parquet file. Empty for lines.
     public let footer: Range<Int>
-    /// Number of row groups that hold rows; `nil` for lines. No more parts than that hold texts.
+    /// Number of row groups that hold rows; `nil` for lines. At most so many parts hold texts.
     public var rowGroups: Int? { groups?.count }
 
     private let file: URL
@@ -27,8 +27,7 @@ public struct TextCut {
             (footer, groups) = (size..<size, nil)
             return
         }
-        guard file.exists else { throw RetrievalError.missingFile(path: file.path, expected: expected) }
-        let parquet = try ParquetFile(file)
+        let parquet = try ParquetRows.open(file)
         (size, footer) = (parquet.footer.upperBound, parquet.footer)
         var end = 0
         groups = try parquet.groups.indices.filter { parquet.groups[$0] > 0 }.map { group in
@@ -47,7 +46,7 @@ public struct TextCut {
 
     /// The bytes of one part. Parts follow each other and make up the file; one may be empty.
     ///
-    /// A part of a Parquet file goes from the begin of its first row group to that of the next part's first group, the first part from byte 0,
+    /// A part of a Parquet file goes from the start of its first row group to that of the next part's first group, the first part from byte 0,
     /// and the last that has groups to the end of the file.
     /// - Throws: ``RetrievalError/unreadableFile(path:reason:)``
     public func bytes(ofPart part: Int, of parts: Int) throws -> Range<Int> {

@@ -71,6 +71,13 @@ struct MigrationMeasurement {
     /// Whether there are labels to fit weights to.
     var canFit: Bool { !queries.train.isEmpty && !queries.dev.isEmpty }
 
+    /// ``QueryPartition/tooFewNewSets`` of dev.
+    var tooFewNewSets: Int? {
+        let (train, dev) = (queries.train, queries.dev)
+        let identity = ContentIdentity(collection, labelledBy: [train, dev])
+        return QueryPartition(dev, learned: [train], identity: identity).tooFewNewSets
+    }
+
     /// The sum beside a source of the black box's vectors. Without labels to fit, the weights stay those of the artefact.
     /// - Parameters:
     ///   - source: takes the place of the black box.

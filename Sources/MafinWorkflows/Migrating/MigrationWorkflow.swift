@@ -359,7 +359,7 @@ extension MigrationWorkflow {
                 verdict: development.map {
                     Verdict(
                         lambda: sum.mixture.lambda, development: $0, system: ArtefactEvaluation.artefactName,
-                        metric: MigrationMeasurement.metric)
+                        metric: MigrationMeasurement.metric, tooFewNewSets: measurement.tooFewNewSets)
                 }
                     ?? Verdict(
                         lambda: nil, metric: MigrationMeasurement.metric.description, difference: nil, queries: 0),
