@@ -56,19 +56,20 @@ def train(given, name, processes, mode, extra=(), launcher=None, encoder="model"
 
 
 def difference(one, other):
-    """Over the evaluations that both runs made, the last of them included: how often dev is evaluated depends on a clock."""
-    one, other = ({record[0]: record[1:] for record in run} for run in (one, other))
-    if max(one) != max(other):
-        print(f"one run ended after {max(one)} steps, the other after {max(other)}")
+    steps = [[record[0] for record in run] for run in (one, other)]
+    if steps[0] != steps[1]:
+        # How often dev is evaluated depends on how long an evaluation takes, and each evaluation fits the scores' scale again.
+        print(f"not comparable: evaluated after the steps {steps[0]}, and {steps[1]}")
         return float("inf")
-    return max(abs(a - b) for step in one.keys() & other.keys() for a, b in zip(one[step], other[step]))
+    return max(abs(a - b) for x, y in zip(one, other) for a, b in zip(x[1:], y[1:]))
 
 
 def kill_one(given, launcher):
-    """Kills a rank in the middle of a run, and resumes with other numbers of processes."""
+    """Kills a rank in the middle of a run, and resumes with another number of processes. With the small encoder, whose evaluations are so
+    short that all runs make the same number of them."""
     output = given.folder / f"killed-{launcher}"
     extra = ["--checkpoint-every", "1ms", "--quiet"]
-    line = [*LAUNCHERS[launcher], "-n", "3", *command(given, output, "block", epochs=12, extra=extra, encoder="wide")]
+    line = [*LAUNCHERS[launcher], "-n", "3", *command(given, output, "block", epochs=6, extra=extra)]
     environment = ENVIRONMENT | {"MAFIN_CACHE": str(given.folder / "cache")}
     run = subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     latest = output.parent / (output.name + ".training") / "mafin" / "latest.json"
@@ -104,13 +105,13 @@ def kill_one(given, launcher):
     if status == 0:
         sys.exit(f"{launcher}: a run whose rank was killed ended with status 0")
     resumed = subprocess.run(
-        [*LAUNCHERS[launcher], "-n", "2", *command(given, output, "block", epochs=12, extra=[*extra, "--resume"], encoder="wide")],
+        [*LAUNCHERS[launcher], "-n", "2", *command(given, output, "block", epochs=6, extra=[*extra, "--resume"])],
         env=environment, capture_output=True, text=True)
     if resumed.returncode != 0:
         sys.exit(f"{launcher}: resuming ended with status {resumed.returncode}:\n{resumed.stderr}")
     whole = given.folder / "not-killed"
     if not whole.exists():
-        subprocess.run(command(given, whole, "block", epochs=12, extra=["--quiet"], encoder="wide"), env=environment, check=True,
+        subprocess.run(command(given, whole, "block", epochs=6, extra=["--quiet"]), env=environment, check=True,
                        stdout=subprocess.DEVNULL)
     return difference(history(output), history(whole)), status
 
