@@ -2,7 +2,7 @@
 # The targets run the short scripts in Scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo demo-images test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache test-distributed test-shards-of bench bench-guard lint format clean test-c static wheel test-wheel install test-stores test-python test-samples test-package docs
+.PHONY: help setup libraries build model demo demo-images test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache test-distributed test-shards-of bench bench-guard lint format clean test-c static wheel test-wheel test-install install test-stores test-python test-samples test-package docs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ wheel: libraries ## the Python wheel: dist/mafin_embeddings-….whl
 
 test-wheel: wheel ## install the wheel in fresh Debians without Swift and run the demo there (as root; ARGS=… names suites)
 	@Scripts/test-wheel.sh dist/*.whl $(or $(ARGS),bookworm bullseye)
+
+test-install: test-build ## make the wheel from the tested build, install it with pip, and use it
+	@Scripts/test-install.sh
 
 test-c: test-build static ## the C interface: its samples, its fuzzer, and the static library beside the other
 	@Scripts/test-c.sh .build/static/libMafinC.so .build-test/toy
