@@ -41,16 +41,13 @@ def check(folder):
         begin = datetime.datetime.fromisoformat(marker["statistics"]["began"].replace("Z", "+00:00")).timestamp()
         spans.append((begin, begin + marker["statistics"]["seconds"]))
     measured = max(end for _, end in spans) - min(begin for begin, _ in spans)
-    # The number of workers is the largest number of shards that were made at a time.
-    events = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans], key=lambda event: (event[0], event[1]))
-    running = most = 0
-    for _, change in events:
-        running += change
-        most = max(most, running)
-    mean = sum(end - begin for begin, end in spans) / len(spans)
-    results = [simulate(0, mean, len(markers), most, 0, random.Random(seed))[0] for seed in range(200)]
+    busy = sum(end - begin for begin, end in spans)
+    # Markers tell the second in which a shard began, so the number of workers is how many were busy on average, and not the most at a time.
+    workers = max(1, round(busy / measured))
+    mean = busy / len(spans)
+    results = [simulate(0, mean, len(markers), workers, 0, random.Random(seed))[0] for seed in range(200)]
     predicted = sum(results) / len(results)
-    print(f"{len(markers)} shards by {most} workers at a time: measured {measured:.1f} s, simulated {predicted:.1f} s, error {100 * (predicted / measured - 1):+.0f} %")
+    print(f"{len(markers)} shards by {workers} workers: measured {measured:.1f} s, simulated {predicted:.1f} s, error {100 * (predicted / measured - 1):+.0f} %")
 
 
 def main():
