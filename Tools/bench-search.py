@@ -3,11 +3,13 @@
     swift build -c release --package-path Benchmarks --product bench-search
     PEER-HOME/venv/bin/python Tools/bench-search.py --shared ../shared [--shapes 50000x1920 1000000x384] [--threads 1 2] [--rounds 3]
 
-The peers are `bench/search_speed.py` of the shared folder: random unit rows in memory, float32, 100 queries. We search the
-same rows in a mapped `.npy` file: float32, float32 with one byte of every element in memory ("approximated", for
-few queries), and float16. Each process warms up, and its best round of 15 counts. The medians of these over the rounds are compared.
-Our own process also times matrix products (1,536 cubed) and reading the file: "of GEMM" and "of read" are shares of these. The results
-are checked against numpy's products.
+The peers are `bench/search_speed.py` of the shared folder: random unit rows in memory, float32, 100 queries. We search the same rows
+in a mapped `.npy` file: float32, float32 with one byte of every element in memory ("approximated"), and float16. Each process warms up,
+and its best round of 15 counts. The medians of these over the rounds are compared. Our own process also times matrix products (1,536
+cubed) and reading the file: "of GEMM" and "of read" are shares of these. The results are checked against numpy's products.
+
+With bytes, our time depends on the numbers; the peers' does not. `--vectors FOLDER` searches rows.npy of that folder for the first 100
+of queries.npy, as Tools/mixed_vectors.py makes them. The peers then search random rows of the same shape.
 """
 
 import argparse
@@ -48,8 +50,13 @@ def last_json(command, **options):
     return json.loads(lines.splitlines()[-1])
 
 
-def make_vectors(folder, rows, columns):
-    """The rows and queries of search_speed.py, and the scores of each query's best rows, in numpy's float32."""
+def make_vectors(folder, rows, columns, source):
+    """The rows and queries of search_speed.py or of a folder, and the scores of each query's best rows, in numpy's float32."""
+    if source:
+        vectors, queries = np.load(source / "rows.npy", mmap_mode="r"), np.load(source / "queries.npy")[:100]
+        (folder / "rows.npy").symlink_to((source / "rows.npy").resolve())
+        np.save(folder / "queries.npy", queries)
+        return best_scores(vectors, queries)
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((rows, columns), dtype=np.float32)
     for start in range(0, rows, 50000):
@@ -57,10 +64,14 @@ def make_vectors(folder, rows, columns):
     queries = rng.standard_normal((100, columns), dtype=np.float32)
     np.save(folder / "rows.npy", vectors)
     np.save(folder / "queries.npy", queries)
+    return best_scores(vectors, queries)
+
+
+def best_scores(vectors, queries):
     best = np.empty((len(queries), TOP))
     for number in range(0, len(queries), 10):
         scores = queries[number:number + 10] @ vectors.T
-        best[number:number + 10] = -np.sort(-np.partition(scores, rows - TOP, axis=1)[:, rows - TOP:], axis=1)
+        best[number:number + 10] = -np.sort(-np.partition(scores, -TOP, axis=1)[:, -TOP:], axis=1)
     return best
 
 
@@ -91,16 +102,20 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", nargs="*", default=PEERS)
+    parser.add_argument("--vectors", type=pathlib.Path, help="folder with rows.npy and queries.npy, in the place of random vectors")
     parser.add_argument("--scratch", help="folder for the vectors (1.5 KB a row of 384 columns, and half again)")
     arguments = parser.parse_args()
     ours = ROOT / "Benchmarks/.build/release/bench-search"
     bench = arguments.shared / "bench/search_speed.py"
     lines = []
-    for shape in arguments.shapes:
+    shapes = arguments.shapes
+    if arguments.vectors:
+        shapes = ["x".join(map(str, np.load(arguments.vectors / "rows.npy", mmap_mode="r").shape))]
+    for shape in shapes:
         rows, columns = map(int, shape.split("x"))
         with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
             folder = pathlib.Path(folder)
-            best = make_vectors(folder, rows, columns)
+            best = make_vectors(folder, rows, columns, arguments.vectors)
             # In a separate process, so that its memory is not counted.
             last_json([ours, folder / "rows.npy", folder / "queries.npy", "--float16", folder / "half.npy", "--rounds", 1])
             for threads in arguments.threads:

@@ -15,6 +15,7 @@
 #define NAME(stem) PASTE(stem, SUFFIX)
 
 INLINE ptrdiff_t rounded_up(ptrdiff_t value, ptrdiff_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+INLINE ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 // Prefetches the cache line at `from` + `bytes`. A line beyond a buffer may be prefetched, but C does not allow a
 // pointer to it, so the address is computed as a number.

@@ -175,8 +175,6 @@ KERNEL(void, bfloat16_pack, (bool transpose_b, ptrdiff_t n, ptrdiff_t k, const f
 
 // MARK: Products
 
-static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-
 size_t mafin_bfloat16_rows_size(ptrdiff_t m, ptrdiff_t k) {
     return (size_t)(rounded_up(m, ROW_GRAIN) * mafin_bfloat16_depth(k));
 }

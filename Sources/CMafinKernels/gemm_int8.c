@@ -109,13 +109,9 @@ const int8_kernel *mafin_int8_kernel(void) {
 const char *mafin_int8_kernel_name(void) { return mafin_int8_kernel()->name; }
 
 // MARK: Packing
-//
-// Slivers, then the columns' scales, then the sums of the columns' integers.
-
-static ptrdiff_t sliver_bytes(ptrdiff_t n, ptrdiff_t k) { return rounded_up(n, SLIVER) * rounded_up(k, INT8_DEPTH); }
 
 size_t mafin_int8_packed_size(ptrdiff_t n, ptrdiff_t k) {
-    return (size_t)(sliver_bytes(n, k) + rounded_up(n, SLIVER) * (ptrdiff_t)(sizeof(float) + sizeof(int32_t)));
+    return (size_t)(int8_sliver_bytes(n, k) + rounded_up(n, SLIVER) * (ptrdiff_t)(sizeof(float) + sizeof(int32_t)));
 }
 
 INLINE int8_t byte_of(float scaled) { return (int8_t)(bits_of_float(scaled + ROUNDING) & 0xFF); }
@@ -123,7 +119,7 @@ INLINE int8_t byte_of(float scaled) { return (int8_t)(bits_of_float(scaled + ROU
 KERNEL(void, int8_pack, (bool transpose_b, ptrdiff_t n, ptrdiff_t k, const float *b, ptrdiff_t ldb, void *packed),
        (transpose_b, n, k, b, ldb, packed)) {
     const ptrdiff_t depth = rounded_up(k, INT8_DEPTH), columns = rounded_up(n, SLIVER);
-    float *const scales = (float *)((char *)packed + sliver_bytes(n, k));
+    float *const scales = (float *)((char *)packed + int8_sliver_bytes(n, k));
     int32_t *const sums = (int32_t *)(scales + columns);
     memset(packed, 0, mafin_int8_packed_size(n, k));
     const ptrdiff_t row_step = transpose_b ? 1 : ldb, column_step = transpose_b ? ldb : 1;
@@ -184,15 +180,13 @@ KERNEL(void, quantize_rows, (ptrdiff_t m, ptrdiff_t k, const float *restrict x, 
     }
 }
 
-static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-
 void mafin_int8_linear(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, ptrdiff_t first, ptrdiff_t count, const float *x,
                        ptrdiff_t ldx, const void *packed, const mafin_epilogue *epilogue, float *c, ptrdiff_t ldc) {
     const int8_kernel *const use = mafin_int8_kernel();
     const ptrdiff_t depth = rounded_up(k, INT8_DEPTH), width = (ptrdiff_t)use->slivers * SLIVER;
     const int8_t *const slivers = packed;
-    const float *const column_scales = (const float *)(slivers + sliver_bytes(n, k)) + first;
-    const int32_t *const column_sums = (const int32_t *)(column_scales + rounded_up(n, SLIVER));
+    const float *const column_scales = int8_scales(packed, n, k) + first;
+    const int32_t *const column_sums = int8_sums(packed, n, k) + first;
     uint8_t *const rows = mafin_thread_memory((size_t)(rounded_up(smaller(m, ROW_BLOCK), ROW_GRAIN) * depth));
     _Alignas(64) int32_t sums[TILE_ROWS * TILE_COLUMNS];
     float scales[ROW_BLOCK];

@@ -58,6 +58,15 @@ extern const bfloat16_kernel mafin_bfloat16_neon;
 extern const int8_kernel mafin_int8_neon;
 #endif
 
+// An operand that mafin_int8_pack wrote: n columns' slivers, then the columns' scales, then the sums of the columns' integers.
+INLINE ptrdiff_t int8_sliver_bytes(ptrdiff_t n, ptrdiff_t k) { return rounded_up(n, SLIVER) * rounded_up(k, INT8_DEPTH); }
+INLINE const float *int8_scales(const void *packed, ptrdiff_t n, ptrdiff_t k) {
+    return (const float *)((const char *)packed + int8_sliver_bytes(n, k));
+}
+INLINE const int32_t *int8_sums(const void *packed, ptrdiff_t n, ptrdiff_t k) {
+    return (const int32_t *)(int8_scales(packed, n, k) + rounded_up(n, SLIVER));
+}
+
 // The kernels of the calling thread's instruction set.
 const bfloat16_kernel *mafin_bfloat16_kernel(void);
 const int8_kernel *mafin_int8_kernel(void);

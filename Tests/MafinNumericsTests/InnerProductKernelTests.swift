@@ -183,6 +183,136 @@ import Testing
         }
     }
 
+    /// No score is above its bound from bytes on both sides, and bounds are close, around the edges of tiles (up to 32 rows, 16
+    /// queries) and of blocks (96 rows).
+    @Test(arguments: cases) func bytesBoundEveryScore(_ which: Case) {
+        which.set.run {
+            for (number, width) in [1, 3, 16, 63, 64, 65, 384, 1_025].enumerated() {
+                let rowCount = [1, 5, 97, 33, 130, 6, 96, 67][number]
+                let queryCount = [1, 5, 16, 17, 33, 2, 48, 100][number]
+                let stride = (queryCount + 15) / 16 * 16
+                var rows = Self.values(rowCount * width, seed: 11)
+                for row in 0..<rowCount where row % 9 == 8 {
+                    for column in 0..<width { rows[row * width + column] *= row % 2 == 0 ? 0 : 1e-3 }
+                }
+                let halves = Float16Bits.bits(rows)
+                var queries = Self.values(queryCount * width, seed: 12)
+                if queryCount > 4 {
+                    for column in 0..<width { queries[4 * width + column] = 0 }
+                }
+                func norm(_ values: [Float], _ place: Int) -> Double {
+                    values[place * width..<(place + 1) * width].reduce(0.0) { $0 + Double($1) * Double($1) }
+                        .squareRoot()
+                }
+                func check(_ vectors: UnsafeRawPointer) {
+                    let found = scores(
+                        which, rows: 0..<rowCount, width: width, vectors, stride: width, queries: queries)
+                    var codes = [Int8](repeating: 0, count: rows.count)
+                    var (scales, margins) = (
+                        [Float](repeating: 0, count: rowCount), [Float](repeating: 0, count: rowCount)
+                    )
+                    mafin_approximate(rowCount, width, vectors, which.element, width, &codes, &scales, &margins)
+                    var norms = [Float](repeating: 0, count: stride)
+                    for query in 0..<queryCount { norms[query] = Float(norm(queries, query)).nextUp }
+                    var errors = [Float](repeating: 0, count: stride)
+                    withUnsafeTemporaryAllocation(
+                        byteCount: mafin_int8_packed_size(queryCount, width), alignment: 64
+                    ) { packed in
+                        mafin_quantize_queries(queryCount, width, queries, width, packed.baseAddress!, &errors)
+                        for isAdded in [false, true] {
+                            var bounds = [Float](repeating: 1, count: rowCount * stride)
+                            mafin_byte_bounds(
+                                rowCount, width, codes, scales, margins, queryCount, packed.baseAddress!, norms, errors,
+                                isAdded, &bounds, stride)
+                            for row in 0..<rowCount {
+                                for query in 0..<queryCount {
+                                    let gap = Double(
+                                        bounds[row * stride + query] - (isAdded ? 1 : 0) - found[query * rowCount + row]
+                                    )
+                                    // Half a step of the row and of the query in every element, each twice.
+                                    let room = norm(rows, row) * norm(queries, query) * 0.06
+                                    if !(gap >= (isAdded ? -1e-6 : 0) && gap <= room + 1e-6) {
+                                        Issue.record("width \(width), row \(row), query \(query): \(gap), room \(room)")
+                                    }
+                                }
+                            }
+                        }
+                    }
+                    // An error is the norm of what the integers leave out: at most half a step in every element.
+                    for query in 0..<queryCount {
+                        let largest = queries[query * width..<(query + 1) * width].reduce(0) { max($0, abs($1)) }
+                        let most = Double(largest) / 64 / 2 * Double(width).squareRoot()
+                        #expect((0...most * 1.0001 + 1e-9).contains(Double(errors[query])))
+                    }
+                }
+                if which.half {
+                    halves.withUnsafeBytes { check($0.baseAddress!) }
+                } else {
+                    rows.withUnsafeBytes { check($0.baseAddress!) }
+                }
+            }
+        }
+    }
+
+    /// Rows that point where a query's integers leave most out, for which the inequality of the bound is nearly an equation; and
+    /// the largest sums that fit.
+    @Test(arguments: cases.filter { !$0.half }) func bytesBoundTheWorstRows(_ which: Case) {
+        which.set.run {
+            for width in [1, 64, 100, 131_000] {
+                var query = Self.values(width, seed: 13)
+                if width == 131_000 { query = query.map { $0 < 0 ? -1 : 1 } }
+                var errors = [Float](repeating: 0, count: 16)
+                withUnsafeTemporaryAllocation(byteCount: mafin_int8_packed_size(1, width), alignment: 64) { packed in
+                    mafin_quantize_queries(1, width, query, width, packed.baseAddress!, &errors)
+                    let scale = query.reduce(0) { max($0, abs($1)) } / 64
+                    let rest = query.map { $0 - ($0 / scale).rounded() * scale }
+                    let largest = max(rest.reduce(0) { max($0, abs($1)) }, .leastNormalMagnitude)
+                    let codes = [
+                        rest.map { Int8((127 * $0 / largest).rounded()) }, query.map { $0 < 0 ? -127 : 127 },
+                        query.map { $0 < 0 ? 127 : -127 },
+                    ]
+                    var bounds = [Float](repeating: 0, count: 3 * 16)
+                    let zeros = [Float](repeating: 0, count: 16)
+                    mafin_byte_bounds(
+                        3, width, codes.flatMap { $0 }, [1, 1, 1], zeros, 1, packed.baseAddress!, zeros, errors, false,
+                        &bounds, 16)
+                    for (row, codes) in codes.enumerated() {
+                        let score = zip(codes, query).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+                        let length = codes.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+                        let gap = Double(bounds[row * 16]) - score
+                        let most = length * Double(errors[0])
+                        // Rounding is covered by the margins, which are 0 here.
+                        let rounding = 1e-6 * abs(score) + 1e-9
+                        #expect(gap >= -rounding, "width \(width), row \(row)")
+                        #expect(gap <= (row == 0 ? 0.02 : 2) * most + rounding, "width \(width), row \(row)")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test(arguments: cases.filter { !$0.half }) func findsBoundsAboveThresholds(_ which: Case) {
+        which.set.run {
+            for queries in [1, 5, 15, 16, 17, 40] {
+                let stride = (queries + 15) / 16 * 16
+                var random = RandomGenerator(seed: UInt64(queries))
+                var bounds = (0..<7 * stride).map { _ in Float(random.index(below: 7)) }
+                bounds[3 * stride] = .nan
+                // What is behind the queries is never read.
+                for row in 0..<7 { for query in queries..<stride { bounds[row * stride + query] = .nan } }
+                var thresholds = (0..<stride).map { Float($0 % 4 + 3) }
+                thresholds[queries - 1] = queries % 2 == 0 ? .nan : -.infinity
+                for query in queries..<stride { thresholds[query] = .infinity }
+                var hits = [mafin_hit](repeating: mafin_hit(), count: 7 * queries)
+                let count = mafin_bounds_above(7, queries, bounds, stride, thresholds, &hits)
+                let expected = (0..<7).flatMap { row in
+                    (0..<queries).filter { !(bounds[row * stride + $0] <= thresholds[$0]) }.map { [$0, row] }
+                }
+                #expect(hits[..<count].map { [Int($0.query), Int($0.row)] } == expected)
+            }
+        }
+    }
+
     @Test(arguments: cases.filter { !$0.half }) func findsScoresAboveThresholds(_ which: Case) {
         which.set.run {
             for rows in [1, 3, 8, 31, 32, 33, 96, 100] {

@@ -98,7 +98,7 @@ func randomMatrix(_ rows: Int, _ columns: Int, seed: UInt64) -> Matrix {
     }
 
     /// A check that throws when it has been called so many times.
-    private final class Check: Sendable {
+    final class Check: Sendable {
         private let limit: Int
         private let calls = Mutex(0)
 

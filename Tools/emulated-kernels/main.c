@@ -113,6 +113,40 @@ static void products(int m, int n, int k, int ending) {
     free(y);
 }
 
+// Bounds of rows in bytes for queries in bytes: at least the scores, and above them by twice what the queries' integers leave out.
+static void bounds(int rows, int queries, int width) {
+    const int stride = (queries + 15) / 16 * 16;
+    int8_t *const codes = memory((size_t)(rows * width));
+    float *const scales = numbers(rows), *const from = numbers(queries * width), *const found = memory(sizeof(float) * (size_t)(rows * stride));
+    float *const zeros = memory(sizeof(float) * (size_t)(rows + stride)), *const errors = memory(sizeof(float) * (size_t)stride);
+    void *const packed = memory(mafin_int8_packed_size(queries, width));
+    for (int i = 0; i < rows * width; i++) codes[i] = (int8_t)lrintf(127 * uniform());
+    for (int i = 0; i < rows; i++) scales[i] = fabsf(scales[i]);
+    mafin_quantize_queries(queries, width, from, width, packed, errors);
+    mafin_byte_bounds(rows, width, codes, scales, zeros, queries, packed, zeros, errors, false, found, stride);
+    bool right = true;
+    for (int i = 0; i < rows; i++) {
+        for (int j = 0; j < queries; j++) {
+            double sum = 0, squares = 0;
+            for (int p = 0; p < width; p++) {
+                sum += (double)codes[i * width + p] * (double)from[j * width + p];
+                squares += (double)codes[i * width + p] * (double)codes[i * width + p];
+            }
+            const double gap = (double)found[i * stride + j] - (double)scales[i] * sum;
+            const double room = 2.001 * (double)scales[i] * sqrt(squares) * (double)errors[j], rounding = 1e-5 * (double)scales[i] * sqrt(squares);
+            right &= gap >= -rounding && gap <= room + rounding;
+        }
+    }
+    expect(right, "a bound from bytes", rows, queries, width);
+    free(codes);
+    free(scales);
+    free(from);
+    free(found);
+    free(zeros);
+    free(errors);
+    free(packed);
+}
+
 int main(void) {
     static const int heights[] = {1, 5, 6, 12, 13, 17, 31, 33, 97}, widths[] = {1, 15, 16, 17, 33, 64};
     static const int depths[] = {1, 2, 31, 32, 33, 64, 65, 130};
@@ -121,7 +155,10 @@ int main(void) {
         printf("%s: %s, %s\n", mafin_instruction_set_name(set), mafin_bfloat16_kernel_name(), mafin_int8_kernel_name());
         for (int i = 0; i < 9; i++)
             for (int j = 0; j < 6; j++)
-                for (int p = 0; p < 8; p++) products(heights[i], widths[j], depths[p], (i + j + p) % 8);
+                for (int p = 0; p < 8; p++) {
+                    products(heights[i], widths[j], depths[p], (i + j + p) % 8);
+                    bounds(heights[i], widths[j], depths[p]);
+                }
     }
     const char *const warning = mafin_next_kernel_warning();
     if (warning) printf("%s\n", warning);

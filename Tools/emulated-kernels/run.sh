@@ -8,7 +8,7 @@ clang=${CLANG:-clang}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 sources=(cpu gemm_epilogue gemm_bfloat16 gemm_bfloat16_avx512 gemm_bfloat16_amx gemm_int8 gemm_int8_avx2 gemm_int8_avx_vnni
-    gemm_int8_avx512 gemm_int8_amx gemm_neon kernel_check thread_memory)
+    gemm_int8_avx512 gemm_int8_amx gemm_neon byte_bounds kernel_check thread_memory)
 files=("${sources[@]/%/.c}")
 
 echo "== x86-64 with emulated instructions"

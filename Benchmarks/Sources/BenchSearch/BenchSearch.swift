@@ -133,16 +133,17 @@ struct BenchSearch: ParsableCommand {
     /// The rate of reading the file's bytes, which are in memory, on all threads.
     private func measureReading(_ file: URL, _ speed: inout Speed) throws {
         try NumPyFile.map(file).withUnsafeBytes { bytes in
-            let vectors = UnsafeTransfer(bytes.bindMemory(to: SIMD16<UInt32>.self))
+            // Threads only read it.
+            nonisolated(unsafe) let vectors = bytes.bindMemory(to: SIMD16<UInt32>.self)
             for _ in 0..<6 {
                 OtherLoad.waitForQuiet()
                 let lap = Lap {
-                    parallelRanges(vectors.value.count, grain: 1 << 14) { range in
+                    parallelRanges(vectors.count, grain: 1 << 14) { range in
                         var one = SIMD16<UInt32>()
                         var other = SIMD16<UInt32>()
                         for place in stride(from: range.lowerBound, to: range.upperBound - 1, by: 2) {
-                            one ^= vectors.value[place]
-                            other ^= vectors.value[place + 1]
+                            one ^= vectors[place]
+                            other ^= vectors[place + 1]
                         }
                         // No sum has all bits set, but the compiler does not know that.
                         precondition((one ^ other) != SIMD16(repeating: .max))

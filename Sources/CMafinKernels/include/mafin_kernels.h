@@ -192,6 +192,28 @@ void mafin_approximate(ptrdiff_t rows, ptrdiff_t width, const void *vectors, maf
 void mafin_upper_bounds(ptrdiff_t queries, ptrdiff_t rows, const float *products, ptrdiff_t stride, const float *norms,
                         const float *scales, const float *margins, bool add, float *bounds);
 
+/// Whether the processor multiplies bytes faster than floats.
+bool mafin_has_byte_products(void);
+
+/// Writes queries, which are `stride` floats apart, as integers from −64 to 64 with a scale each, for `mafin_byte_bounds`.
+/// `packed` has `mafin_int8_packed_size(queries, width)` bytes and is aligned to 64. errors[q] is at least the norm of the
+/// difference. `width` is at most 131,000, so that sums fit.
+void mafin_quantize_queries(ptrdiff_t queries, ptrdiff_t width, const float *from, ptrdiff_t stride, void *packed,
+                            float *errors);
+
+/// bounds[r · stride + q] ≥ the score of row r for query q that `mafin_inner_products` computes, or NaN, for rows of
+/// `mafin_approximate` and queries of `mafin_quantize_queries`; plus what was there if `add`. norms[q] is an upper bound of the
+/// query's norm, which is 0 or from 1e-15 to 1e15. Rows are `width` bytes apart. `norms`, `errors` and `stride` are padded to a
+/// multiple of 16 queries; numbers are written for all of these.
+void mafin_byte_bounds(ptrdiff_t rows, ptrdiff_t width, const int8_t *codes, const float *scales, const float *margins,
+                       ptrdiff_t queries, const void *packed, const float *norms, const float *errors, bool add,
+                       float *bounds, ptrdiff_t stride);
+
+/// The places of bounds of `mafin_byte_bounds` that are not ≤ their query's threshold, ordered by row and query; returns
+/// their number. `thresholds` are padded to a multiple of 16. `hits` must have room for all.
+ptrdiff_t mafin_bounds_above(ptrdiff_t rows, ptrdiff_t queries, const float *bounds, ptrdiff_t stride,
+                             const float *thresholds, mafin_hit *hits);
+
 /// ⟨a, b⟩ of bytes, exactly. At most 131,000 of them, so that the sum fits.
 int32_t mafin_dot_int8(ptrdiff_t width, const int8_t *a, const int8_t *b);
 

@@ -3,9 +3,9 @@ import MafinNumerics
 
 /// Computes scores of blocks of an index's rows for queries whose layout is prepared once.
 ///
-/// It holds addresses that are valid only inside ``VectorIndex/withScorer(_:rows:_:)``.
+/// It holds addresses that are valid only inside ``VectorIndex/withScorer(_:rows:for:_:)``.
 struct BlockScorer {
-    fileprivate struct Part {
+    struct Part {
         var rows: UnsafeRawPointer
         var element: VectorRows.Element
         var stride: Int
@@ -14,12 +14,14 @@ struct BlockScorer {
         var queries: UnsafePointer<Float>
         var queryStride: Int
         var approximation: RowApproximation?
-        /// Upper bounds of the queries' norms.
-        var norms: [Float]
+        /// The queries as `mafin_quantize_queries` writes them; `nil`: they are not needed.
+        var queryBytes: UnsafeRawPointer?
+        /// Upper bounds of the queries' norms, and of the norms of what their bytes leave out.
+        var (norms, errors): ([Float], [Float])
     }
 
     let queryCount: Int
-    fileprivate let parts: [Part]
+    let parts: [Part]
 
     /// Number of floats of scratch memory for scoring or bounding `rows` rows, in addition to the result.
     func scratchSize(rows: Int) -> Int { parts.count > 1 || parts[0].approximation != nil ? queryCount * rows : 0 }
@@ -57,8 +59,8 @@ struct BlockScorer {
         return sum
     }
 
-    /// Whether ``bound(_:into:scratch:)`` may be called: there are approximations, and the norm of each query is 0 or
-    /// in a range in which the bounds cover rounding errors.
+    /// Whether there are bounds: there are approximations, and the norm of each query is 0 or in a range in which the bounds
+    /// cover rounding errors.
     var hasBounds: Bool {
         parts.allSatisfy { part in
             part.approximation != nil && part.norms.allSatisfy { $0 == 0 || (1e-15...1e15).contains($0) }
@@ -84,39 +86,51 @@ struct BlockScorer {
 
 extension VectorIndex {
     /// Calls `body` with a scorer for some rows of `queries`.
+    /// - Parameter pass: what it will be asked for.
     func withScorer<Result>(
-        _ queries: Matrix, rows: Range<Int>, _ body: (BlockScorer) throws -> Result
+        _ queries: Matrix, rows: Range<Int>, for pass: FirstPass = .scores, _ body: (BlockScorer) throws -> Result
     ) rethrows -> Result {
         precondition(queries.columns == columns, "queries of \(queries.columns) columns, rows of \(columns)")
         // The queries of each part begin at a cache line.
-        let sizes = parts.map { (mafin_prepared_size(rows.count, $0.columns) + 15) / 16 * 16 }
-        let bytes = max(1, sizes.reduce(0, +)) * MemoryLayout<Float>.stride
-        return try withUnsafeTemporaryAllocation(byteCount: bytes, alignment: 64) { memory in
-            let prepared = memory.bindMemory(to: Float.self)
+        func lines(_ bytes: Int) -> Int { (bytes + 63) / 64 * 64 }
+        let sizes = parts.map { lines(4 * mafin_prepared_size(rows.count, $0.columns)) }
+        let byteSizes = parts.map { pass == .byteBounds ? lines(mafin_int8_packed_size(rows.count, $0.columns)) : 0 }
+        let size = sizes.reduce(0, +) + byteSizes.reduce(0, +)
+        return try withUnsafeTemporaryAllocation(byteCount: size + 64, alignment: 64) { memory in
+            guard let memory = memory.baseAddress else { preconditionFailure("temporary memory has an address") }
             func collect(_ made: [BlockScorer.Part], column: Int, offset: Int) throws -> Result {
                 let place = made.count
                 guard place < parts.count else {
                     return try body(BlockScorer(queryCount: rows.count, parts: made))
                 }
                 let part = parts[place]
-                // There is at least one float, even for an empty shape.
-                guard let room = prepared.baseAddress.map({ $0 + min(offset, prepared.count - 1) }) else {
-                    preconditionFailure("temporary memory has an address")
+                let prepared = (memory + offset).assumingMemoryBound(to: Float.self)
+                var queryBytes: UnsafeMutableRawPointer?
+                var (norms, errors): ([Float], [Float]) = ([], [])
+                if pass != .scores {
+                    // Kernels read and write whole vectors of queries.
+                    norms = rows.map { queries.norm(row: $0, column: column, part.columns) }
+                    norms += [Float](repeating: 0, count: BlockScorer.padded(rows.count) - rows.count)
+                    errors = [Float](repeating: 0, count: norms.count)
                 }
                 queries.values.withUnsafeBufferPointer { values in
                     guard let base = values.baseAddress, !rows.isEmpty else { return }
-                    mafin_prepare_queries(
-                        rows.count, part.columns, base + rows.lowerBound * queries.columns + column,
-                        queries.columns, room)
+                    let first = base + rows.lowerBound * queries.columns + column
+                    mafin_prepare_queries(rows.count, part.columns, first, queries.columns, prepared)
+                    guard pass == .byteBounds else { return }
+                    let bytes = memory + offset + sizes[place]
+                    mafin_quantize_queries(rows.count, part.columns, first, queries.columns, bytes, &errors)
+                    queryBytes = bytes
                 }
-                let norms =
-                    approximations.isEmpty ? [] : rows.map { queries.norm(row: $0, column: column, part.columns) }
                 return try part.withUnsafeRows { address in
                     let next = BlockScorer.Part(
                         rows: address, element: part.element, stride: part.stride, columns: part.columns,
-                        queries: room, queryStride: mafin_prepared_stride(part.columns),
-                        approximation: approximations.isEmpty ? nil : approximations[place], norms: norms)
-                    return try collect(made + [next], column: column + part.columns, offset: offset + sizes[place])
+                        queries: prepared, queryStride: mafin_prepared_stride(part.columns),
+                        approximation: pass == .scores ? nil : approximations[place],
+                        queryBytes: queryBytes.map { UnsafeRawPointer($0) }, norms: norms, errors: errors)
+                    return try collect(
+                        made + [next], column: column + part.columns,
+                        offset: offset + sizes[place] + byteSizes[place])
                 }
             }
             return try collect([], column: 0, offset: 0)

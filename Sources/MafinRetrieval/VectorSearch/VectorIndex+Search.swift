@@ -8,11 +8,21 @@ struct SearchTiling {
     var queries = 128
     /// Number of rows that are scored at a time; `nil`: chosen by the number of queries.
     var rows: Int?
-    /// Approximations are used for at most this many queries, and if at most this share of the rows is kept. More
-    /// queries are limited by arithmetic instead of memory. If a larger share is kept, too many rows have to be read
-    /// anyway. The queries stay floats: for one query memory is the limit either way, and a query in bytes would double
-    /// the bounds' margins, so that more rows had to be read.
+    /// Approximations are compared with floats for at most this many queries, whose limit is memory: a query in bytes would
+    /// double the bounds' margins, so that more rows had to be read.
     var approximatedQueries = 4
+    /// Whether approximations are compared with more queries in bytes; `nil`: if the processor multiplies bytes faster than
+    /// floats. If not, more queries use no approximations.
+    var multipliesBytes: Bool?
+    /// Number of columns from which this pays. For fewer, the choice of the best takes as long as the products.
+    var leastByteColumns = 512
+    /// Every so many rows, a run of rows is in the sample that gives the queries' floors.
+    var sampleDistance = 256
+    /// The share of rows with a bound above the floor up to which bytes pay. To look at such a row takes as long as to score
+    /// some fifty rows in a block.
+    var mostHits = 1.0 / 64
+    /// Approximations are used if at most this share of the rows is kept. For a larger share, too many rows have to be read
+    /// anyway.
     var approximatedShare = 1.0 / 32
     /// Largest number of bytes of the entries that all threads keep.
     var entryBytes = 256 << 20
@@ -87,10 +97,8 @@ extension VectorIndex {
         _ count: Int, queries: Matrix, adding sums: Matrix?, _ range: Range<Int>, _ tiling: SearchTiling,
         _ check: @Sendable () throws -> Void
     ) throws -> [[ScoredIndex]] {
-        let isApproximated =
-            !approximations.isEmpty && range.count <= tiling.approximatedQueries
-            && Double(count) <= tiling.approximatedShare * Double(self.count)
-        let rowBytes = parts.reduce(0) { $0 + $1.columns * (isApproximated ? 1 : $1.element.size) }
+        let pass = firstPass(count, queries: range.count, tiling)
+        let rowBytes = parts.reduce(0) { $0 + $1.columns * (pass == .scores ? $1.element.size : 1) }
         let block = tiling.rowsPerBlock(queries: range.count, rowBytes: rowBytes)
         // Several pieces per thread balance the load if other programs use the cores.
         let share = min(self.count / (16 * Parallelism.threads), tiling.rowsPerPiece)
@@ -102,16 +110,19 @@ extension VectorIndex {
         // The selector of worker w for query q is at w · queries + q.
         var selectors = (0..<workers * range.count).map { _ in TopKSelector(count: count) }
         let added = sums.map { $0.values[range.lowerBound * self.count..<range.upperBound * self.count] } ?? []
-        return try withScorer(queries, rows: range) { scorer in
-            try selectors.withUnsafeMutableBufferPointer { selectors in
+        let found = try withScorer(queries, rows: range, for: pass) { scorer in
+            let isBounded = pass == .bounds && scorer.hasBounds
+            let floors =
+                pass == .byteBounds && scorer.hasBounds
+                ? try scorer.floors(FloorSample(count, of: self.count, tiling), adding: added, of: self.count, check)
+                : nil
+            return try selectors.withUnsafeMutableBufferPointer { selectors in
                 let shared = UnsafeTransfer((scorer: scorer, selectors: selectors))
                 parallelFor(workers) { worker in
                     let (scorer, selectors) = shared.value
                     let own = worker * range.count..<(worker + 1) * range.count
-                    scorer.collect(
-                        UnsafeMutableBufferPointer(rebasing: selectors[own]), adding: added, of: self.count,
-                        block: block, isBounded: isApproximated && scorer.hasBounds
-                    ) {
+                    let ownSelectors = UnsafeMutableBufferPointer(rebasing: selectors[own])
+                    func nextPiece() -> Range<Int>? {
                         do {
                             try check()
                         } catch {
@@ -120,6 +131,15 @@ extension VectorIndex {
                         }
                         let taken = next.wrappingAdd(1, ordering: .relaxed).oldValue
                         return taken < pieces ? taken * piece..<min((taken + 1) * piece, self.count) : nil
+                    }
+                    if let floors {
+                        scorer.collectByBytes(
+                            ownSelectors, above: floors, adding: added, of: self.count, block: block,
+                            nextPiece: nextPiece)
+                    } else {
+                        scorer.collect(
+                            ownSelectors, adding: added, of: self.count, block: block, isBounded: isBounded,
+                            nextPiece: nextPiece)
                     }
                 }
                 if let error = failure.withLock({ $0 }) { throw error }
@@ -132,11 +152,37 @@ extension VectorIndex {
                 }
             }
         }
+        // Queries whose floor was too high, or that got none.
+        let rest = pass == .byteBounds ? found.indices.filter { found[$0].count < count } : []
+        guard !rest.isEmpty else { return found }
+        let rows = rest.map { range.lowerBound + $0 }
+        var byFloats = tiling
+        byFloats.multipliesBytes = false
+        var result = found
+        let others = try best(
+            count, queries: queries.selecting(rows: rows), adding: sums?.selecting(rows: rows), 0..<rows.count,
+            byFloats, check)
+        for (query, ranking) in zip(rest, others) { result[query] = ranking }
+        return result
+    }
+}
+
+extension VectorIndex {
+    /// What a search for the `count` best rows of so many queries computes for every row.
+    private func firstPass(_ count: Int, queries: Int, _ tiling: SearchTiling) -> FirstPass {
+        guard !approximations.isEmpty, Double(count) <= tiling.approximatedShare * Double(self.count) else {
+            return .scores
+        }
+        if queries <= tiling.approximatedQueries { return .bounds }
+        let areBytesFast = tiling.multipliesBytes ?? mafin_has_byte_products()
+        let isWide = columns >= tiling.leastByteColumns
+        return areBytesFast && isWide && parts.allSatisfy { $0.columns <= BlockScorer.mostByteColumns }
+            && FloorSample(count, of: self.count, tiling).isUseful ? .byteBounds : .scores
     }
 }
 
 extension BlockScorer {
-    /// Offers every score to its query's selector.
+    /// Offers to each query's selector all scores that may be among its best.
     /// - Parameters:
     ///   - sums: numbers that are added to the scores, `columns` for each query; empty: none.
     ///   - block: number of rows that are scored at a time.

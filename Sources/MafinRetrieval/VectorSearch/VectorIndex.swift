@@ -19,8 +19,9 @@ public struct VectorIndex: Sendable {
     /// An index of rows that consist of the given parts.
     /// - Parameter isApproximated: whether to hold one byte per element in addition to the rows. A search with few
     ///   queries then reads a quarter of the bytes of float32 rows, and of the rows only those that may be among the
-    ///   best. The results are the same. The rows of a mapped file then need not stay in memory. Making the
-    ///   approximation reads all rows once.
+    ///   best. With many queries and wide rows, most products are of bytes, if the processor multiplies them faster. The
+    ///   results are the same. The rows of a mapped file then need not stay in memory. Making the approximation reads
+    ///   all rows once.
     public init(parts: [VectorRows], isApproximated: Bool = false) {
         self.init(parts: parts, approximations: isApproximated ? parts.map { RowApproximation($0) } : [])
     }
