@@ -2,7 +2,7 @@
 
     python Tools/mixed_vectors.py --shared ../shared --rows 200000 [--columns 384] FOLDER
 
-reads   vectors of the shared folder (scifact, nfcorpus, fiqa-mini, cranfield: 768 numbers, one model), by PCA to fewer numbers
+reads   vectors of the shared folder (scifact, nfcorpus, fiqa-mini, cranfield: 768 numbers, one model)
 writes  FOLDER/rows.npy      float32, shape (rows, columns), unit rows
         FOLDER/queries.npy   float32, shape (200, columns), unit rows: real queries, 50 of each collection
 """
@@ -24,7 +24,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--shared", type=pathlib.Path, required=True)
     parser.add_argument("--rows", type=int, required=True)
-    parser.add_argument("--columns", type=int, default=384, help="at most 768")
+    parser.add_argument("--columns", type=int, default=384, help="up to 768 by PCA, more by rotations beside each other")
     arguments = parser.parse_args()
     columns = arguments.columns
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,13 @@ def main():
 
     passages = unit(numpy.concatenate(read("corpus.npy")))
     queries = numpy.concatenate([rows[random.permutation(len(rows))[:50]] for rows in read("queries.npy")])
-    directions = numpy.linalg.eigh(passages.T @ passages)[1][:, ::-1][:, :columns].astype(numpy.float32)
+    width = passages.shape[1]
+    if columns <= width:
+        directions = numpy.linalg.eigh(passages.T @ passages)[1][:, ::-1][:, :columns].astype(numpy.float32)
+    else:
+        # Rotations beside each other keep the distances.
+        rotations = [numpy.linalg.qr(random.standard_normal((width, width)))[0] for _ in range(0, columns, width)]
+        directions = numpy.concatenate(rotations, axis=1)[:, :columns].astype(numpy.float32)
     passages = unit(passages @ directions)
     numpy.save(arguments.folder / "queries.npy", unit(queries @ directions))
     nearest = numpy.concatenate([

@@ -102,7 +102,7 @@ import Testing
     /// As it is configured, a search of many queries over many wide rows goes by bytes, and finds the same. Like embeddings, the
     /// rows vary in few directions, so that scores lie wider than the errors of bytes.
     @Test func wideRowsAreSearchedByBytes() throws {
-        let directions = randomMatrix(20, 512, seed: 43)
+        let directions = randomMatrix(20, 1_024, seed: 43)
         let rows = Matrix.multiply(randomMatrix(16_000, 20, seed: 41), directions)
         let queries = Matrix.multiply(randomMatrix(9, 20, seed: 42), directions)
         let index = VectorIndex(try VectorRows(rows), isApproximated: true)

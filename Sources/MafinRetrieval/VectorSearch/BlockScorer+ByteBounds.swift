@@ -24,7 +24,7 @@ struct FloorSample {
 
     let runs: [Range<Int>]
     /// A floor is the lowest score of the rows with so many of the best bounds: as many as are expected if `count` of all rows
-    /// are spread evenly, and four standard deviations.
+    /// are spread evenly, and three standard deviations.
     let used: Int
     /// Bytes pay if at most so many bounds are above the floor.
     let kept: Int
@@ -34,7 +34,7 @@ struct FloorSample {
         runs = stride(from: 0, to: rows, by: distance).map { $0..<min($0 + Self.run, rows) }
         let size = runs.reduce(0) { $0 + $1.count }
         let expected = Double(count) * Double(size) / Double(max(1, rows))
-        used = Int((expected + 4 * expected.squareRoot() + 2).rounded(.up))
+        used = Int((expected + 3 * expected.squareRoot() + 1).rounded(.up))
         kept = Int(Double(size) * tiling.mostHits)
     }
 

@@ -14,13 +14,13 @@ struct SearchTiling {
     /// Whether approximations are compared with more queries in bytes; `nil`: if the processor multiplies bytes faster than
     /// floats. If not, more queries use no approximations.
     var multipliesBytes: Bool?
-    /// Number of columns from which this pays. For fewer, the choice of the best takes as long as the products.
-    var leastByteColumns = 512
+    /// Number of columns from which this pays. For fewer, looking at the rows above the floors takes what the products save.
+    var leastByteColumns = 1_024
     /// Every so many rows, a run of rows is in the sample that gives the queries' floors.
     var sampleDistance = 256
     /// The share of rows with a bound above the floor up to which bytes pay. To look at such a row takes as long as to score
     /// some fifty rows in a block.
-    var mostHits = 1.0 / 64
+    var mostHits = 1.0 / 32
     /// Approximations are used if at most this share of the rows is kept. For a larger share, too many rows have to be read
     /// anyway.
     var approximatedShare = 1.0 / 32
