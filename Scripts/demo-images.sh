@@ -8,6 +8,7 @@ model="$cache/models/dinov2-small"
 data="$cache/fashion-mnist/data"
 vectors="$cache/fashion-mnist/vectors"
 output="$cache/fashion-mnist/report"
+mkdir -p "$cache"
 
 Scripts/build.sh mafin
 
