@@ -50,6 +50,19 @@ import Testing
         #expect(text.contains("## Scores") && facts.scoreHistograms?.isEmpty == false)
     }
 
+    /// The chosen system may change no query. The examples are then another's, and say so.
+    @Test func examplesOfAnotherSystemSayWhy() throws {
+        let sentence = "changes no query, so "
+        #expect(!facts.markdown().contains(sentence) && !facts.html().contains(sentence))
+        var facts = facts
+        let shown = try #require(facts.examples?.system)
+        let other = try #require(facts.systems.first { $0.name != shown })
+        facts.chosen?.name = other.name
+        for text in [facts.markdown(), facts.html()] {
+            #expect(text.contains("\(facts.title(of: other.name)) \(sentence)\(facts.title(of: shown)) is shown."))
+        }
+    }
+
     @Test func theChosenSystemAndItsCommandsAreThere() {
         let text = facts.markdown()
         for part in [

@@ -143,7 +143,7 @@ public struct ComparisonReport {
         words.shippable = try comparison.store.shippable()
         (facts.chosen, facts.verdict) = (chosen, words)
         facts.scoreHistograms = histograms(artefact)
-        facts.examples = try examples(row.name, artefact, qrels)
+        facts.examples = try examples(row.name, artefact, qrels, else: verdict.secondary?.system)
     }
 
     /// The sum that the artefact holds for queries that are not asked.
@@ -257,15 +257,25 @@ public struct ComparisonReport {
     private static let attributedQueries = 5
     private static let attributedDocuments = 2
 
-    private func examples(_ name: String, _ artefact: MeasuredArtefact, _ qrels: Qrels) throws -> ExampleFacts {
+    /// - Parameter other: the system that is shown if the chosen one changes no query, as one whose only weight is the black box's.
+    private func examples(_ name: String, _ artefact: MeasuredArtefact, _ qrels: Qrels, else other: String?) throws
+        -> ExampleFacts
+    {
         let rankings = try comparison.rankings(of: artefact)
-        var examples = ExampleFacts(
-            system: (name, rankings.chosen), baseline: (ArtefactEvaluation.baseline, rankings.blackBox),
-            qrels: qrels, metric: plan.metric, query: collection.queryText, document: collection.document,
-            parts: artefact.parts)
-        if collection.hasImages {
-            try addImages(to: &examples.wins)
-            try addImages(to: &examples.losses)
+        func facts(_ system: ExampleFacts.System, parts: (String, String) -> ScoreParts?) throws -> ExampleFacts {
+            var facts = ExampleFacts(
+                system: system, baseline: (ArtefactEvaluation.baseline, rankings.blackBox), qrels: qrels,
+                metric: plan.metric, query: collection.queryText, document: collection.document, parts: parts)
+            if collection.hasImages {
+                try addImages(to: &facts.wins)
+                try addImages(to: &facts.losses)
+            }
+            return facts
+        }
+        var examples = try facts((name, rankings.chosen), parts: artefact.parts)
+        if let other, other != name, (examples.wins + examples.losses).isEmpty {
+            let run = try Run(contentsOf: comparison.store.runFile(of: other))
+            return try facts((other, run)) { _, _ in nil }
         }
         guard let words = LeaveOneOut(artefact.model) else { return examples }
         func attribute(_ list: inout [QueryExample]) throws {

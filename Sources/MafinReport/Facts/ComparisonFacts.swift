@@ -123,6 +123,12 @@ extension ComparisonFacts {
 
     func title(of name: String) -> String { system(named: name)?.displayName ?? name }
 
+    /// Why the examples are those of another system than the chosen one; `nil` if they are its own.
+    var exampleSystemNote: String? {
+        guard let examples, let chosen, chosen.name != examples.system else { return nil }
+        return "\(title(of: chosen.name)) changes no query, so \(title(of: examples.system)) is shown."
+    }
+
     /// The metrics that any system has: the one that decides, those of the standard table in its order, all others by name.
     public var metrics: [Metric] {
         let all = EvaluationSummary(evaluation).metrics

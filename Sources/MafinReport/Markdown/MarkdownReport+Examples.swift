@@ -21,12 +21,14 @@ extension MarkdownReport {
                 }
             ).markdown()
         }
-        var parts = [
+        var parts = facts.exampleSystemNote.map { [$0.inlineMarkdown] } ?? []
+        let lines = parts.count + 1
+        parts.append(
             "\(title(of: examples.system)) against \(title(of: examples.baseline)), \(examples.metric); ✓ marks a relevant first document."
-        ]
+        )
         if !examples.wins.isEmpty { parts.append("### Biggest wins\n\n" + table(examples.wins)) }
         if !examples.losses.isEmpty { parts.append("### Biggest losses\n\n" + table(examples.losses)) }
-        return parts.count > 1 ? section("Wins and losses", parts) : nil
+        return parts.count > lines ? section("Wins and losses", parts) : nil
     }
 
     /// For each example both rankings, the parts of the scores, and the words that contribute most. They are folded, because they are long.

@@ -8,7 +8,8 @@ extension ReportPage {
         guard let examples = facts.examples, !examples.wins.isEmpty || !examples.losses.isEmpty else { return nil }
         let sources = examples.sources
         var content = lead(
-            "The queries whose \(examples.metric) changed most, with both rankings: \(title(of: examples.baseline)) on the left, "
+            (facts.exampleSystemNote.map { $0 + " " } ?? "")
+                + "The queries whose \(examples.metric) changed most, with both rankings: \(title(of: examples.baseline)) on the left, "
                 + "\(title(of: examples.system)) on the right. Relevant documents are bold; documents without a note were not judged."
         )
         if !sources.isEmpty {
