@@ -94,7 +94,7 @@ bench: setup ## measure Mafin and its peers (ARGS=… chooses benchmarks of Scri
 	@Scripts/bench.sh $(ARGS)
 
 bench-build: libraries ## compile the benchmarks
-	@swift build -c release --package-path Benchmarks
+	@swift build --package-path Benchmarks
 
 bench-guard: libraries ## check in a minute that the engine is as fast as expected on this machine
 	@swift build -c release --package-path Benchmarks --product bench-guard

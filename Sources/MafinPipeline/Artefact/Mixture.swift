@@ -121,7 +121,7 @@ public struct Mixture: Sendable, Hashable {
 
     /// The weights for ranking: 1−λ and λ, and those of other sources in the same unit. Where the black box is not asked, the
     /// stand-in has its place. All are 1 in the norm form, whose vectors contain the weights.
-    package var rankingWeights: SourceWeights {
+    public var rankingWeights: SourceWeights {
         localForm == .unit
             ? weights.scaled(toUnitSumOf: [.blackBox, .local, .standIn])
             : SourceWeights(weights.sources.map { ($0, 1) })
