@@ -60,7 +60,7 @@ import time
 begin = time.perf_counter()
 from mafin_embeddings import Artefact
 artefact = Artefact.load('.cache/demo')
-assert artefact.encoder.encode(["who brings the soup report"]).shape == (1, 384)
+assert artefact.encoder.encode(['who brings the soup report']).shape == (1, 384)
 print(f'Python: an artefact is open after {time.perf_counter() - begin:.2f} s')
 PYTHON"
     inside "test -s /root/v/share/man/man1/mafin-train.1 && test -s /root/v/share/bash-completion/completions/mafin"
