@@ -57,7 +57,12 @@ same() { # NAME: the ids on standard input are the program's own
 }
 Samples/curl.sh "$query" "$url" | python3 -c '
 import json, sys
-vector, found, context = (json.loads(line) for line in sys.stdin if line.strip())
+text, answers, decoder = sys.stdin.read().strip(), [], json.JSONDecoder()
+while text:
+    answer, end = decoder.raw_decode(text)
+    answers.append(answer)
+    text = text[end:].lstrip()
+vector, found, context = answers
 assert len(vector["data"][0]["embedding"]) > 0 and context["context"]
 print("\n".join(hit["id"] for hit in found["results"]))' | same Samples/curl.sh
 if command -v node >/dev/null; then
