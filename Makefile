@@ -2,7 +2,7 @@
 # The targets run the short scripts in Scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup libraries build model demo demo-images test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache test-distributed test-shards-of bench bench-build bench-guard lint format clean test-c static wheel test-wheel test-install install test-stores test-python test-samples test-package docs
+.PHONY: help setup libraries build model demo demo-images test test-slow test-build test-pages test-service test-encoders test-mpi test-shared-cache test-distributed test-shards-of bench bench-guard lint format clean test-c static wheel test-wheel test-install install test-stores test-python test-samples test-benchmarks test-package docs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,8 +93,8 @@ docs: test-build ## the DocC pages of the library's products, without warnings: 
 bench: setup ## measure Mafin and its peers (ARGS=… chooses benchmarks of Scripts/bench.sh)
 	@Scripts/bench.sh $(ARGS)
 
-bench-build: libraries ## compile the benchmarks
-	@swift build --package-path Benchmarks
+test-benchmarks: test-build ## check that the benchmarks compile
+	@Scripts/check-benchmarks.sh
 
 bench-guard: libraries ## check in a minute that the engine is as fast as expected on this machine
 	@swift build -c release --package-path Benchmarks --product bench-guard
