@@ -8,17 +8,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 build=$(realpath "${MAFIN_BUILD:-.build-test/release}")
 [ -d "$build/Modules" ] || die "there are no modules in $build; build them with 'make test-build'"
 
-# The C modules that the modules' interfaces need: those that the build made a map for, then those with a map of their own.
 flags=(-I "$build/Modules" -swift-version 6 -package-name mafin-benchmarks)
-declare -A known
-for map in "$build"/*.build/module.modulemap "$PWD"/Sources/C*/module.modulemap Benchmarks/Sources/C*/include/module.modulemap \
-    "$build"/../../checkouts/*/Sources/*/{,include/}module.modulemap; do
-    [ -f "$map" ] || continue
-    module=$(sed -n 's/^ *module \([A-Za-z0-9_]*\).*/\1/p' "$map" | head -n 1)
-    [ -z "${known[$module]:-}" ] || continue
-    known[$module]=$map
-    flags+=(-Xcc "-fmodule-map-file=$map")
-done
+while read -r map; do flags+=(-Xcc "-fmodule-map-file=$map"); done < <(module_maps "$build")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 # CPeak has no map of its own; SwiftPM makes one.

@@ -74,3 +74,15 @@ find_promtool() {
     fi
     echo "$tool"
 }
+
+# Prints, one a line, the maps of the C modules that modules built in FOLDER need: those that the build made, then those with a map of their own.
+module_maps() { # FOLDER
+    local map module known=" "
+    for map in "$1"/*.build/module.modulemap "$PWD"/Sources/C*/module.modulemap "$1"/../../checkouts/*/Sources/*/{,include/}module.modulemap; do
+        [ -f "$map" ] || continue
+        module=$(sed -n 's/^ *module \([A-Za-z0-9_]*\).*/\1/p' "$map" | head -n 1)
+        [[ "$known" != *" $module "* ]] || continue
+        known+="$module "
+        printf '%s\n' "$map"
+    done
+}

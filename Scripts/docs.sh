@@ -19,16 +19,8 @@ command -v docc >/dev/null || die "docc is not beside swift"
 
 python3 Tools/check_articles.py "${products[@]}"
 
-# The C modules that the products' interfaces need: those that the build made a map for, then those with a map of their own.
 maps=()
-declare -A known
-for map in "$build"/*.build/module.modulemap "$PWD"/Sources/C*/module.modulemap "$build"/../../checkouts/*/Sources/*/{,include/}module.modulemap; do
-    [ -f "$map" ] || continue
-    module=$(sed -n 's/^ *module \([A-Za-z0-9_]*\).*/\1/p' "$map" | head -n 1)
-    [ -z "${known[$module]:-}" ] || continue
-    known[$module]=$map
-    maps+=(-Xcc "-fmodule-map-file=$map")
-done
+while read -r map; do maps+=(-Xcc "-fmodule-map-file=$map"); done < <(module_maps "$build")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 faulty=()
